@@ -1,0 +1,1 @@
+"""The simulator: time, CPUs, cache lines, tasks, steps and events. It has never heard of memory."""

@@ -1,0 +1,63 @@
+"""Cache lines with an owner: why shared counters do not scale.
+
+An atomic on a line that another CPU owns costs a transfer; transfers of one line queue up behind
+one another (FIFO). Plain reads share a line until somebody writes it. Nothing here is a formula for
+contention: waiting comes out of the queue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .event import LINE_MOVED
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .machine import Cpu
+
+
+@dataclass(slots=True, eq=False)
+class CacheLine:
+    """64 bytes that move between CPUs as a whole."""
+
+    id: int
+    name: str
+    owner: int = -1
+    """The CPU that wrote last, -1 when nobody did yet."""
+    sharers: set[int] = field(default_factory=set)
+    """CPUs with a valid copy, the owner included."""
+    busy_until_ns: int = 0
+    transfers: int = 0
+    busy_ns: int = 0
+
+    def write(self, engine: Engine[Any]) -> None:
+        """Make the running CPU the only owner (an atomic or a store); charge what it takes."""
+        cpu = engine.cpu
+        if self.owner == cpu.id and len(self.sharers) <= 1:
+            return
+        others = self.sharers - {cpu.id}
+        if others or self.owner not in (-1, cpu.id):
+            self._transfer(engine, cpu)
+        self.owner = cpu.id
+        self.sharers = {cpu.id}
+
+    def read(self, engine: Engine[Any]) -> None:
+        """Give the running CPU a copy (a load); free while it still has one."""
+        cpu = engine.cpu
+        if cpu.id in self.sharers:
+            return
+        if self.owner >= 0:
+            self._transfer(engine, cpu)
+        self.sharers.add(cpu.id)
+
+    def _transfer(self, engine: Engine[Any], cpu: Cpu) -> None:
+        giver = self.owner
+        transfer_ns = engine.machine.transfer_ns(giver if giver >= 0 else cpu.id, cpu.id)
+        asked_ns = engine.now_ns + engine.extra_ns
+        begins_ns = asked_ns if asked_ns > self.busy_until_ns else self.busy_until_ns
+        self.busy_until_ns = begins_ns + transfer_ns
+        self.transfers += 1
+        self.busy_ns += transfer_ns
+        engine.charge(self.busy_until_ns - asked_ns)
+        engine.emit(LINE_MOVED, self.id, giver, cpu.id, self.busy_until_ns - asked_ns)

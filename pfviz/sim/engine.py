@@ -1,0 +1,325 @@
+"""The engine: it owns time, dice and order, and runs one step of one task after another.
+
+Three verbs: `schedule`, `peek_ns`, `step` (and `run`, a loop over `step`). It has never heard of
+memory: `world` is whatever the layer above lets its steps change.
+"""
+
+from __future__ import annotations
+
+import heapq
+import pickle
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from . import event, scheduler
+from .event import NOBODY, STEP, EventLog, StepInfo
+from .machine import FOREVER_NS, Cpu, Machine
+from .picker import Picker
+from .task import DONE, RUNNING, SLEEPING, Alarm, Step, Task
+
+World = TypeVar("World")
+
+
+@dataclass(slots=True)
+class _StepCosts(dict[Step, "tuple[int, int]"]):
+    """Step function -> (index in the log, cost in ns); filled when a step first runs."""
+
+    log: EventLog
+    machine: Machine
+
+    def __missing__(self, step: Step) -> tuple[int, int]:
+        plain = cast("Any", step)
+        name = f"{plain.__module__.removeprefix('pfviz.')}.{plain.__name__}"
+        story = " ".join((plain.__doc__ or "").split())
+        info = StepInfo(name, plain.function, plain.source, story, plain.cost)
+        self.log.steps.append(info)
+        entry = self[step] = (len(self.log.steps) - 1, self.machine.cost_ns(plain.cost))
+        return entry
+
+    def __reduce__(self) -> Any:
+        return (_restore_costs, (self.log, self.machine, dict(self)))
+
+
+def _restore_costs(log: EventLog, machine: Machine, entries: dict[Step, Any]) -> _StepCosts:
+    costs = _StepCosts(log, machine)
+    costs.update(entries)
+    return costs
+
+
+class Engine(Generic[World]):
+    """A world, a clock in ns, an agenda of due tasks and the log of all that happened."""
+
+    def __init__(
+        self, world: World, machine: Machine, picker: Picker | None = None, logging: bool = True
+    ) -> None:
+        self.world = world
+        self.machine = machine
+        self.picker = picker
+        self.logging = logging
+        self.log = EventLog()
+        self.now_ns = 0
+        self.extra_ns = 0
+        self.steps = 0
+        self.task: Task | None = None
+        self.tasks: list[Task] = []
+        self._due: dict[int, deque[Task]] = {}
+        self._times: list[int] = []
+        self._costs = _StepCosts(self.log, machine)
+        self._object_ids = 0
+
+    # Tasks
+
+    def start(self, task: Task, after_ns: int = 0) -> None:
+        """Make a new task runnable `after_ns` from now, on its CPU if it has one."""
+        assert task.id == len(self.tasks), "task ids are positions in engine.tasks"
+        assert task.step is not None
+        self.tasks.append(task)
+        task.state = SLEEPING
+        task.started_ns = self.now_ns + after_ns
+        if self.logging:
+            cpu = task.cpu.id if task.cpu else -1
+            self.emit_of(task, event.TASK_NEW, self.log.text(task.name), cpu, task.prio)
+        scheduler.wake(self, task, after_ns)
+
+    def sleep(self, then: Step, why: str, lock: int = -1) -> None:
+        """Put the running task to sleep; when somebody wakes it, it goes on with `then`."""
+        task = self.running
+        assert not task.preempt_count, f"{task.name} sleeps in an atomic section"
+        task.step = then
+        task.state = SLEEPING
+        task.asleep_why = why
+        if self.logging:
+            self.emit(event.SLEEP, self.log.text(why), lock)
+
+    def wake(self, task: Task, after_ns: int | None = None) -> None:
+        """Wake a sleeper; it runs once the wake-up reached its CPU and the CPU is its own."""
+        scheduler.wake(self, task, self.machine.costs["wake"] if after_ns is None else after_ns)
+
+    def end(self) -> None:
+        """The running task has nothing more to do."""
+        task = self.running
+        task.state = DONE
+        task.step = None
+        self.emit(event.TASK_END)
+
+    def alarm(self, after_ns: int, ring: Callable[[Any, Any], None], subject: Any) -> Alarm:
+        """Call `ring(engine, subject)` once, `after_ns` from now, outside any CPU."""
+        alarm = Alarm(NOBODY, "alarm", step=_ring, state=RUNNING, ring=ring, subject=subject)
+        self.schedule(alarm, self.now_ns + after_ns)
+        return alarm
+
+    def interrupt(
+        self,
+        cpu: Cpu,
+        alarm_ns: int,
+        ring: Callable[[Any, Any], None],
+        subject: Any,
+        handler_ns: int,
+    ) -> None:
+        """Send an interrupt: `ring` runs when the CPU takes it, `handler_ns` is lost to its task.
+
+        A CPU with interrupts off keeps it pending until `irqs_on`.
+        """
+        irq = Alarm(NOBODY, "irq", cpu=None, step=_ring, state=RUNNING, ring=_take_irq,
+                    subject=(cpu, ring, subject, handler_ns))  # fmt: skip
+        self.schedule(irq, self.now_ns + alarm_ns)
+
+    def irqs_off(self) -> None:
+        """Disable interrupts on the running task's CPU; nests."""
+        self.cpu.irqs_off += 1
+        self.running.preempt_count += 1
+        if self.cpu.irqs_off == 1:
+            self.emit(event.IRQ, self.cpu.id, 0)
+
+    def irqs_on(self) -> None:
+        """Enable interrupts again; what was pending is taken now."""
+        cpu = self.cpu
+        cpu.irqs_off -= 1
+        self.running.preempt_count -= 1
+        if cpu.irqs_off == 0:
+            self.emit(event.IRQ, cpu.id, 1)
+            pending, cpu.pending_irqs = cpu.pending_irqs, []
+            for irq in pending:
+                self.schedule(irq, self.now_ns)
+
+    @property
+    def running(self) -> Task:
+        """The task whose step runs now."""
+        assert self.task is not None, "no task runs"
+        return self.task
+
+    @property
+    def cpu(self) -> Cpu:
+        """The CPU whose step runs now."""
+        cpu = self.running.cpu
+        assert cpu is not None, f"{self.running.name} has no CPU"
+        return cpu
+
+    def charge(self, ns: int) -> None:
+        """Let the current step last `ns` longer than its own cost."""
+        self.extra_ns += ns
+
+    def cost(self, name: str) -> None:
+        """Let the current step last longer by the cost called `name`."""
+        self.extra_ns += self.machine.costs[name]
+
+    def new_id(self) -> int:
+        """A number for a new lock, line, VMA, ...; unique in this run, the same in every run."""
+        self._object_ids += 1
+        return self._object_ids
+
+    # Events
+
+    def emit(self, kind: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> None:
+        """Log an event of the running task."""
+        if self.logging:
+            task = self.task
+            self.log.append(self.now_ns, kind, task.id if task else NOBODY, a, b, c, d)
+
+    def emit_of(
+        self, task: Task, kind: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0
+    ) -> None:
+        """Log an event of another task than the running one."""
+        if self.logging:
+            self.log.append(self.now_ns, kind, task.id, a, b, c, d)
+
+    def log_switch(self, prev: int, cpu: int, next_task: int, prev_state: int, ns: int) -> None:
+        """Log that a CPU goes over from one task to another (sched_switch)."""
+        if self.logging:
+            self.log.append(self.now_ns, event.SCHED_SWITCH, prev, cpu, next_task, prev_state, ns)
+
+    # Time
+
+    def schedule(self, task: Task, due_ns: int) -> None:
+        """Let `task` run its step at `due_ns`."""
+        assert due_ns >= self.now_ns, "time runs backwards"
+        due = self._due.get(due_ns)
+        if due is None:
+            self._due[due_ns] = deque((task,))
+            heapq.heappush(self._times, due_ns)
+        else:
+            due.append(task)
+
+    def peek_ns(self) -> int | None:
+        """When the next step is due; None when nobody has anything to do."""
+        return self._times[0] if self._times else None
+
+    def due(self) -> tuple[Task, ...]:
+        """The tasks that are due first, in arrival order: those a picker chooses from."""
+        return tuple(self._due[self._times[0]]) if self._times else ()
+
+    def step(self) -> bool:
+        """Run one step of one task that is due first; False when none is."""
+        return self.run(steps_max=1) == 1
+
+    def run(self, until_ns: int = FOREVER_NS, steps_max: int = FOREVER_NS) -> int:
+        """Run every step due up to `until_ns`, at most `steps_max`; how many steps ran."""
+        times, due_at, costs, logging = self._times, self._due, self._costs, self.logging
+        rows, pack = self.log.rows, event.ROW.pack
+        picker = self.picker
+        done = 0
+        while done < steps_max and times:
+            now = times[0]
+            if now > until_ns:
+                break
+            self.now_ns = now
+            due = due_at[now]
+            task = due.popleft() if picker is None or len(due) == 1 else self._picked(due)
+            # When nobody else is due now, this moment leaves the agenda: its queue can be reused.
+            is_last = not due
+            if is_last:
+                del due_at[now]
+            cpu = task.cpu
+            if cpu is not None and now >= cpu.resched_ns and scheduler.preempt(self, task):
+                if is_last:
+                    heapq.heappop(times)
+                continue
+            step = task.step
+            self.task = task
+            self.extra_ns = 0
+            following = step(self, task)  # type: ignore[misc]
+            if following is None:
+                if is_last:
+                    heapq.heappop(times)
+                if type(task) is not Alarm:
+                    done += 1
+                    self._left(task, now + self._charged(task, step))  # type: ignore[arg-type]
+                continue
+            done += 1
+            index, cost_ns = costs[step]  # type: ignore[index]
+            extra_ns = self.extra_ns
+            if logging:
+                cpu_id = cpu.id if cpu is not None else -1
+                rows += pack(now, STEP, task.id, index, cost_ns, extra_ns, cpu_id)
+            task.step = following
+            due_ns = now + cost_ns + extra_ns
+            later = due_at.get(due_ns)
+            if later is not None:
+                later.append(task)
+                if is_last:
+                    heapq.heappop(times)
+            elif is_last:
+                due.append(task)
+                due_at[due_ns] = due
+                heapq.heapreplace(times, due_ns)
+            else:
+                due_at[due_ns] = deque((task,))
+                heapq.heappush(times, due_ns)
+        self.task = None
+        self.steps += done
+        return done
+
+    def _charged(self, task: Task, step: Step) -> int:
+        """Log the step after which its task left the CPU; how long it lasts."""
+        index, cost_ns = self._costs[step]
+        self.emit(STEP, index, cost_ns, self.extra_ns, task.cpu.id if task.cpu else -1)
+        return cost_ns + self.extra_ns
+
+    def _picked(self, due: deque[Task]) -> Task:
+        assert self.picker is not None
+        index = self.picker.pick(due)
+        task = due[index]
+        del due[index]
+        return task
+
+    def _left(self, task: Task, free_ns: int) -> None:
+        assert task.state in (SLEEPING, DONE), (
+            f"{task.name} returned no next step and does not sleep"
+        )
+        self.task = None
+        scheduler.leave(self, task, free_ns)
+
+    # Copies
+
+    def copy(self, with_log: bool = False) -> Engine[World]:
+        """An independent copy of everything a run can change; the log starts empty by default."""
+        log = self.log
+        if not with_log:
+            self.log = self._costs.log = EventLog(
+                texts=list(log.texts), steps=list(log.steps), meta=dict(log.meta),
+                _text_ids=dict(log._text_ids),
+            )  # fmt: skip
+        try:
+            return cast("Engine[World]", pickle.loads(pickle.dumps(self, pickle.HIGHEST_PROTOCOL)))
+        finally:
+            self.log = self._costs.log = log
+
+
+def _ring(engine: Engine[Any], alarm: Alarm) -> None:
+    assert alarm.ring is not None
+    engine.task = None
+    alarm.ring(engine, alarm.subject)
+
+
+def _take_irq(engine: Engine[Any], irq: tuple[Cpu, Callable[[Any, Any], None], Any, int]) -> None:
+    cpu, ring, subject, handler_ns = irq
+    if cpu.irqs_off:
+        again = Alarm(NOBODY, "irq", step=_ring, state=RUNNING, ring=_take_irq, subject=irq)
+        cpu.pending_irqs.append(again)
+        return
+    if cpu.current is not None:
+        cpu.irq_debt_ns += handler_ns
+        cpu.resched_ns = engine.now_ns
+    ring(engine, subject)
