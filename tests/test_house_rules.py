@@ -1,4 +1,4 @@
-"""House rules that a machine can check: size, names, clocks and dice, steps that explain themselves."""
+"""House rules that a machine can check: size, names, clocks and dice, steps with a sentence."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The arrows, proved in fresh interpreters: a static graph cannot see what an import really loads."""
+"""The arrows, proved in fresh interpreters: a static graph cannot see what an import loads."""
 
 import subprocess
 import sys

@@ -11,7 +11,7 @@ import pickle
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from . import event, scheduler
 from .event import NOBODY, STEP, EventLog, StepInfo
@@ -28,6 +28,7 @@ class _StepCosts(dict[Step, "tuple[int, int]"]):
 
     log: EventLog
     machine: Machine
+    is_cache: ClassVar = True
 
     def __missing__(self, step: Step) -> tuple[int, int]:
         plain = cast("Any", step)

@@ -1,7 +1,8 @@
 """A simulated thread (or device, or timer) and the steps it runs.
 
 A step is a module-level function of (engine, task) that does one indivisible thing and returns
-the next step, or None after `engine.sleep` or `engine.end`. What it must remember is a field of its task.
+the next step, or None after `engine.sleep` or `engine.end`. What it must remember is a field of its
+task.
 """
 
 from __future__ import annotations
