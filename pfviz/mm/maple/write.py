@@ -1,0 +1,239 @@
+"""What a store decides and what it did: the plan, the graft of new nodes, the record for viewers.
+
+The plan is the kernel's ma_wr_state after mas_wr_store_type(); the record is plain data and says
+which trace events the kernel emits. Decides nothing and changes no tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pfviz.mm.maple.node import MapleNode
+
+# Kernel names of enum store_type, without their wr_ prefix.
+STORE_TYPES = (
+    "store_root",
+    "new_root",
+    "exact_fit",
+    "append",
+    "slot_store",
+    "node_store",
+    "split_store",
+    "rebalance",
+    "spanning_store",
+)
+
+# Functions that emit ma_write themselves before the store; mas_store_gfp and mas_erase do not.
+_TRACED_CALLERS = {"mas_store": "ma_write", "mas_store_prealloc": "ma_write"}
+_TRACED_CALLERS |= {"mtree_store_range": "ma_write", "mtree_erase": "ma_op"}
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """One line of trace group maple_tree; `piv` and `val` only mean something for ma_write."""
+
+    event: str
+    fn: str
+    min: int
+    max: int
+    index: int
+    last: int
+    node_id: int
+    piv: int = 0
+    val: Any = None
+
+
+class Rearrangement(NamedTuple):
+    """One act inside a split, rebalance or spanning store; level 1 is the leaf level.
+
+    `total` slots were in the work list; `split` and `mid` are the last offsets that went to the
+    left and the middle node, where there is one.
+    """
+
+    name: str
+    level: int
+    total: int
+    split: int | None = None
+    mid: int | None = None
+
+
+class Graft:
+    """New nodes built in private, and what one pointer store will make of them.
+
+    `old` is the node whose place `new` takes; None replaces the whole tree by `new` (a node, an
+    entry kept in the root pointer, or nothing) at `height`.
+    """
+
+    __slots__ = ("born", "dead", "height", "new", "old", "rearrangements")
+
+    def __init__(self) -> None:
+        self.old: MapleNode | None = None
+        self.new: Any = None
+        self.height = 0
+        self.born: list[MapleNode] = []
+        self.dead: list[MapleNode] = []
+        self.rearrangements: list[Rearrangement] = []
+
+    def note(
+        self, name: str, level: int, total: int, split: int | None = None, mid: int | None = None
+    ) -> None:
+        self.rearrangements.append(Rearrangement(name, level, total, split, mid))
+
+
+class WritePlan:
+    """One store, decided but not done.
+
+    `index` and `last` are the range asked for, `first` and `end` (both inclusive) the range that
+    will be written: a null widens over the nulls beside it. `node` is the leaf, or for a spanning
+    store the node where the span was found, `level` its level above the leaves (leaf 1).
+    """
+
+    __slots__ = (
+        "bulk",
+        "content",
+        "end",
+        "end_piv",
+        "entry",
+        "first",
+        "generation",
+        "graft",
+        "height",
+        "index",
+        "last",
+        "level",
+        "new_end",
+        "node",
+        "offset",
+        "offset_end",
+        "r_max",
+        "r_min",
+        "store_type",
+        "via",
+    )
+
+    # Only what every kind has; the leaf fields are set once a leaf was reached.
+    def __init__(self, index: int, last: int, entry: Any, via: str, height: int) -> None:
+        self.index = index
+        self.last = last
+        self.entry = entry
+        self.via = via
+        self.height = height
+        self.bulk = False
+        self.generation = 0
+        self.store_type = "store_root"
+        self.node: MapleNode | None = None
+        self.level = height
+        self.graft: Graft | None = None
+        self.first = index
+        self.end = last
+        self.content: Any = None
+        self.offset = 0
+        self.offset_end = 0
+        self.r_min = 0
+        self.r_max = 0
+        self.end_piv = 0
+        self.new_end = 0
+
+
+class Write:
+    """The record of the last store: plain data, node ids only.
+
+    `born` nodes entered the tree, `dead` ones left it, `changed` ones were altered in place (the
+    leaf itself, a parent whose slot was switched, ancestors whose gaps moved).
+    """
+
+    __slots__ = (
+        "born",
+        "changed",
+        "dead",
+        "end",
+        "entry",
+        "first",
+        "height",
+        "index",
+        "last",
+        "node_id",
+        "node_max",
+        "node_min",
+        "prealloc",
+        "r_max",
+        "rearrangements",
+        "store_type",
+        "via",
+    )
+
+    def __init__(self, plan: WritePlan, prealloc: int) -> None:
+        self.store_type = plan.store_type
+        self.via = plan.via
+        self.index = plan.index
+        self.last = plan.last
+        self.first = plan.first
+        self.end = plan.end
+        self.entry = plan.entry
+        self.r_max = plan.r_max
+        self.height = plan.height
+        self.prealloc = prealloc
+        node = plan.node
+        if node is None:
+            self.node_id = self.node_min = 0
+            self.node_max = (1 << 64) - 1
+        else:
+            self.node_id = node.id
+            self.node_min = node.min
+            self.node_max = node.pivots[-1]
+        self.born: tuple[int, ...] = ()
+        self.dead: tuple[int, ...] = ()
+        self.changed: list[int] = []
+        self.rearrangements: list[Rearrangement] = []
+
+    def trace(self, kernel: str = "6.12") -> tuple[TraceEvent, ...]:
+        """Return the trace events of this store in the order the kernel emits them.
+
+        Functions as in lib/maple_tree.c 6.12; from 7.2 on mas_wr_split and mas_wr_rebalance stand
+        for mas_wr_bnode with mas_split or mas_rebalance.
+        """
+        lines: list[TraceEvent] = []
+        asked = (self.node_min, self.node_max, self.index, self.last, self.node_id)
+        done = (self.node_min, self.node_max, self.first, self.end, self.node_id)
+        caller = _TRACED_CALLERS.get(self.via)
+        prealloc_first = self.via == "mas_store_prealloc"
+        spans = self.store_type == "spanning_store"
+        span = TraceEvent("ma_write", "mas_is_span_wr", *asked, self.r_max, self.entry)
+        if spans and prealloc_first:
+            lines.append(span)
+        if caller:
+            value = self.entry if caller == "ma_write" else None
+            lines.append(TraceEvent(caller, self.via, *asked, 0, value))
+        if spans and not prealloc_first:
+            lines.append(span)
+        for event, fn in _emitters(self.store_type, kernel):
+            lines.append(
+                TraceEvent(event, fn, *done, 0, self.entry if event == "ma_write" else None)
+            )
+        return tuple(lines)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Write {self.store_type} {self.index:#x}-{self.last:#x} via {self.via}: "
+            f"born {list(self.born)} dead {list(self.dead)} changed {self.changed}>"
+        )
+
+
+_EMITTERS: dict[str, tuple[tuple[str, str], ...]] = {
+    "append": (("ma_write", "mas_wr_append"),),
+    "slot_store": (("ma_write", "mas_wr_slot_store"),),
+    "node_store": (("ma_write", "mas_wr_node_store"),),
+    "split_store": (("ma_write", "mas_wr_bnode"), ("ma_op", "mas_split")),
+    "rebalance": (("ma_write", "mas_wr_bnode"), ("ma_op", "mas_rebalance")),
+    "spanning_store": (("ma_op", "mas_wr_spanning_store"),),
+}
+_EMITTERS_7_2 = _EMITTERS | {
+    "split_store": (("ma_write", "mas_wr_split"),),
+    "rebalance": (("ma_op", "mas_wr_rebalance"),),
+}
+
+
+def _emitters(store_type: str, kernel: str) -> tuple[tuple[str, str], ...]:
+    table = _EMITTERS_7_2 if kernel == "7.2" else _EMITTERS
+    return table.get(store_type, ())
