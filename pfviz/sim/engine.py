@@ -65,7 +65,8 @@ class Engine(Generic[World]):
         self.steps = 0
         self.task: Task | None = None
         self.tasks: list[Task] = []
-        self._due: dict[int, deque[Task]] = {}
+        # Time -> who is due: one task, or a queue of several. Most moments have one.
+        self._due: dict[int, Task | deque[Task]] = {}
         self._times: list[int] = []
         self._costs = _StepCosts(self.log, machine)
         self._object_ids = 0
@@ -198,10 +199,12 @@ class Engine(Generic[World]):
         assert due_ns >= self.now_ns, "time runs backwards"
         due = self._due.get(due_ns)
         if due is None:
-            self._due[due_ns] = deque((task,))
+            self._due[due_ns] = task
             heapq.heappush(self._times, due_ns)
-        else:
+        elif isinstance(due, deque):
             due.append(task)
+        else:
+            self._due[due_ns] = deque((due, task))
 
     def peek_ns(self) -> int | None:
         """When the next step is due; None when nobody has anything to do."""
@@ -209,7 +212,10 @@ class Engine(Generic[World]):
 
     def due(self) -> tuple[Task, ...]:
         """The tasks that are due first, in arrival order: those a picker chooses from."""
-        return tuple(self._due[self._times[0]]) if self._times else ()
+        if not self._times:
+            return ()
+        due = self._due[self._times[0]]
+        return (due,) if isinstance(due, Task) else tuple(due)
 
     def step(self) -> bool:
         """Run one step of one task that is due first; False when none is."""
@@ -226,12 +232,15 @@ class Engine(Generic[World]):
             if now > until_ns:
                 break
             self.now_ns = now
-            due = due_at[now]
-            task = due.popleft() if picker is None or len(due) == 1 else self._picked(due)
-            # When nobody else is due now, this moment leaves the agenda: its queue can be reused.
-            is_last = not due
-            if is_last:
-                del due_at[now]
+            due = due_at.pop(now)
+            is_last = True
+            if isinstance(due, deque):
+                task = due.popleft() if picker is None else self._picked(due)
+                if due:
+                    due_at[now] = due
+                    is_last = False
+            else:
+                task = due
             cpu = task.cpu
             if cpu is not None and now >= cpu.resched_ns and scheduler.preempt(self, task):
                 if is_last:
@@ -257,17 +266,19 @@ class Engine(Generic[World]):
             task.step = following
             due_ns = now + cost_ns + extra_ns
             later = due_at.get(due_ns)
-            if later is not None:
-                later.append(task)
+            if later is None:
+                due_at[due_ns] = task
                 if is_last:
-                    heapq.heappop(times)
-            elif is_last:
-                due.append(task)
-                due_at[due_ns] = due
-                heapq.heapreplace(times, due_ns)
+                    heapq.heapreplace(times, due_ns)
+                else:
+                    heapq.heappush(times, due_ns)
+                continue
+            if is_last:
+                heapq.heappop(times)
+            if isinstance(later, deque):
+                later.append(task)
             else:
-                due_at[due_ns] = deque((task,))
-                heapq.heappush(times, due_ns)
+                due_at[due_ns] = deque((later, task))
         self.task = None
         self.steps += done
         return done

@@ -19,7 +19,7 @@ _PLAIN = (int, str, bytes, bool, float, type(None), Enum)
 
 
 def fingerprint(root: Any) -> str:
-    """A hash of everything reachable from `root` but logs and caches; equal worlds have equal hashes.
+    """A hash of all that is reachable from `root`, logs and caches left out.
 
     Objects are numbered in the order in which they are first met, so neither memory addresses nor
     the hash seed matter; two references to one object differ from two equal objects.

@@ -1,0 +1,1 @@
+"""How fast pfviz is, in ratios against a peer or a floor measured in the same run."""
