@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One figure; `ratio` is `value` against `against`, `aim` the bound that the ratio should keep."""
+    """One figure; `ratio` is `value` over `against`, `aim` the bound that it should keep."""
 
     name: str
     value: float
