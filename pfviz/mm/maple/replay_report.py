@@ -1,0 +1,121 @@
+"""What a replay of oracle vectors found, and how it reads: counts, and failures drawn twice.
+
+Text from the files is made printable first: a vector's name may hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pfviz.mm.maple.compare import differences
+from pfviz.mm.maple.draw import draw_tree
+from pfviz.mm.maple.dump import Dump
+
+FAILURES_DRAWN_MAX = 3
+
+
+@dataclass(slots=True)
+class Failure:
+    """The first operation of a vector whose outcome differs from the recording.
+
+    A recording has full trees at some operations only; `recorded` and `ours` are the trees after
+    operation `drawn_at`, the first such one from `index` on (`recorded` None if there is none).
+    """
+
+    index: int
+    op: list[Any]
+    wrong: list[str]
+    ours: Dump | None = None
+    recorded: Dump | None = None
+    drawn_at: int = 0
+
+
+@dataclass(slots=True)
+class VectorResult:
+    """One vector: how much was compared, and what failed first."""
+
+    id: str
+    operations: int = 0
+    digests: int = 0
+    trees: int = 0
+    failure: Failure | None = None
+
+
+@dataclass(slots=True)
+class ReplayReport:
+    """The vectors of one file."""
+
+    path: str
+    vectors: list[VectorResult] = field(default_factory=list)
+
+    @property
+    def passed(self) -> int:
+        return sum(vector.failure is None for vector in self.vectors)
+
+    @property
+    def failed(self) -> int:
+        return len(self.vectors) - self.passed
+
+
+def render_reports(reports: Iterable[ReplayReport]) -> str:
+    """Return the whole text: a line per file, failures with both trees, the total last."""
+    lines: list[str] = []
+    passed = failed = 0
+    for report in reports:
+        passed += report.passed
+        failed += report.failed
+        lines.append(_file_line(report))
+        broken = [vector for vector in report.vectors if vector.failure is not None]
+        for vector in broken[:FAILURES_DRAWN_MAX]:
+            lines.extend(_failure_lines(vector))
+        if len(broken) > FAILURES_DRAWN_MAX:
+            names = ", ".join(printable(vector.id) for vector in broken[FAILURES_DRAWN_MAX:])
+            lines.append(f"  not drawn: {names}")
+    lines.append(f"{passed} passed, {failed} failed")
+    return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """Escape whatever a terminal would act on."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _file_line(report: ReplayReport) -> str:
+    operations = sum(vector.operations for vector in report.vectors)
+    digests = sum(vector.digests for vector in report.vectors)
+    trees = sum(vector.trees for vector in report.vectors)
+    return (
+        f"{printable(report.path)}: {report.passed} passed, {report.failed} failed "
+        f"({operations:,} operations, {digests:,} digests, {trees:,} full trees)"
+    )
+
+
+def _failure_lines(vector: VectorResult) -> Iterator[str]:
+    failure = vector.failure
+    assert failure is not None
+    yield f"  {printable(vector.id)} fails at operation {failure.index}"
+    yield f"    {printable(_shorten(failure.op))}"
+    for text in failure.wrong:
+        yield f"    {printable(text)}"
+    if failure.ours is None:
+        return
+    later = f" after operation {failure.drawn_at}" if failure.drawn_at != failure.index else ""
+    if failure.recorded is None:
+        yield "    no full tree is recorded from here on; ours:"
+        yield from (f"      {line}" for line in draw_tree(failure.ours))
+        return
+    marks = differences(failure.recorded, failure.ours)
+    if not marks:
+        yield f"    the trees are equal{later}"
+        return
+    yield f"    recorded{later}:"
+    yield from (f"      {line}" for line in draw_tree(failure.recorded, marks))
+    yield f"    ours{later}:"
+    yield from (f"      {line}" for line in draw_tree(failure.ours, marks))
+
+
+def _shorten(op: list[Any], width: int = 160) -> str:
+    text = str(op)
+    return text if len(text) <= width else text[: width - 1] + "…"
