@@ -17,7 +17,7 @@ from . import event, scheduler
 from .event import NOBODY, STEP, EventLog, StepInfo
 from .machine import FOREVER_NS, Cpu, Machine
 from .picker import Picker
-from .task import DONE, RUNNING, SLEEPING, Alarm, Step, Task
+from .task import DONE, RUNNING, SLEEPING, SPINNING, Alarm, Step, Task
 
 World = TypeVar("World")
 
@@ -98,6 +98,23 @@ class Engine(Generic[World]):
     def wake(self, task: Task, after_ns: int | None = None) -> None:
         """Wake a sleeper; it runs once the wake-up reached its CPU and the CPU is its own."""
         scheduler.wake(self, task, self.machine.costs["wake"] if after_ns is None else after_ns)
+
+    def spin(self, then: Step) -> None:
+        """Let the running task burn its CPU without steps until `stop_spinning`; then do `then`."""
+        task = self.running
+        assert task.preempt_count, f"{task.name} would spin while others wait for its CPU"
+        task.step = then
+        task.state = SPINNING
+
+    def stop_spinning(self, task: Task, after_ns: int = 0) -> None:
+        """What the spinner waited for happened; it sees it `after_ns` from now."""
+        assert task.state == SPINNING, (task.name, task.state)
+        task.state = RUNNING
+        due_ns = self.now_ns + after_ns
+        if task.cpu is not None:
+            task.cpu.irq_debt_ns = 0  # Interrupts took time that would have been spun away.
+            due_ns = max(due_ns, task.cpu.free_ns)
+        self.schedule(task, due_ns)
 
     def end(self) -> None:
         """The running task has nothing more to do."""
@@ -297,10 +314,14 @@ class Engine(Generic[World]):
         return task
 
     def _left(self, task: Task, free_ns: int) -> None:
+        self.task = None
+        if task.state == SPINNING:
+            if task.cpu is not None:
+                task.cpu.free_ns = free_ns  # Its last step still lasts until then.
+            return
         assert task.state in (SLEEPING, DONE), (
             f"{task.name} returned no next step and does not sleep"
         )
-        self.task = None
         scheduler.leave(self, task, free_ns)
 
     # Copies

@@ -21,6 +21,7 @@ S = TypeVar("S", bound=Step)
 NEW: Final = "new"
 RUNNING: Final = "running"
 QUEUED: Final = "queued"
+SPINNING: Final = "spinning"
 SLEEPING: Final = "sleeping"
 WAKING: Final = "waking"
 DONE: Final = "done"
