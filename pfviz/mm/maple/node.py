@@ -102,8 +102,8 @@ class MapleNode:
 
     @property
     def is_dead(self) -> bool:
-        """A dead node points to itself (ma_dead_node)."""
-        return self.parent is self
+        """A dead node points to itself (ma_dead_node); a freed one is dead too."""
+        return self.parent is self or not self.pivots
 
     @property
     def is_freed(self) -> bool:
@@ -118,14 +118,13 @@ class MapleNode:
         """First index of a slot."""
         return self.pivots[offset - 1] + 1 if offset else self.min
 
-    def mark_dead(self) -> None:
-        self.parent = self
-
     def release(self) -> None:
         """Empty the node's memory; whoever still reads it reads freed memory."""
         self.pivots = []
         self.slots = []
         self.gaps = None
+        # A node that points to itself would wait for the garbage collector.
+        self.parent = None
 
     def __repr__(self) -> str:
         if self.is_freed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pfviz.mm.maple.node import MapleNode
+from pfviz.mm.maple.node import MAX_INDEX, MapleNode
 
 # Kernel names of enum store_type, without their wr_ prefix.
 STORE_TYPES = (
@@ -153,6 +153,7 @@ class Write:
         "height",
         "index",
         "last",
+        "new_end",
         "node_id",
         "node_max",
         "node_min",
@@ -172,12 +173,13 @@ class Write:
         self.end = plan.end
         self.entry = plan.entry
         self.r_max = plan.r_max
+        self.new_end = plan.new_end
         self.height = plan.height
         self.prealloc = prealloc
         node = plan.node
         if node is None:
             self.node_id = self.node_min = 0
-            self.node_max = (1 << 64) - 1
+            self.node_max = MAX_INDEX
         else:
             self.node_id = node.id
             self.node_min = node.min
@@ -190,28 +192,38 @@ class Write:
     def trace(self, kernel: str = "6.12") -> tuple[TraceEvent, ...]:
         """Return the trace events of this store in the order the kernel emits them.
 
-        Functions as in lib/maple_tree.c 6.12; from 7.2 on mas_wr_split and mas_wr_rebalance stand
-        for mas_wr_bnode with mas_split or mas_rebalance.
+        Functions and operands as recorded on Linux 6.1 and 6.12. A caller that has just made its
+        ma_state has not walked yet, so its event shows no node; mas_preallocate has widened a null
+        before mas_store_prealloc shows it; a spanning store shows the range asked for.
         """
-        lines: list[TraceEvent] = []
-        asked = (self.node_min, self.node_max, self.index, self.last, self.node_id)
-        done = (self.node_min, self.node_max, self.first, self.end, self.node_id)
-        caller = _TRACED_CALLERS.get(self.via)
-        prealloc_first = self.via == "mas_store_prealloc"
-        spans = self.store_type == "spanning_store"
-        span = TraceEvent("ma_write", "mas_is_span_wr", *asked, self.r_max, self.entry)
-        if spans and prealloc_first:
-            lines.append(span)
-        if caller:
-            value = self.entry if caller == "ma_write" else None
-            lines.append(TraceEvent(caller, self.via, *asked, 0, value))
-        if spans and not prealloc_first:
-            lines.append(span)
+        place = (self.node_min, self.node_max)
+        span = self.store_type == "spanning_store"
+        asked = (*place, self.index, self.last, self.node_id)
+        widened = asked if span else (*place, self.first, self.end, self.node_id)
+        if self.via.startswith("mtree_"):
+            call = (0, MAX_INDEX, self.index, self.last, 0)
+        else:
+            call = widened if self.via == "mas_store_prealloc" else asked
+        events = []
+        traced = _TRACED_CALLERS.get(self.via)
+        if self.via == "mas_store_gfp" and kernel == "6.1":
+            traced = "ma_write"
+        if traced is not None:
+            value = self.entry if traced == "ma_write" else None
+            events.append(TraceEvent(traced, self.via, *call, 0, value))
+        if span:
+            found = TraceEvent("ma_write", "mas_is_span_wr", *asked, self.r_max, self.entry)
+            # Preallocation walks first, so it meets the span before the store is announced.
+            events.insert(0 if self.via == "mas_store_prealloc" else len(events), found)
         for event, fn in _emitters(self.store_type, kernel):
-            lines.append(
-                TraceEvent(event, fn, *done, 0, self.entry if event == "ma_write" else None)
-            )
-        return tuple(lines)
+            piv = self.new_end if fn == "mas_wr_append" else 0
+            if event == "ma_write" and fn == "mas_wr_node_store" and self.born:
+                where = (*widened[:4], self.born[0])
+            else:
+                where = widened
+            value = self.entry if event == "ma_write" else None
+            events.append(TraceEvent(event, fn, *where, piv, value))
+        return tuple(events)
 
     def __repr__(self) -> str:
         return (
@@ -229,6 +241,7 @@ _EMITTERS: dict[str, tuple[tuple[str, str], ...]] = {
     "spanning_store": (("ma_op", "mas_wr_spanning_store"),),
 }
 _EMITTERS_7_2 = _EMITTERS | {
+    "node_store": (("ma_op", "mas_wr_node_store"), ("ma_write", "mas_wr_node_store")),
     "split_store": (("ma_write", "mas_wr_split"),),
     "rebalance": (("ma_op", "mas_wr_rebalance"),),
 }
