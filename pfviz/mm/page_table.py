@@ -1,0 +1,260 @@
+"""Four levels of page tables of one mm, with a spinlock per PTE table (split PTLs).
+
+A PTE is one integer, a PTE table an array of 512 of them, so large address spaces stay small.
+Knows nothing of VMAs and frames: who may write an entry is decided by the paths.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pfviz.sim import event
+from pfviz.sim.cacheline import CacheLine
+from pfviz.sim.engine import Engine
+from pfviz.sync.spinlock import SpinLock
+
+PAGE_SHIFT: Final = 12
+PAGE_SIZE: Final = 1 << PAGE_SHIFT
+PTES_PER_TABLE: Final = 512
+TABLE_SHIFT: Final = PAGE_SHIFT + 9
+TABLE_SPAN: Final = 1 << TABLE_SHIFT
+"""Bytes that one PTE table maps: 2 MiB."""
+
+PRESENT: Final = 1
+WRITABLE: Final = 2
+DIRTY: Final = 4
+ACCESSED: Final = 8
+SPECIAL: Final = 16
+"""The shared zero page: no struct page stands behind the entry (pte_special)."""
+FILE: Final = 32
+PROTNONE: Final = 64
+"""A page is there but may not be touched (mprotect PROT_NONE): PRESENT is clear, the frame stays."""
+PFN_SHIFT: Final = 12
+
+OCCUPIED: Final = PRESENT | PROTNONE
+
+FLAG_WRITABLE: Final = 1
+FLAG_DIRTY: Final = 2
+FLAG_ZERO: Final = 4
+FLAG_FILE: Final = 8
+FLAG_SHARED: Final = 16
+FLAG_PREFAULTED: Final = 32
+"""Bits of the `flags` of a PTE_SET event."""
+
+LEVEL_NAMES: Final = {1: "pte", 2: "pmd", 3: "pud", 4: "pgd"}
+
+
+def pte_of(pfn: int, flags: int) -> int:
+    """A page-table entry for a frame."""
+    return pfn << PFN_SHIFT | flags
+
+
+def pfn_of(pte: int) -> int:
+    """The frame that an entry points to."""
+    return pte >> PFN_SHIFT
+
+
+def event_flags(pte: int) -> int:
+    """The flags of an entry as the PTE_SET event carries them (without the shared bit)."""
+    return (
+        (FLAG_WRITABLE if pte & WRITABLE else 0)
+        | (FLAG_DIRTY if pte & DIRTY else 0)
+        | (FLAG_ZERO if pte & SPECIAL else 0)
+        | (FLAG_FILE if pte & FILE else 0)
+    )
+
+
+@dataclass(slots=True, eq=False)
+class PteTable:
+    """One page of 512 entries and the lock that guards them."""
+
+    id: int
+    base: int
+    """Virtual address of the first page that it maps."""
+    ptl: SpinLock
+    ptes: array[int] = field(default_factory=lambda: array("Q", bytes(8 * PTES_PER_TABLE)))
+    occupied: int = 0
+    """How many entries are not none."""
+    is_linked: bool = True
+    """A PMD entry points to it; it becomes False when free_pgtables takes it out."""
+    is_freed: bool = False
+    """Its grace period is over: who still reads it has a bug."""
+
+    def index(self, address: int) -> int:
+        """The slot of an address of this table."""
+        return (address - self.base) >> PAGE_SHIFT
+
+    def read(self, address: int) -> int:
+        """The entry of an address, as a lockless reader sees it; 0 is none."""
+        assert not self.is_freed, f"read of freed page table {self.base:#x}"
+        return self.ptes[(address - self.base) >> PAGE_SHIFT]
+
+    def slots(self, start: int, end: int) -> range:
+        """The slots that a range of addresses has in this table (clamped to it)."""
+        first = max(start - self.base, 0) >> PAGE_SHIFT
+        last = min(end - self.base, TABLE_SPAN) >> PAGE_SHIFT
+        return range(first, max(first, last))
+
+    def count(self, start: int, end: int) -> int:
+        """How many entries of a range are not none."""
+        slots = self.slots(start, end)
+        if len(slots) == PTES_PER_TABLE:
+            return self.occupied
+        return len(slots) - self.ptes[slots.start : slots.stop].count(0)
+
+
+@dataclass(slots=True, eq=False)
+class UpperTable:
+    """A PGD, PUD or PMD table: entries point to tables one level down."""
+
+    id: int
+    level: int
+    base: int
+    lock: SpinLock
+    """A PMD table has its own lock (split PMD locks); the others share mm->page_table_lock."""
+    entries: dict[int, Any] = field(default_factory=dict)
+
+    @property
+    def shift(self) -> int:
+        """Address bits below one entry."""
+        return PAGE_SHIFT + 9 * (self.level - 1)
+
+
+class PageTable:
+    """The page tables of one mm: walk, allocate, iterate. Callers hold the locks they need."""
+
+    __slots__ = (
+        "flush_pending", "flushes", "mm", "page_table_lock", "pgd", "rss_anon", "rss_file",
+        "rss_line", "rss_pending", "table_count", "tlb_gen", "tlb_gen_line",
+    )  # fmt: skip
+
+    def __init__(self, engine: Engine[Any], mm: int) -> None:
+        self.mm = mm
+        self.page_table_lock = SpinLock(engine, "ptl", f"page_table_lock mm {mm}", mm)
+        self.pgd = UpperTable(engine.new_id(), 4, 0, self.page_table_lock)
+        self.table_count = 0
+        self.rss_anon = 0
+        self.rss_file = 0
+        self.rss_line = CacheLine(engine.new_id(), f"rss_stat mm {mm}")
+        self.rss_pending: dict[int, int] = {}
+        """Per CPU (6.2 and later) or per task (before): page counts not yet added to the mm's."""
+        self.tlb_gen = 1
+        self.tlb_gen_line = CacheLine(engine.new_id(), f"tlb_gen mm {mm}")
+        self.flush_pending = 0
+        """How many gathers are between tlb_gather_mmu and tlb_finish_mmu."""
+        self.flushes = 0
+
+    # Walking
+
+    def pmd_table(self, address: int) -> UpperTable | None:
+        """The PMD table that covers an address, if there is one."""
+        pud = self.pgd.entries.get(address >> 39)
+        return None if pud is None else pud.entries.get(address >> 30)
+
+    def walk(self, address: int) -> PteTable | None:
+        """The PTE table of an address (the entry of its PMD), or None."""
+        pmd = self.pmd_table(address)
+        return None if pmd is None else pmd.entries.get(address >> TABLE_SHIFT)
+
+    def pte(self, address: int) -> int:
+        """The entry of an address; 0 when it or a table above it is none."""
+        table = self.walk(address)
+        return 0 if table is None else table.read(address)
+
+    def next_table(self, address: int, end: int) -> PteTable | None:
+        """The first PTE table that has an address in [address, end); None when there is none."""
+        index = address >> TABLE_SHIFT
+        last = (end - 1) >> TABLE_SHIFT
+        while index <= last:
+            pmd = self.pmd_table(index << TABLE_SHIFT)
+            if pmd is None:
+                index = ((index >> 9) + 1) << 9
+                continue
+            table: PteTable | None = pmd.entries.get(index)
+            if table is not None:
+                return table
+            index += 1
+        return None
+
+    def tables(self, start: int, end: int) -> Iterator[PteTable]:
+        """All PTE tables that have an address in [start, end), ascending."""
+        table = self.next_table(start, end)
+        while table is not None:
+            yield table
+            table = self.next_table(table.base + TABLE_SPAN, end)
+
+    def count_present(self, start: int, end: int) -> int:
+        """How many pages of a range are mapped; for tests and for rss, not for a timed walk."""
+        return sum(table.count(start, end) for table in self.tables(start, end))
+
+    # Allocating
+
+    def missing_upper(self, address: int) -> bool:
+        """Whether a PUD or PMD table must be allocated before a PTE table can be linked."""
+        return self.pmd_table(address) is None
+
+    def alloc_upper(self, engine: Engine[Any], address: int) -> UpperTable:
+        """Link the missing PUD and PMD tables of an address (__pud_alloc, __pmd_alloc)."""
+        pud = self.pgd.entries.get(address >> 39)
+        if pud is None:
+            pud = UpperTable(engine.new_id(), 3, address >> 39 << 39, self.page_table_lock)
+            self.pgd.entries[address >> 39] = pud
+            self._log(engine, "alloc", pud.base, 3)
+        pmd: UpperTable | None = pud.entries.get(address >> 30)
+        if pmd is None:
+            base = address >> 30 << 30
+            lock = SpinLock(engine, "ptl", f"pmd lock {base:#x}", -1)
+            pmd = UpperTable(engine.new_id(), 2, base, lock)
+            pud.entries[address >> 30] = pmd
+            self._log(engine, "alloc", base, 2)
+        return pmd
+
+    def new_table(self, engine: Engine[Any], address: int) -> PteTable:
+        """A zeroed PTE table for an address, not linked yet (pte_alloc_one)."""
+        base = address >> TABLE_SHIFT << TABLE_SHIFT
+        return PteTable(engine.new_id(), base, SpinLock(engine, "ptl", f"ptl {base:#x}", -1))
+
+    def link_table(self, engine: Engine[Any], table: PteTable) -> None:
+        """Let the PMD point to a table (pmd_install); the caller holds the PMD lock."""
+        pmd = self.pmd_table(table.base)
+        assert pmd is not None
+        assert table.base >> TABLE_SHIFT not in pmd.entries, "two tables for one PMD entry"
+        pmd.entries[table.base >> TABLE_SHIFT] = table
+        self.table_count += 1
+        self._log(engine, "alloc", table.base, 1)
+
+    def table_for(self, engine: Engine[Any], address: int) -> PteTable:
+        """The PTE table of an address, made at once if missing: for fork and for building worlds."""
+        table = self.walk(address)
+        if table is None:
+            self.alloc_upper(engine, address)
+            table = self.new_table(engine, address)
+            self.link_table(engine, table)
+        return table
+
+    def unlink_tables(self, engine: Engine[Any], floor: int, ceiling: int) -> list[PteTable]:
+        """Take out every PTE table that lies inside [floor, ceiling) (free_pgd_range).
+
+        `floor` is the end of the VMA below, `ceiling` the start of the one above: a table that
+        still serves a neighbour stays. The caller frees the tables after the TLB flush.
+        """
+        taken = []
+        first = -(-floor >> TABLE_SHIFT) << TABLE_SHIFT
+        last = ceiling >> TABLE_SHIFT << TABLE_SHIFT
+        for table in list(self.tables(first, last)) if first < last else ():
+            assert not table.occupied, f"page table {table.base:#x} freed with live entries"
+            pmd = self.pmd_table(table.base)
+            assert pmd is not None
+            del pmd.entries[table.base >> TABLE_SHIFT]
+            table.is_linked = False
+            self.table_count -= 1
+            self._log(engine, "unlink", table.base, 1)
+            taken.append(table)
+        return taken
+
+    def _log(self, engine: Engine[Any], what: str, address: int, level: int) -> None:
+        if engine.logging:
+            engine.emit(event.PAGE_TABLE, engine.log.text(what), address, level, self.mm)

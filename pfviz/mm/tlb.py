@@ -1,0 +1,205 @@
+"""What each CPU's TLB holds, page by page, and the shootdown that empties it elsewhere.
+
+A flush bumps the mm's generation, interrupts the CPUs that run the mm and waits for their answers;
+a CPU with interrupts off answers late. Knows nothing of locks: callers decide what they hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pfviz.mm.page_table import PAGE_SHIFT, PTES_PER_TABLE, WRITABLE, PageTable, PteTable
+from pfviz.sim import event
+from pfviz.sim.engine import Engine
+from pfviz.sim.task import Step, Task, step
+
+ENTRIES_MAX: Final = 1536
+"""Second-level TLB entries of a current x86-64 core; the oldest makes room."""
+FULL_FLUSH_PAGES: Final = 33
+"""tlb_single_page_flush_ceiling: above it the whole mm is flushed at once."""
+
+
+@dataclass(slots=True, eq=False)
+class Tlb:
+    """The translations that one CPU may use without looking at the page tables."""
+
+    cpu: int
+    mm: int = -1
+    """The mm loaded on this CPU; it stays loaded while the CPU idles (lazy TLB)."""
+    gen: int = 0
+    """The mm's tlb_gen up to which this CPU has flushed."""
+    entries: dict[int, int] = field(default_factory=dict)
+    """Virtual page number -> page-table entry as it was when it was loaded."""
+
+    def switch(self, page_table: PageTable) -> None:
+        """Load an mm (switch_mm_irqs_off): foreign or outdated translations go."""
+        if self.mm != page_table.mm:
+            self.entries.clear()
+            self.mm = page_table.mm
+        elif self.gen < page_table.tlb_gen:
+            self.entries.clear()
+        self.gen = page_table.tlb_gen
+
+    def allows(self, address: int, write: bool) -> bool:
+        """Whether an access hits: the page tables are then not looked at."""
+        entry = self.entries.get(address >> PAGE_SHIFT)
+        return entry is not None and (not write or entry & WRITABLE != 0)
+
+    def load(self, address: int, pte: int) -> None:
+        """Remember a translation that the hardware walked to."""
+        entries = self.entries
+        page = address >> PAGE_SHIFT
+        if page not in entries and len(entries) >= ENTRIES_MAX:
+            del entries[next(iter(entries))]
+        entries[page] = pte
+
+    def drop(self, start: int, end: int) -> None:
+        """Forget the translations of a range (invlpg), or all of them when it is large."""
+        first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
+        if last - first > FULL_FLUSH_PAGES:
+            self.entries.clear()
+        else:
+            for page in range(first, last):
+                self.entries.pop(page, None)
+
+
+class Tlbs:
+    """The TLBs of all CPUs (`world.tlbs`)."""
+
+    __slots__ = ("of_cpu",)
+
+    def __init__(self, cpus: int) -> None:
+        self.of_cpu = [Tlb(cpu) for cpu in range(cpus)]
+
+    def cpumask(self, mm: int) -> list[int]:
+        """mm_cpumask: the CPUs that have an mm loaded."""
+        return [tlb.cpu for tlb in self.of_cpu if tlb.mm == mm]
+
+
+@dataclass(slots=True, eq=False)
+class TlbFlush:
+    """One flush in flight: what the CPU that asked for it waits for (`Task.waiting`)."""
+
+    page_table: PageTable
+    start: int
+    end: int
+    gen: int
+    pending: int = 0
+    begun_ns: int = 0
+    expected_ns: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class MmuGather:
+    """Pages and tables that were taken out and may be freed once no TLB knows them (mmu_gather)."""
+
+    page_table: PageTable
+    start: int = 1 << 62
+    end: int = 0
+    pages: int = 0
+    """Translations removed or changed; none means that no flush is due."""
+    frames: list[int] = field(default_factory=list)
+    tables: list[PteTable] = field(default_factory=list)
+    nested: bool = False
+
+    def add_range(self, start: int, end: int) -> None:
+        """Extend the range that is to be flushed."""
+        self.start = min(self.start, start)
+        self.end = max(self.end, end)
+
+
+def tlb_gather(page_table: PageTable) -> MmuGather:
+    """Begin to collect (tlb_gather_mmu): others see that a flush is pending."""
+    page_table.flush_pending += 1
+    return MmuGather(page_table, nested=page_table.flush_pending > 1)
+
+
+def flush_tlb_range(
+    engine: Engine[Any],
+    task: Task,
+    page_table: PageTable,
+    start: int,
+    end: int,
+    then: Step,
+    reason: str,
+    freed_tables: bool = False,
+) -> Step:
+    """Flush a range of an mm on every CPU that may know it (flush_tlb_mm_range), then go on.
+
+    May be called with spinlocks held: the waiting CPU spins with its interrupts on.
+    """
+    machine, tlbs = engine.machine, engine.world.tlbs
+    page_table.tlb_gen_line.write(engine)
+    page_table.tlb_gen += 1
+    page_table.flushes += 1
+    here = engine.cpu.id
+    mine = tlbs.of_cpu[here]
+    if mine.mm == page_table.mm:
+        mine.drop(start, end)
+        mine.gen = page_table.tlb_gen
+        pages = (end - start) >> PAGE_SHIFT
+        if pages > FULL_FLUSH_PAGES:
+            engine.cost("tlb_local_full")
+        else:
+            engine.charge(machine.costs["tlb_local_page"] * pages)
+    targets = [
+        cpu
+        for cpu in tlbs.cpumask(page_table.mm)
+        # An idle CPU is in lazy TLB mode: it compares generations before it runs the mm again.
+        if cpu != here and (machine.cpus[cpu].current is not None or freed_tables)
+    ]
+    if engine.logging:
+        pages = (end - start) >> PAGE_SHIFT
+        engine.emit(
+            event.TLB_FLUSH, engine.log.text(reason), pages, len(targets) + 1, page_table.mm
+        )
+    if not targets:
+        return then
+    flush = TlbFlush(page_table, start, end, page_table.tlb_gen, len(targets), engine.now_ns)
+    send_ns = engine.extra_ns
+    for position, cpu in enumerate(targets):
+        arrives_ns = send_ns + machine.costs["ipi"] + position * machine.costs["ipi_per_cpu"]
+        engine.interrupt(machine.cpus[cpu], arrives_ns, _flush_tlb_func, (cpu, flush),
+                         machine.costs["ipi_handler"])  # fmt: skip
+        if engine.logging:
+            engine.emit(event.IPI, engine.log.text("flush_tlb_func"), cpu, arrives_ns)
+    handled_ns = machine.costs["ipi_handler"]
+    flush.expected_ns = engine.now_ns + arrives_ns + handled_ns
+    task.waiting = flush
+    task.returns.append(then)
+    return smp_call_function_many_cond
+
+
+def _flush_tlb_func(engine: Engine[Any], subject: tuple[int, TlbFlush]) -> None:
+    """Another CPU takes the interrupt: it drops the range and says so."""
+    cpu, flush = subject
+    tlb: Tlb = engine.world.tlbs.of_cpu[cpu]
+    if tlb.mm == flush.page_table.mm:
+        if tlb.gen < flush.gen - 1:
+            tlb.entries.clear()
+        else:
+            tlb.drop(flush.start, flush.end)
+        tlb.gen = max(tlb.gen, flush.gen)
+    flush.pending -= 1
+
+
+@step("kernel/smp.c", function="smp_call_function_many_cond")
+def smp_call_function_many_cond(engine: Engine[Any], task: Task) -> Step:
+    """Spin until every interrupted CPU has dropped the stale translations from its TLB."""
+    flush: TlbFlush = task.waiting
+    if flush.pending:
+        left_ns = flush.expected_ns - engine.now_ns
+        engine.charge(left_ns if left_ns > 0 else engine.machine.costs["csd_poll"])
+        return smp_call_function_many_cond
+    task.waiting = None
+    return task.back()
+
+
+def tlb_may_write(tlb: Tlb, address: int) -> bool:
+    """Whether a CPU could still write a page without a fault (for the rules, I14)."""
+    return tlb.entries.get(address >> PAGE_SHIFT, 0) & WRITABLE != 0
+
+
+TABLE_BATCH: Final = PTES_PER_TABLE - 2
+"""Page tables that one batch of tlb_remove_table holds."""
