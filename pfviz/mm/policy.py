@@ -1,0 +1,36 @@
+"""What the user may turn on a kernel without choosing another one: the switches of `[policy]`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "restart_lock": ("mmap_lock", "vma_lock", "hold"),
+    "io_wait": ("drop", "hold"),
+    "page_table_free": ("rcu", "ipi"),
+    "lockless_scope": ("mm_seq", "vma_seq"),
+    "lockless_snapshot": ("copy", "rcu_ref"),
+    "lockless_fallback": ("vma_lock", "mmap_lock"),
+}
+"""Switches that are names; all others are True or False, or a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Switches of the model, with the kernel's own behaviour as default."""
+
+    merge: bool = True
+    """Whether a new mapping may be merged into its neighbour (vma_merge_new_range)."""
+    restart_lock: str = "mmap_lock"
+    """Under what a fault restarts after I/O."""
+    io_wait: str = "drop"
+    """Whether a fault drops its lock while it waits for I/O."""
+    page_table_free: str = "rcu"
+    lockless_scope: str = "mm_seq"
+    lockless_snapshot: str = "copy"
+    lockless_fallback: str = "vma_lock"
+    lockless_attempts_max: int = 1
+    fault_around_pages: int = 16
+    downgrade: bool = True
+    """Whether munmap downgrades mmap_lock before it zaps (the kernel's behaviour)."""

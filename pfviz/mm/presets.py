@@ -1,0 +1,206 @@
+"""Kernels as data: what each release does differently, one record each.
+
+The columns are those of a page-fault history from 6.1 to 6.18, read in the kernel trees 6.1.192,
+6.4 (memory.c at c2508ec5a58d), 6.12.117 and 6.18. A new kernel is a new record, never a new branch
+on a version number. It refuses to know how the paths act on a knob.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+MODES: Final = ("mmap_lock", "per-vma", "lockless")
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One kernel release, as far as page faults and address spaces can tell releases apart."""
+
+    name: str
+    title: str
+    vma_lock: str
+    """"none", "rwsem" (with a sequence number, 6.4-6.14) or "refcount" (6.15+)."""
+    mm_lock_seq: str
+    """"none", "int" (one increment per write-unlock) or "seqcount" (odd while write-locked)."""
+    anon_vma_check: str
+    """When a fault minds a missing anon_vma: "none" (no VMA lock), "early_unlocked" (before the VMA
+    is locked: a bug of 6.4.0), "early" (after), "late" (at the first write, by trylock)."""
+    file_under_vl: str
+    """File faults under the VMA lock: "none", "map_pages" or "full"."""
+    swap_under_vl: bool
+    uffd_under_vl: bool
+    handler_unlocks: bool
+    """6.6+: a handler that returns RETRY has released the VMA lock itself."""
+    detached_before_range: bool
+    """6.10+: lock_vma_under_rcu tests for a detached VMA before it tests the range."""
+    access_error_under_vl: bool
+    """6.10+: a permission error is reported under the VMA lock."""
+    tried_after_major: bool
+    """6.8+: a retry after a major fault carries FAULT_FLAG_TRIED."""
+    prefetchw_mmap_lock: bool
+    """The exception entry asks for mmap_lock's cache line exclusively, needed or not."""
+    fork_locks_vmas: bool
+    """fork write-locks each VMA of the parent; missing in 6.4.0 (lost writes)."""
+    fork_tree: str
+    """"store" (one store per VMA) or "mt_dup" (6.8+: the tree is copied node by node first)."""
+    expand_stack: str
+    """"read" (6.4.0: the stack grows under mmap_lock held for reading) or "write"."""
+    map_fixed_leaves_gap: bool
+    """Before 6.12 MAP_FIXED over a mapping unmaps first, and walkers can see the gap."""
+    vma_free: str
+    """"immediate", "rcu" (call_rcu) or "typesafe" (slab reuse without a grace period)."""
+    maps_lock: str
+    """What reading /proc/PID/maps holds: "mmap_lock" or "vma_lock"."""
+    smaps_lock: str
+    smaps_rollup_lock: str
+    madvise_dontneed_lock: str
+    lru_batch: int
+    """Pages collected per CPU before the LRU lists are locked (PAGEVEC_SIZE)."""
+    page_tables_by_rcu: bool = True
+
+    @property
+    def has_vma_lock(self) -> bool:
+        """Whether this kernel has per-VMA locks at all."""
+        return self.vma_lock != "none"
+
+    @property
+    def default_mode(self) -> str:
+        """The mode in which this kernel behaves as released."""
+        return "per-vma" if self.has_vma_lock else "mmap_lock"
+
+
+PRESETS: Final[dict[str, Preset]] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="6.1",
+            title="Linux 6.1 (December 2022): maple tree, mmap_lock only",
+            vma_lock="none",
+            mm_lock_seq="none",
+            anon_vma_check="none",
+            file_under_vl="none",
+            swap_under_vl=False,
+            uffd_under_vl=False,
+            handler_unlocks=False,
+            detached_before_range=False,
+            access_error_under_vl=False,
+            tried_after_major=False,
+            prefetchw_mmap_lock=True,
+            fork_locks_vmas=False,
+            fork_tree="store",
+            expand_stack="write",  # since 6.1.37; the tree read is 6.1.192
+            map_fixed_leaves_gap=True,
+            vma_free="immediate",
+            maps_lock="mmap_lock",
+            smaps_lock="mmap_lock",
+            smaps_rollup_lock="mmap_lock",
+            madvise_dontneed_lock="mmap_lock",
+            lru_batch=15,
+        ),
+        Preset(
+            name="6.4",
+            title="Linux 6.4.0 (June 2023): the first per-VMA locks, with their first bugs",
+            vma_lock="rwsem",
+            mm_lock_seq="int",
+            anon_vma_check="early_unlocked",
+            file_under_vl="none",
+            swap_under_vl=False,
+            uffd_under_vl=False,
+            handler_unlocks=False,
+            detached_before_range=False,
+            access_error_under_vl=False,
+            tried_after_major=False,
+            prefetchw_mmap_lock=True,
+            fork_locks_vmas=False,
+            fork_tree="store",
+            expand_stack="read",
+            map_fixed_leaves_gap=True,
+            vma_free="rcu",
+            maps_lock="mmap_lock",
+            smaps_lock="mmap_lock",
+            smaps_rollup_lock="mmap_lock",
+            madvise_dontneed_lock="mmap_lock",
+            lru_batch=15,
+        ),
+        Preset(
+            name="6.12",
+            title="Linux 6.12 (November 2024): per-VMA rwsem for nearly every fault",
+            vma_lock="rwsem",
+            mm_lock_seq="seqcount",  # 6.12.0 still counted by one; the tree read is 6.12.117
+            anon_vma_check="late",
+            file_under_vl="full",
+            swap_under_vl=True,
+            uffd_under_vl=True,
+            handler_unlocks=True,
+            detached_before_range=True,
+            access_error_under_vl=True,
+            tried_after_major=True,
+            prefetchw_mmap_lock=True,
+            fork_locks_vmas=True,
+            fork_tree="mt_dup",
+            expand_stack="write",
+            map_fixed_leaves_gap=False,
+            vma_free="rcu",
+            maps_lock="mmap_lock",
+            smaps_lock="mmap_lock",
+            smaps_rollup_lock="mmap_lock",
+            madvise_dontneed_lock="mmap_lock",
+            lru_batch=31,
+        ),
+        Preset(
+            name="6.18",
+            title="Linux 6.18 (November 2025): per-VMA reference counts, maps under the VMA lock",
+            vma_lock="refcount",
+            mm_lock_seq="seqcount",
+            anon_vma_check="late",
+            file_under_vl="full",
+            swap_under_vl=True,
+            uffd_under_vl=True,
+            handler_unlocks=True,
+            detached_before_range=True,
+            access_error_under_vl=True,
+            tried_after_major=True,
+            prefetchw_mmap_lock=False,  # gone at the latest in 7.2; the exact release is not known
+            fork_locks_vmas=True,
+            fork_tree="mt_dup",
+            expand_stack="write",
+            map_fixed_leaves_gap=False,
+            vma_free="typesafe",
+            maps_lock="vma_lock",
+            smaps_lock="mmap_lock",
+            smaps_rollup_lock="mmap_lock",
+            madvise_dontneed_lock="vma_lock",
+            lru_batch=31,
+        ),
+    )
+}
+
+
+def preset(name: str) -> Preset:
+    """The kernel called `name`; ValueError naming the nearest for any other name."""
+    found = PRESETS.get(name)
+    if found is None:
+        raise ValueError(_unknown("kernel", name, tuple(PRESETS)))
+    return found
+
+
+def mode_of(name: str, kernel: Preset) -> str:
+    """A mode by name ("" is the kernel's own); ValueError when it is unknown or impossible."""
+    if not name:
+        return kernel.default_mode
+    if name not in MODES:
+        raise ValueError(_unknown("mode", name, MODES))
+    if name == "per-vma" and not kernel.has_vma_lock:
+        raise ValueError(
+            f"Linux {kernel.name} has no per-VMA locks; use mode mmap_lock or lockless, or a "
+            "kernel from 6.4 on"
+        )
+    return name
+
+
+def _unknown(what: str, name: str, names: tuple[str, ...]) -> str:
+    near = get_close_matches(name, names, n=1, cutoff=0.3)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"no {what} {name!r}{hint} (known: {', '.join(names)})"

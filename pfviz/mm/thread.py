@@ -1,0 +1,111 @@
+"""A thread of a process: its program, the operation and the page fault it is in.
+
+Fields only; what is done with them is in `paths`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from pfviz.mm.operations import Operation, Program
+from pfviz.sim.task import Task
+
+if TYPE_CHECKING:
+    from pfviz.mm.address_space import AddressSpace
+    from pfviz.mm.vma import Vma
+
+# FAULT_PATH.regime
+MMAP_LOCK: Final = 0
+VMA_LOCK: Final = 1
+LOCKLESS: Final = 2
+REGIMES: Final = ("mmap_lock", "vma_lock", "lockless")
+
+# error_code bits of an x86 page fault
+PF_PROT: Final = 1
+PF_WRITE: Final = 2
+PF_USER: Final = 4
+PF_INSTR: Final = 16
+
+# What became of a fault
+OK: Final = ""
+SEGV_MAPERR: Final = "SEGV_MAPERR"
+SEGV_ACCERR: Final = "SEGV_ACCERR"
+SIGBUS: Final = "SIGBUS"
+
+
+@dataclass(slots=True, eq=False)
+class Fault:
+    """One page fault in flight, from the exception to the return to user mode."""
+
+    id: int
+    address: int
+    write: bool
+    error_code: int
+    begun_ns: int
+    exec: bool = False
+    vma: Vma | None = None
+    """The VMA found; stable only while `regime`'s lock is held."""
+    regime: int = MMAP_LOCK
+    attempt: int = 0
+    tried: bool = False
+    """FAULT_FLAG_TRIED: the fault may not drop its lock for I/O once more."""
+    major: bool = False
+    retried: bool = False
+    lock_dropped: bool = False
+    """The handler released the VMA lock or mmap_lock itself (VM_FAULT_RETRY or COMPLETED)."""
+    kind: str = ""
+    error: str = OK
+    abort: str = ""
+    """Why the VMA lock or the lockless path was given up."""
+    orig_pte: Any = None
+    orig_pte_valid: bool = False
+    pmd: Any = None
+    """The leaf table that the walk found, to be compared when its lock is taken."""
+    page: Any = None
+    """The page allocated or found for the PTE to be set."""
+    old_page: Any = None
+    sequence: int = 0
+    """The sequence count read at the start of a lockless attempt."""
+    snapshot: Any = None
+    walk: Any = None
+    scratch: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Thread(Task):
+    """A schedulable thread of `mm`."""
+
+    mm: AddressSpace = None  # type: ignore[assignment]
+    program: Program | None = None
+    slots: dict[str, int] = field(default_factory=dict)
+    """Addresses that earlier Mmap operations kept under a name."""
+    fault: Fault | None = None
+    faults: int = 0
+    operation: Operation | None = None
+    op_index: int = -1
+    op_begun_ns: int = 0
+    op_result: int = 0
+    """What the operation in flight returns: an address, 0, or a negative errno."""
+    sys: Any = None
+    """What the system call in flight must remember (a dataclass of its file in `paths`)."""
+    zap: Any = None
+    """What the unmapping of a page range in flight must remember (`paths/zap.py`)."""
+    vma: Vma | None = None
+    """The VMA that a chain of locking steps works on, or the one that it found."""
+    locking_mm: AddressSpace | None = None
+    """The address space whose mmap_lock a chain of steps is about to have for writing."""
+    address: int = 0
+    """The address that a chain of look-up steps was asked for."""
+    abort: str = ""
+    """Why a look-up chain returned without a locked VMA."""
+    vma_read_locks: list[Vma] = field(default_factory=list)
+    """VMAs that this thread holds for reading, in order of locking (for the rules)."""
+    rcu_depth: int = 0
+    killed: bool = False
+
+    @property
+    def in_flight(self) -> Fault:
+        """The fault in flight; there must be one."""
+        assert self.fault is not None, f"{self.name} is in no fault"
+        return self.fault

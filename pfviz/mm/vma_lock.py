@@ -1,0 +1,255 @@
+"""The lock on a VMA, both generations: rwsem and sequence (6.4-6.14), reference count (6.15+).
+
+A reader takes the lock word or gives up at once; a writer waits until the readers left, writes the
+mm's sequence number into the VMA and frees the word again: the number alone says "write-locked",
+and the next change of mm_lock_seq unlocks all VMAs. It refuses to know what the lock protects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pfviz.mm.vma import Vma
+from pfviz.sim import event
+from pfviz.sim.task import Step, step
+from pfviz.sync.refcount import LimitedRefcount
+from pfviz.sync.rwsem import RwSemaphore, down_read_trylock, down_write, up_read, up_write
+
+if TYPE_CHECKING:
+    from pfviz.mm.address_space import AddressSpace
+    from pfviz.mm.thread import Thread
+    from pfviz.mm.world import Mm
+
+VM_REFCNT_WRITER: Final = 1 << 30
+"""Set while a writer or detacher keeps readers out (VMA_LOCK_OFFSET, 6.15+)."""
+VM_REFCNT_LIMIT: Final = VM_REFCNT_WRITER - 1
+
+LOCKED: Final = "locked"
+BUSY: Final = "busy"
+DETACHED: Final = "detached"
+"""What `vma_read_trylock` can answer."""
+
+
+def new_vma(engine: Mm, mm: AddressSpace, start: int, end: int, flags: int, **fields: Any) -> Vma:
+    """A VMA that is in no tree yet, with the lock that this world's kernel gives it."""
+    vma = Vma(engine.new_id(), mm, start, end, flags, fields.pop("vm_pgoff", start >> 12), **fields)
+    world = engine.world
+    if world.has_vma_lock:
+        if world.preset.vma_lock == "rwsem":
+            vma.vm_lock = RwSemaphore(engine, "vma_lock", f"vm_lock {vma.id}", vma.id)
+        else:
+            vma.vm_refcnt = LimitedRefcount(engine, "vma_lock", f"vm_refcnt {vma.id}", vma.id)
+    vma.emit_new(engine)
+    return vma
+
+
+# The reader's side: each function is one indivisible thing, to be called from a step
+
+
+def is_write_locked(engine: Mm, vma: Vma) -> bool:
+    """Whether vm_lock_seq equals mm_lock_seq: write-locked in the current write section."""
+    return vma.mm.mm_lock_seq.read(engine) == vma.vm_lock_seq
+
+
+def vma_read_trylock(engine: Mm, thread: Thread, vma: Vma) -> str:
+    """Take the lock word for reading, or say why not: LOCKED, BUSY or DETACHED (6.15+ only)."""
+    if vma.vm_lock is not None:
+        if not down_read_trylock(engine, thread, vma.vm_lock):
+            return BUSY
+    else:
+        assert vma.vm_refcnt is not None
+        old = vma.vm_refcnt.inc_not_zero_limited(engine, VM_REFCNT_LIMIT)
+        if old == 0:
+            return DETACHED
+        if old > VM_REFCNT_LIMIT:
+            return BUSY
+    thread.vma_read_locks.append(vma)
+    return LOCKED
+
+
+def vma_start_read_locked(engine: Mm, thread: Thread, vma: Vma) -> None:
+    """Take the lock for reading while mmap_lock is held for reading: cannot fail."""
+    answer = vma_read_trylock(engine, thread, vma)
+    assert answer == LOCKED, f"no writer can be in VMA {vma.id} while mmap_lock is held"
+    _say(engine, vma, "read_locked")
+
+
+def vma_end_read(engine: Mm, thread: Thread, vma: Vma) -> None:
+    """Let go of a VMA that was locked for reading; a writer may be waiting for it."""
+    thread.vma_read_locks.remove(vma)
+    if vma.vm_lock is not None:
+        up_read(engine, thread, vma.vm_lock)
+    else:
+        vma_refcount_put(engine, vma)
+    _say(engine, vma, "read_unlocked")
+
+
+def vma_refcount_put(engine: Mm, vma: Vma) -> None:
+    """Drop a reference; the last reader wakes the writer that keeps new ones out (6.15+)."""
+    assert vma.vm_refcnt is not None
+    left = vma.vm_refcnt.dec(engine)
+    mm = vma.mm
+    if VM_REFCNT_WRITER <= left <= VM_REFCNT_WRITER + 1 and mm.vma_writer_wait is not None:
+        writer, mm.vma_writer_wait = mm.vma_writer_wait, None
+        engine.wake(writer)
+
+
+def read_locked(engine: Mm, vma: Vma) -> None:
+    """Tell viewers that the last check passed: the VMA is held for reading."""
+    _say(engine, vma, "read_locked")
+
+
+# The writer's side: chains of steps
+
+
+def vma_start_write(engine: Mm, thread: Thread, vma: Vma, then: Step) -> Step:
+    """Write-lock a VMA (mmap_lock is held for writing), then go on with `then`."""
+    if not engine.world.has_vma_lock:
+        return then
+    thread.vma = vma
+    return thread.call(is_vma_write_locked, then)
+
+
+@step("include/linux/mm.h (6.4+)", cost="seq_check", function="__is_vma_write_locked")
+def is_vma_write_locked(engine: Mm, thread: Thread) -> Step:
+    """Compare vm_lock_seq with mm_lock_seq: a VMA that this writer locked before stays locked."""
+    vma = _target(thread)
+    assert vma.mm.mmap_lock.writer is thread, "vma_start_write needs mmap_lock for writing"
+    if is_write_locked(engine, vma):
+        return thread.back()
+    if vma.vm_lock is not None:
+        return down_write(engine, thread, vma.vm_lock, then=vma_start_write_rwsem)
+    return vma_enter_locked
+
+
+@step("include/linux/mm.h (6.4-6.14)", cost="vma_lock_write", function="vma_start_write")
+def vma_start_write_rwsem(engine: Mm, thread: Thread) -> Step:
+    """Mark the VMA write-locked by copying mm_lock_seq into it; its lock word is free at once."""
+    vma = _target(thread)
+    assert vma.vm_lock is not None
+    vma.vm_lock_seq = vma.mm.mm_lock_seq.value
+    up_write(engine, thread, vma.vm_lock)
+    _say(engine, vma, "write_locked")
+    return thread.back()
+
+
+@step("mm/mmap_lock.c (6.15+)", cost="vma_lock_write", function="__vma_enter_locked")
+def vma_enter_locked(engine: Mm, thread: Thread) -> Step | None:
+    """Keep new readers out of the VMA by adding a large bias to its reference count."""
+    vma = _target(thread)
+    assert vma.vm_refcnt is not None
+    if not vma.vm_refcnt.add_not_zero(engine, VM_REFCNT_WRITER):
+        return vma_set_lock_seq_detached
+    return _wait_for_readers(engine, thread, vma, VM_REFCNT_WRITER + 1, vma_set_lock_seq)
+
+
+@step("mm/mmap_lock.c (6.15+)", cost="seq_check", function="rcuwait_wait_event")
+def vma_writer_woken(engine: Mm, thread: Thread) -> Step | None:
+    """The last reader left and woke the writer: look at the reference count again."""
+    vma = _target(thread)
+    return _wait_for_readers(engine, thread, vma, VM_REFCNT_WRITER + 1, vma_set_lock_seq)
+
+
+@step("mm/mmap_lock.c (6.15+)", cost="vma_lock_write", function="__vma_start_write")
+def vma_set_lock_seq(engine: Mm, thread: Thread) -> Step:
+    """Mark the VMA write-locked by copying mm_lock_seq into it."""
+    vma = _target(thread)
+    vma.vm_lock_seq = vma.mm.mm_lock_seq.value
+    _say(engine, vma, "write_locked")
+    return vma_exit_locked
+
+
+@step("mm/mmap_lock.c (6.15+)", cost="vma_lock_write", function="__vma_start_write")
+def vma_set_lock_seq_detached(engine: Mm, thread: Thread) -> Step:
+    """Mark a VMA that is in no tree write-locked: nobody can hold it, so nobody is waited for."""
+    vma = _target(thread)
+    vma.vm_lock_seq = vma.mm.mm_lock_seq.value
+    _say(engine, vma, "write_locked")
+    return thread.back()
+
+
+@step("mm/mmap_lock.c (6.15+)", cost="vma_unlock", function="__vma_exit_locked")
+def vma_exit_locked(engine: Mm, thread: Thread) -> Step:
+    """Take the bias off again: the lock word is free, only the sequence number says locked."""
+    vma = _target(thread)
+    assert vma.vm_refcnt is not None
+    vma.vm_refcnt.sub(engine, VM_REFCNT_WRITER)
+    return thread.back()
+
+
+def vma_mark_attached(engine: Mm, vma: Vma) -> None:
+    """The VMA is in the tree now: readers may lock it (part of the step that stores it)."""
+    vma.detached = False
+    if vma.vm_refcnt is not None:
+        vma.vm_refcnt.set(engine, 1)
+    _say(engine, vma, "attached")
+
+
+def vma_mark_detached(engine: Mm, thread: Thread, vma: Vma, then: Step) -> Step:
+    """Take a write-locked VMA away from readers for good, then go on with `then`."""
+    thread.vma = vma
+    if vma.vm_refcnt is not None:
+        return thread.call(drop_vma_reference, then)
+    if vma.vm_lock is not None:
+        return thread.call(set_vma_detached, then)
+    vma.detached = True
+    engine.emit(event.VMA_DETACHED, vma.id, vma.mm.id)
+    return then
+
+
+@step("include/linux/mm.h (6.4-6.14)", function="vma_mark_detached")
+def set_vma_detached(engine: Mm, thread: Thread) -> Step:
+    """Flag the VMA as detached: a reader that finds it from now on walks the tree again."""
+    vma = _target(thread)
+    vma.detached = True
+    engine.emit(event.VMA_DETACHED, vma.id, vma.mm.id)
+    return thread.back()
+
+
+@step("mm/mmap_lock.c (6.15+)", cost="vma_unlock", function="vma_mark_detached")
+def drop_vma_reference(engine: Mm, thread: Thread) -> Step:
+    """Drop the reference that says attached: at zero no reader can take the VMA any more."""
+    vma = _target(thread)
+    assert vma.vm_refcnt is not None
+    vma.detached = True
+    left = vma.vm_refcnt.dec(engine)
+    engine.emit(event.VMA_DETACHED, vma.id, vma.mm.id)
+    return vma_exclude_last_readers if left else thread.back()
+
+
+@step("mm/mmap_lock.c (6.15+)", cost="vma_lock_write", function="__vma_enter_locked")
+def vma_exclude_last_readers(engine: Mm, thread: Thread) -> Step | None:
+    """A reader is still between its increment and its check: keep others out and wait for it."""
+    vma = _target(thread)
+    assert vma.vm_refcnt is not None
+    if not vma.vm_refcnt.add_not_zero(engine, VM_REFCNT_WRITER):
+        return thread.back()
+    return _wait_for_readers(engine, thread, vma, VM_REFCNT_WRITER, vma_exit_locked)
+
+
+@step("mm/mmap_lock.c (6.15+)", cost="seq_check", function="rcuwait_wait_event")
+def vma_detacher_woken(engine: Mm, thread: Thread) -> Step | None:
+    """The last reader gave the detached VMA back: look at the reference count again."""
+    vma = _target(thread)
+    return _wait_for_readers(engine, thread, vma, VM_REFCNT_WRITER, vma_exit_locked)
+
+
+def _wait_for_readers(engine: Mm, thread: Thread, vma: Vma, target: int, then: Step) -> Step | None:
+    assert vma.vm_refcnt is not None
+    if vma.vm_refcnt.value == target:
+        return then
+    vma.mm.vma_writer_wait = thread
+    woken = vma_detacher_woken if target == VM_REFCNT_WRITER else vma_writer_woken
+    engine.sleep(woken, "waits for the readers of a VMA", vma.vm_refcnt.id)
+    return None
+
+
+def _target(thread: Thread) -> Vma:
+    assert thread.vma is not None
+    return thread.vma
+
+
+def _say(engine: Mm, vma: Vma, what: str) -> None:
+    if engine.logging:
+        count = vma.vm_refcnt.value if vma.vm_refcnt is not None else 0
+        engine.emit(event.VMA_LOCK_EVENT, vma.id, engine.log.text(what), vma.vm_lock_seq, count)

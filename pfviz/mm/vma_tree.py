@@ -1,0 +1,241 @@
+"""The VMAs of an address space in a maple tree: look-ups, stores and gaps, as the viewer sees them.
+
+Every store tells which nodes were born, changed and died; dead nodes are given back after a grace
+period. Node contents sit on cache lines, so a store makes the next walk on another CPU pay. It
+refuses to know any lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pfviz.mm.maple import MapleNode, MapleTree, TraceEvent, Write, WritePlan
+from pfviz.sim import event
+from pfviz.sim.cacheline import CacheLine
+from pfviz.sim.event import signed
+
+if TYPE_CHECKING:
+    from pfviz.mm.vma import Vma
+    from pfviz.mm.world import Mm
+
+TREE_TYPES = ("dense", "leaf_64", "range_64", "arange_64")
+
+
+@dataclass(slots=True, eq=False)
+class VmaTree:
+    """The facade over one maple tree whose entries are VMAs (mm_struct.mm_mt)."""
+
+    mm_id: int
+    maple: MapleTree = field(default_factory=MapleTree)
+    nodes: dict[int, MapleNode] = field(default_factory=dict)
+    """Live and dead nodes by id, until their memory is given back."""
+    lines: dict[int, CacheLine] = field(default_factory=dict)
+    root_id: int = 0
+    freed_nodes: int = 0
+
+    # Reading
+
+    def lookup(self, engine: Mm, address: int) -> Vma | None:
+        """The VMA that covers an address (mas_walk); charges the levels, emits TREE_WALK."""
+        found: Vma | None = self.maple.walk(address)
+        self._walked(engine, address)
+        return found
+
+    def find(self, engine: Mm, address: int) -> Vma | None:
+        """The first VMA that ends above an address (mt_find, behind find_vma); emits MA_READ."""
+        hit = self.maple.find(address)
+        self._walked(engine, address)
+        if engine.logging:
+            top = (1 << 64) - 1
+            # mt_find starts at no node: the trace point prints the whole range and a null node.
+            detail = engine.log.detail((0, top, address, address, 0, 0, -1))
+            text = engine.log.text("mt_find")
+            engine.emit(event.MA_READ, text, signed(address), detail, self.mm_id)
+        return None if hit is None else hit[2]
+
+    def at(self, address: int) -> Vma | None:
+        """The VMA that covers an address, without cost or event (for rules and set-up)."""
+        found: Vma | None = self.maple.walk(address)
+        return found
+
+    def next_of(self, vma: Vma) -> Vma | None:
+        """The VMA after one in the tree (mas_next)."""
+        hit = self.maple.next(vma.vm_end - 1)
+        return None if hit is None else hit[2]
+
+    def prev_of(self, vma: Vma) -> Vma | None:
+        """The VMA before one in the tree (mas_prev)."""
+        hit = self.maple.prev(vma.vm_start)
+        return None if hit is None else hit[2]
+
+    def before(self, address: int) -> Vma | None:
+        """The last VMA that ends at or below an address."""
+        if address == 0:
+            return None
+        covering: Vma | None = self.maple.walk(address - 1)
+        if covering is not None:
+            return covering
+        hit = self.maple.prev(address)
+        return None if hit is None else hit[2]
+
+    def between(self, start: int, end: int) -> Iterator[Vma]:
+        """The VMAs that touch [start, end), ascending; do not store while iterating."""
+        for _, _, vma in self.maple.iter_range(start, end - 1):
+            yield vma
+
+    def gap_below(self, low: int, high: int, length: int) -> int | None:
+        """The start of the highest free range of `length` bytes in [low, high)."""
+        hit = self.maple.empty_area_rev(low, high - 1, length)
+        return None if hit is None else hit[1] + 1 - length
+
+    def __iter__(self) -> Iterator[Vma]:
+        for _, _, vma in self.maple.iter_range():
+            yield vma
+
+    def __len__(self) -> int:
+        return len(self.maple)
+
+    # Writing
+
+    def prealloc(self, engine: Mm, start: int, end: int, vma: Vma | None) -> WritePlan:
+        """Reserve the nodes of a store of `vma` (None clears) over [start, end): it cannot fail."""
+        plan = self.maple.preallocate(start, end - 1, vma)
+        engine.charge(
+            self.maple.prealloc_count(plan) * engine.machine.costs["ma_node"] + _cost(engine)
+        )
+        return plan
+
+    def store_prealloc(self, engine: Mm, plan: WritePlan) -> None:
+        """Carry out a planned store (vma_iter_store): one pointer, then the old nodes are dead."""
+        self._written(engine, self.maple.build(plan))
+
+    def store(self, engine: Mm, start: int, end: int, vma: Vma | None, via: str) -> None:
+        """Store `vma` (None clears) over [start, end), planning and storing in one."""
+        plan = self.maple.preallocate(start, end - 1, vma, via)
+        self._written(engine, self.maple.build(plan))
+
+    def copy_from(self, engine: Mm, other: VmaTree) -> None:
+        """Become a node-for-node copy of another tree, entries included (__mt_dup)."""
+        self.maple = other.maple.dup()
+        for node in self.maple.nodes():
+            self.nodes[node.id] = node
+            engine.cost("ma_node")
+            self._emit_node(engine, node)
+        self._emit_root(engine)
+
+    def destroy(self, engine: Mm) -> None:
+        """Drop every node (__mt_destroy)."""
+        for node in list(self.maple.nodes()):
+            self._bury(engine, node.id, "destroyed")
+        self.maple.destroy()
+        self._emit_root(engine)
+
+    def _written(self, engine: Mm, plan: WritePlan) -> None:
+        born = list(plan.graft.born) if plan.graft is not None else []
+        write = self.maple.publish(plan)
+        for node in born:
+            self.nodes[node.id] = node
+        engine.charge(_cost(engine) + len(born) * engine.machine.costs["ma_node"])
+        for line in write.trace(engine.world.preset.name):
+            self._emit_trace(engine, line)
+        self._emit_write(engine, write, born)
+
+    def _emit_write(self, engine: Mm, write: Write, born: list[MapleNode]) -> None:
+        for node in born:
+            self._touch(engine, node.id)
+            self._emit_node(engine, node)
+        for node_id in sorted(set(write.changed) - {node.id for node in born}):
+            node = self.nodes[node_id]
+            self._touch(engine, node_id)
+            self._emit_node(engine, node)
+        self._emit_root(engine)
+        for node_id in write.dead:
+            self._bury(engine, node_id, write.store_type)
+
+    def _bury(self, engine: Mm, node_id: int, why: str) -> None:
+        engine.emit(event.TREE_NODE_DEAD, node_id, engine.log.text(why), 0, self.mm_id)
+        self.lines.pop(node_id, None)
+        engine.world.rcu.call_rcu(engine, "maple node", (self, node_id), free_node)
+
+    # Lines and events
+
+    def _walked(self, engine: Mm, address: int) -> None:
+        """Charge a walk from the root to the leaf and show each node that it passed."""
+        walk_ns = engine.machine.costs["walk_level"]
+        maple = self.maple
+        node: Any = maple.root if maple.height else None
+        for level in range(maple.height, 0, -1):
+            engine.charge(walk_ns)
+            line = self.lines.get(node.id)
+            if line is not None:
+                line.read(engine)
+            slot = _slot_of(node, address)
+            engine.emit(event.TREE_WALK, node.id, signed(address), slot, self.mm_id)
+            if level > 1:
+                node = node.slots[slot]
+
+    def _touch(self, engine: Mm, node_id: int) -> None:
+        if engine.task is None or engine.task.cpu is None:
+            return  # set-up: no CPU owns anything yet
+        line = self.lines.get(node_id)
+        if line is None:
+            line = CacheLine(engine.new_id(), f"maple node {node_id}")
+            self.lines[node_id] = line
+        line.write(engine)
+
+    def _emit_trace(self, engine: Mm, line: TraceEvent) -> None:
+        if not engine.logging:
+            return
+        kind = event.MA_WRITE if line.event == "ma_write" else event.MA_OP
+        val = line.val.id if line.val is not None else -1
+        detail = engine.log.detail(
+            (line.min, line.max, line.index, line.last, line.node_id, line.piv, val)
+        )
+        engine.emit(kind, engine.log.text(line.fn), signed(line.index), detail, self.mm_id)
+
+    def _emit_node(self, engine: Mm, node: MapleNode) -> None:
+        if not engine.logging:
+            return
+        slots = tuple(-1 if slot is None else slot.id for slot in node.slots)
+        detail = engine.log.detail(
+            (
+                TREE_TYPES[node.type],
+                node.min,
+                node.max,
+                tuple(node.pivots),
+                slots,
+                tuple(node.gaps or ()),
+                node.parent_slot,
+            )
+        )
+        parent = node.parent.id if node.parent is not None else -1
+        engine.emit(event.TREE_NODE, node.id, detail, parent, self.mm_id)
+
+    def _emit_root(self, engine: Mm) -> None:
+        root_id = self.maple.root.id if self.maple.height else -1
+        if root_id != self.root_id:
+            self.root_id = root_id
+            engine.emit(event.TREE_ROOT, root_id, self.maple.height, 0, self.mm_id)
+
+
+def free_node(engine: Mm, buried: tuple[VmaTree, int]) -> None:
+    """Give the memory of a dead node back: its grace period is over (an RCU callback)."""
+    tree, node_id = buried
+    if node_id in tree.maple.dead:
+        tree.maple.free(node_id)
+    tree.nodes.pop(node_id, None)
+    tree.freed_nodes += 1
+    engine.emit(event.TREE_NODE_FREED, node_id, 0, 0, tree.mm_id)
+
+
+def _slot_of(node: MapleNode, address: int) -> int:
+    for slot, pivot in enumerate(node.pivots):
+        if address <= pivot:
+            return slot
+    return node.end
+
+
+def _cost(engine: Mm) -> int:
+    return engine.machine.costs["ma_store"]

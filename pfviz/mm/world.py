@@ -1,0 +1,89 @@
+"""Everything a run can change: address spaces, files, page frames, and the kernel that rules them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pfviz.mm.frames import Frames
+from pfviz.mm.policy import Policy
+from pfviz.mm.presets import Preset, mode_of, preset
+from pfviz.sim.engine import Engine
+from pfviz.sim.machine import Machine
+from pfviz.sim.picker import Picker
+from pfviz.sync.rcu import Rcu
+
+if TYPE_CHECKING:
+    from pfviz.mm.address_space import AddressSpace
+    from pfviz.mm.page_cache import File
+
+
+@dataclass(slots=True, eq=False)
+class World:
+    """The memory of a machine under one kernel (`preset`), one locking `mode` and one `policy`."""
+
+    preset: Preset
+    mode: str
+    policy: Policy
+    rcu: Rcu
+    frames: Frames = None  # type: ignore[assignment]
+    mms: list[AddressSpace] = field(default_factory=list)
+    files: dict[str, File] = field(default_factory=dict)
+    vmstat: dict[str, int] = field(default_factory=dict)
+    faults: int = 0
+    """Page faults begun, over all threads; numbers them."""
+
+    @property
+    def has_vma_lock(self) -> bool:
+        """Whether VMAs have locks: never in mode mmap_lock, nor on a kernel without them."""
+        return self.mode != "mmap_lock" and self.preset.vma_lock != "none"
+
+    @property
+    def is_lockless(self) -> bool:
+        """Whether faults first try without any lock."""
+        return self.mode == "lockless"
+
+    @property
+    def mm_lock_seq(self) -> str:
+        """How mm_lock_seq counts: "none", "int" or "seqcount" (always so in lockless mode)."""
+        if self.is_lockless:
+            return "seqcount"
+        return self.preset.mm_lock_seq if self.has_vma_lock else "none"
+
+    @property
+    def vma_free(self) -> str:
+        """How VMAs are freed; a lockless reader needs a grace period whatever the kernel does."""
+        return "rcu" if self.is_lockless else self.preset.vma_free
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Bump a counter of /proc/vmstat."""
+        self.vmstat[name] = self.vmstat.get(name, 0) + by
+
+    def mm_named(self, name: str) -> AddressSpace:
+        """The address space called `name`; ValueError when there is none."""
+        for mm in self.mms:
+            if mm.name == name:
+                return mm
+        raise ValueError(f"no process {name!r} (known: {', '.join(m.name for m in self.mms)})")
+
+
+Mm = Engine[World]
+"""The engine that memory-management steps take."""
+
+
+def new_engine(
+    machine: Machine,
+    kernel: str = "6.12",
+    mode: str = "",
+    policy: Policy | None = None,
+    picker: Picker | None = None,
+    logging: bool = True,
+) -> Mm:
+    """An engine with an empty world; ValueError for an unknown kernel or an impossible mode."""
+
+    chosen = preset(kernel)
+    world = World(chosen, mode_of(mode, chosen), policy or Policy(), Rcu())
+    engine = Engine(world, machine, picker, logging)
+    world.frames = Frames(engine)
+    engine.log.meta.update(kernel=chosen.name, mode=world.mode, machine=machine.name)
+    return engine
