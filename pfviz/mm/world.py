@@ -1,4 +1,4 @@
-"""Everything a run can change: address spaces, files, page frames, and the kernel that rules them."""
+"""Everything a run can change: address spaces, files, frames, TLBs, and the kernel's rules."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pfviz.mm.frames import Frames
 from pfviz.mm.policy import Policy
 from pfviz.mm.presets import Preset, mode_of, preset
+from pfviz.mm.tlb import Tlbs
 from pfviz.sim.engine import Engine
 from pfviz.sim.machine import Machine
 from pfviz.sim.picker import Picker
@@ -27,6 +28,7 @@ class World:
     policy: Policy
     rcu: Rcu
     frames: Frames = None  # type: ignore[assignment]
+    tlbs: Tlbs = None  # type: ignore[assignment]
     mms: list[AddressSpace] = field(default_factory=list)
     files: dict[str, File] = field(default_factory=dict)
     vmstat: dict[str, int] = field(default_factory=dict)
@@ -85,5 +87,6 @@ def new_engine(
     world = World(chosen, mode_of(mode, chosen), policy or Policy(), Rcu())
     engine = Engine(world, machine, picker, logging)
     world.frames = Frames(engine)
+    world.tlbs = Tlbs(len(machine.cpus))
     engine.log.meta.update(kernel=chosen.name, mode=world.mode, machine=machine.name)
     return engine
