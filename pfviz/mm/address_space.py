@@ -42,8 +42,6 @@ class AddressSpace:
     tree: VmaTree
     page_tables: PageTable
     parent: int = -1
-    cpumask: set[int] = field(default_factory=set)
-    """CPUs whose TLB may hold translations of it (mm_cpumask)."""
     threads: int = 0
     """Threads that live in it (mm_users)."""
     start_brk: int = BRK_BASE
@@ -107,7 +105,7 @@ def place_vma(
     mm.tree.store(engine, start, end, vma, "mas_store_prealloc")
     vma_mark_attached(engine, vma)
     if vma.vm_file is not None:
-        vma.vm_file.link(vma)
+        vma.vm_file.vmas.append(vma.id)
     return vma
 
 
