@@ -1,0 +1,177 @@
+"""Folds of what locks report: who has them, who waits in which order, what their words say."""
+
+# Every fold takes a whole event row, whatever it needs of it.
+# ruff: noqa: ARG001
+
+from __future__ import annotations
+
+from typing import Final
+
+from pfviz.sim import event as ev
+from pfviz.sim.event import WRITE
+
+from .frame import Frame, LockState, TaskState
+from .settling import settle
+
+HANDOFF_BIT: Final = 4
+"""Bit 2 of an rwsem's count (kernel/locking/rwsem.c, RWSEM_FLAG_HANDOFF)."""
+RWSEM_KINDS: Final = frozenset(("mmap_lock", "rwsem", "anon_vma", "i_mmap"))
+
+
+def _lock_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.kind = f.log.texts[b]
+    lock.name = f.log.texts[c]
+    lock.owner = d
+
+
+def _lock_start(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    f.locks[a].touched_ns = now
+
+
+def _lock_acquired(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.touched_ns = now
+    if b == WRITE:
+        lock.writes += 1
+    else:
+        lock.reads += 1
+    lock.handoff = False
+    lock.holders[task] = hold = (b, now)
+    t = f.tasks[task]
+    t.holds[a] = hold
+    if lock.waiters and task in lock.waiters:
+        _leave_queue(f, lock, t, now)
+    if lock.spinners:
+        lock.spinners.pop(task, None)
+    if t.spins_lock == a:
+        t.spins_lock = -1
+    settle(f, t, now)
+
+
+def _lock_failed(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.touched_ns = now
+    lock.failed += 1
+
+
+def _lock_released(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.touched_ns = now
+    lock.holders.pop(task, None)
+    if c > lock.hold_ns_max:
+        lock.hold_ns_max = c
+    t = f.tasks[task]
+    t.holds.pop(a, None)
+    settle(f, t, now)
+
+
+def _lock_downgraded(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.touched_ns = lock.downgraded_ns = now
+    if b > lock.hold_ns_max:
+        lock.hold_ns_max = b
+    lock.holders[task] = hold = (ev.READ, now)
+    t = f.tasks[task]
+    t.holds[a] = hold
+    f.handovers += 1
+    settle(f, t, now)
+
+
+def _contention_begin(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.touched_ns = now
+    lock.contended += 1
+    lock.waiters[task] = (b, now)
+    if len(lock.waiters) > lock.waiters_max:
+        lock.waiters_max = len(lock.waiters)
+    t = f.tasks[task]
+    t.waits_lock = a
+    t.waits_mode = b
+    t.waits_since_ns = now
+    f.waiting[task] = now
+    settle(f, t, now)
+    for holder in lock.holders:
+        settle(f, f.tasks[holder], now)
+
+
+def _contention_end(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.touched_ns = now
+    lock.wait_ns_total += c
+    if c > lock.wait_ns_max:
+        lock.wait_ns_max = c
+    f.wait_latency.add(max(c, 0))
+    f.handovers += 1
+    t = f.tasks[task]
+    _leave_queue(f, lock, t, now)
+    settle(f, t, now)
+
+
+def _leave_queue(f: Frame, lock: LockState, t: TaskState, now: int) -> None:
+    lock.waiters.pop(t.id, None)
+    if t.waits_lock == lock.id:
+        t.waits_lock = -1
+        t.waits_since_ns = -1
+        f.waiting.pop(t.id, None)
+    if not lock.waiters:
+        lock.handoff = False
+        for holder in lock.holders:
+            settle(f, f.tasks[holder], now)
+
+
+def _spin_begin(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.touched_ns = now
+    lock.spinners[task] = (b, now)
+    t = f.tasks[task]
+    t.spins_lock = a
+    t.spins_since_ns = now
+    settle(f, t, now)
+
+
+def _spin_end(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.touched_ns = now
+    lock.spinners.pop(task, None)
+    if d:
+        f.handovers += 1
+    t = f.tasks[task]
+    t.spins_lock = -1
+    settle(f, t, now)
+
+
+def _lock_handoff(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.touched_ns = lock.handoff_ns = now
+    lock.handoff = True
+
+
+def _lock_word(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    lock = f.locks[a]
+    lock.word = b
+    lock.has_word = True
+    lock.owner_task = c
+    if lock.kind in RWSEM_KINDS:
+        lock.handoff = bool(b & HANDOFF_BIT)
+
+
+def _seq_changed(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    f.locks[a].sequence = b
+
+
+FOLDS: Final = {
+    ev.LOCK_NEW: _lock_new,
+    ev.LOCK_START: _lock_start,
+    ev.LOCK_ACQUIRED: _lock_acquired,
+    ev.LOCK_FAILED: _lock_failed,
+    ev.LOCK_RELEASED: _lock_released,
+    ev.LOCK_DOWNGRADED: _lock_downgraded,
+    ev.CONTENTION_BEGIN: _contention_begin,
+    ev.CONTENTION_END: _contention_end,
+    ev.SPIN_BEGIN: _spin_begin,
+    ev.SPIN_END: _spin_end,
+    ev.LOCK_HANDOFF: _lock_handoff,
+    ev.LOCK_WORD: _lock_word,
+    ev.SEQ_CHANGED: _seq_changed,
+}

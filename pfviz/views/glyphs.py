@@ -1,0 +1,49 @@
+"""The marks that painters draw with, in two sets: for UTF-8 terminals and for plain ASCII."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """One set of marks; every mark takes one cell unless it says otherwise."""
+
+    ascii_only: bool
+    now: str = "│"
+    rule: str = "─"
+    arrow_left: str = "◂"
+    arrow_right: str = "▸"
+    reader: str = "●"
+    writer: str = "■"
+    waits_read: str = "□"
+    waits_write: str = "▣"
+    spinner: str = "▚"
+    mark: str = "◆"
+    dot: str = "·"
+    cross: str = "✗"
+    warn: str = "!"
+    branch: str = "├─ "
+    branch_last: str = "└─ "
+    branch_past: str = "│  "
+    slot: str = "▮"
+    slot_free: str = "▯"
+    bars: str = " ▁▂▃▄▅▆▇█"
+    """Nothing to a full cell: nine heights."""
+    shades: str = "·░▒▓█"
+    """Pages present in a cell: none, few, half, most, all."""
+    page_zero: str = "0"
+    page_cow: str = "▞"
+    page_file: str = "▒"
+    no_page: str = "·"
+    time_axis: str = "─▸"
+
+
+UNICODE: Final = Glyphs(ascii_only=False)
+ASCII: Final = Glyphs(
+    ascii_only=True, now="|", rule="-", arrow_left="<", arrow_right=">", reader="o", writer="#",
+    waits_read="r", waits_write="w", spinner="s", mark="*", dot="-", cross="x", branch="|- ",
+    branch_last="`- ", branch_past="|  ", slot="#", slot_free="-", bars=" ..::++##",
+    shades=".:+%#", page_cow="C", page_file="F", no_page=".", time_axis="->",
+)  # fmt: skip

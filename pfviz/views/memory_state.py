@@ -1,0 +1,138 @@
+"""What is known of memory at one moment: VMAs, page tables, tree nodes, files; plain records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+PAGES_PER_TABLE: Final = 512
+PRESENT: Final = 0x80
+"""In `MmState.tables`: bit 7 says present, bits 0..5 are `pte_set.flags`."""
+PTE_WRITABLE: Final = 1
+PTE_DIRTY: Final = 2
+PTE_ZERO: Final = 4
+PTE_FILE: Final = 8
+PTE_COW: Final = 16
+PTE_PREFAULTED: Final = 32
+
+
+@dataclass(slots=True)
+class VmaState:
+    """One VMA; `detached_ns` >= 0 says it left the tree and waits to be freed."""
+
+    id: int
+    mm: int = -1
+    lock: int = -1
+    start: int = 0
+    end: int = 0
+    perms: str = "---p"
+    name: str = ""
+    kind: str = "anon"
+    pgoff: int = 0
+    has_anon_vma: bool = False
+    file: int = -1
+    detached_ns: int = -1
+    changed_ns: int = -1
+    changed_why: str = ""
+    lock_what: str = ""
+    lock_sequence: int = -1
+    refcount: int = -1
+    faults: int = 0
+
+    @property
+    def pages(self) -> int:
+        """Its length in pages."""
+        return (self.end - self.start) >> 12
+
+
+@dataclass(slots=True)
+class NodeState:
+    """One tree node as it was last written; dead nodes stay until freed."""
+
+    id: int
+    type: str
+    min: int
+    max: int
+    pivots: tuple[int, ...]
+    slots: tuple[int, ...]
+    gaps: tuple[int, ...]
+    parent: int
+    parent_slot: int
+    changed_ns: int
+    dead_ns: int = -1
+    dead_why: str = ""
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether its slots are VMAs rather than nodes."""
+        return self.type.startswith("leaf") or self.type == "rb"
+
+
+@dataclass(slots=True)
+class MmState:
+    """One address space: its VMAs, page tables and tree."""
+
+    id: int
+    name: str = ""
+    parent: int = -1
+    mmap_lock: int = -1
+    vmas: dict[int, VmaState] = field(default_factory=dict)
+    tables: dict[int, bytearray] = field(default_factory=dict)
+    """Page tables by `address >> 21`: 512 bytes, one a page (see PRESENT)."""
+    pages_present: int = 0
+    root: int = -1
+    height: int = 0
+    nodes: dict[int, NodeState] = field(default_factory=dict)
+    write_ns: int = -1
+    write_function: str = ""
+    write_task: int = -1
+    write_range: tuple[int, int] = (0, 0)
+
+    def page(self, address: int) -> int:
+        """The byte of a page (see PRESENT); 0 when it is not present."""
+        table = self.tables.get(address >> 21)
+        return table[(address >> 12) & (PAGES_PER_TABLE - 1)] if table else 0
+
+    def bytes_between(self, start: int, end: int) -> bytes:
+        """The page bytes of [start, end), one a page, in order; for short ranges."""
+        out = bytearray()
+        page, last = start >> 12, end >> 12
+        while page < last:
+            stop = min((page | (PAGES_PER_TABLE - 1)) + 1, last)
+            table = self.tables.get(page >> 9)
+            if table is None:
+                out += bytes(stop - page)
+            else:
+                first = page & (PAGES_PER_TABLE - 1)
+                out += table[first : first + stop - page]
+            page = stop
+        return bytes(out)
+
+    def present_between(self, start: int, end: int) -> int:
+        """How many pages of [start, end) are present."""
+        page, last = start >> 12, end >> 12
+        total = 0
+        for number in tables_between(self.tables, page >> 9, (last - 1) >> 9):
+            table = self.tables[number]
+            first = max(page - (number << 9), 0)
+            stop = min(last - (number << 9), PAGES_PER_TABLE)
+            total += stop - first - table.count(0, first, stop)
+        return total
+
+
+def tables_between(tables: dict[int, bytearray], first: int, last: int) -> Iterator[int]:
+    if last - first < len(tables):
+        return (number for number in range(first, last + 1) if number in tables)
+    return iter([number for number in tables if first <= number <= last])
+
+
+@dataclass(slots=True)
+class FileState:
+    """One mapped file and how much of it the page cache has."""
+
+    id: int
+    name: str = ""
+    pages: int = 0
+    pages_present: int = 0
+    reads_in_flight: int = 0

@@ -1,0 +1,62 @@
+"""Times, counts, sizes and addresses as short text; knows units, not what is measured."""
+
+from __future__ import annotations
+
+_UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"))
+
+
+def duration(ns: int) -> str:
+    """A duration with three significant digits: `999 ns`, `1.21 µs`, `12.4 ms`, `412 s`."""
+    if ns < 0:
+        return "-" + duration(-ns)
+    if ns < 1_000:
+        return f"{ns} ns"
+    for unit_ns, unit in reversed(_UNITS):
+        value = ns / unit_ns
+        digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+        if value < 999.5 or unit == "s":
+            return f"{value:,.{digits}f} {unit}"
+    raise AssertionError("the last unit takes everything")
+
+
+def clock(ns: int) -> str:
+    """A moment to the thousandth of its unit: `431 ns`, `12.431 µs`, `1.213 ms`."""
+    if abs(ns) < 1_000:
+        return f"{ns} ns"
+    for unit_ns, unit in _UNITS:
+        if abs(ns) >= unit_ns:
+            return f"{ns / unit_ns:,.3f} {unit}"
+    raise AssertionError("a microsecond is the smallest unit here")
+
+
+def count(number: int) -> str:
+    """A count with thousands separators."""
+    return f"{number:,}"
+
+
+def size(pages: int) -> str:
+    """The size of so many 4 KiB pages: `4 KiB`, `2 MiB`, `1.5 GiB`, `87.9 TiB`."""
+    value = float(pages * 4)
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{value:,.0f} {unit}" if value >= 100 or value == int(value) else f"{value:.1f} {unit}"
+
+
+def address(value: int) -> str:
+    """A user-space address, twelve hex digits in groups of four: `7f10_4000_0000`."""
+    digits = f"{value & 0xFFFF_FFFF_FFFF:012x}"
+    return f"{digits[:4]}_{digits[4:8]}_{digits[8:]}"
+
+
+def address_short(value: int) -> str:
+    """An address without leading zeros, the page offset left out when it is zero: `7f104000_0…`."""
+    if value >= (1 << 64) - 1:
+        return "max"
+    return f"{value:x}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in whole percent; `-` of nothing."""
+    return f"{100 * part / whole:.0f}%" if whole else "-"
