@@ -71,7 +71,9 @@ def new_mm(engine: Mm, name: str, parent: AddressSpace | None = None) -> Address
         id=mm_id,
         name=name,
         mmap_lock=RwSemaphore(engine, "mmap_lock", f"mmap_lock {name}", mm_id),
-        mm_lock_seq=SeqCount(engine, f"mm_lock_seq {name}"),
+        mm_lock_seq=SeqCount(
+            engine, f"mm_lock_seq {name}", is_generation=world.mm_lock_seq == "int"
+        ),
         tree=VmaTree(mm_id),
         page_tables=PageTable(engine, mm_id),
         parent=parent.id if parent is not None else -1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from pfviz.mm.operations import Operation, Program
+from pfviz.mm.operations import Operation, Place, Program
 from pfviz.sim.task import Task
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ class Fault:
     error_code: int
     begun_ns: int
     exec: bool = False
+    user: bool = True
+    """FAULT_FLAG_USER: taken in user mode; the kernel's own accesses never use VMA locks."""
+    result: int = 0
+    """VM_FAULT_* bits that the handler returned (`paths/handle.py`)."""
     vma: Vma | None = None
     """The VMA found; stable only while `regime`'s lock is held."""
     regime: int = MMAP_LOCK
@@ -65,6 +69,10 @@ class Fault:
     page: Any = None
     """The page allocated or found for the PTE to be set."""
     old_page: Any = None
+    folio: Any = None
+    """The page-cache folio found, locked when VM_FAULT_LOCKED is in `result`."""
+    fpin: Any = None
+    """The file held by get_file since the fault dropped its lock for I/O."""
     sequence: int = 0
     """The sequence count read at the start of a lockless attempt."""
     snapshot: Any = None
@@ -82,6 +90,10 @@ class Thread(Task):
     """Addresses that earlier Mmap operations kept under a name."""
     fault: Fault | None = None
     faults: int = 0
+    access_write: bool = False
+    access_exec: bool = False
+    access_user: bool = True
+    """How `address` is touched (`paths/entry.py`): a write, a fetch, from user mode."""
     operation: Operation | None = None
     op_index: int = -1
     op_begun_ns: int = 0
@@ -97,12 +109,23 @@ class Thread(Task):
     """The address space whose mmap_lock a chain of steps is about to have for writing."""
     address: int = 0
     """The address that a chain of look-up steps was asked for."""
+    change: Any = None
+    """The change of VMA ranges in flight (`paths/vma_change.py`)."""
     abort: str = ""
     """Why a look-up chain returned without a locked VMA."""
     vma_read_locks: list[Vma] = field(default_factory=list)
     """VMAs that this thread holds for reading, in order of locking (for the rules)."""
     rcu_depth: int = 0
     killed: bool = False
+
+    def resolve(self, place: Place) -> int | None:
+        """The address of a place; None when its slot was never filled."""
+        if isinstance(place.base, int):
+            return place.base + place.offset
+        base = self.slots.get(place.base)
+        if base is None:
+            base = self.mm.slots.get(place.base)
+        return None if base is None else base + place.offset
 
     @property
     def in_flight(self) -> Fault:

@@ -157,7 +157,7 @@ class VmaTree:
     def _bury(self, engine: Mm, node_id: int, why: str) -> None:
         engine.emit(event.TREE_NODE_DEAD, node_id, engine.log.text(why), 0, self.mm_id)
         self.lines.pop(node_id, None)
-        engine.world.rcu.call_rcu(engine, "maple node", (self, node_id), free_node)
+        engine.world.rcu.call_rcu(engine, "maple node", DeadNode(node_id, self), free_node)
 
     # Lines and events
 
@@ -220,9 +220,17 @@ class VmaTree:
             engine.emit(event.TREE_ROOT, root_id, self.maple.height, 0, self.mm_id)
 
 
-def free_node(engine: Mm, buried: tuple[VmaTree, int]) -> None:
+@dataclass(slots=True, eq=False)
+class DeadNode:
+    """A node that readers may still stand on, until its grace period is over."""
+
+    id: int
+    tree: VmaTree
+
+
+def free_node(engine: Mm, dead: DeadNode) -> None:
     """Give the memory of a dead node back: its grace period is over (an RCU callback)."""
-    tree, node_id = buried
+    tree, node_id = dead.tree, dead.id
     if node_id in tree.maple.dead:
         tree.maple.free(node_id)
     tree.nodes.pop(node_id, None)
