@@ -45,7 +45,8 @@ class Timeline:
     An index counts events: index 0 is before the first, `len(timeline)` after the last one folded.
     """
 
-    def __init__(self, log: EventLog, stride: int = STRIDE) -> None:
+    def __init__(self, log: EventLog, stride: int = STRIDE, events_max: int | None = None) -> None:
+        """Fold at most `events_max` events of `log` at once; `extend` goes on later."""
         assert stride > 0
         self.log = log
         self.lanes = Lanes()
@@ -56,7 +57,7 @@ class Timeline:
         self._marks: dict[str, array[int]] = {grain: array("q") for grain in GRAINS}
         self._followers: dict[int, dict[int, int]] = {}
         self._last_step: dict[int, int] = {}
-        self.extend()
+        self.extend(events_max)
 
     def __len__(self) -> int:
         return self._head.index
