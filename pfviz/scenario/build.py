@@ -1,0 +1,253 @@
+"""From a scenario to an engine whose world is set up and whose threads wait for their first step.
+
+Set-up costs no simulated time: what exists at the beginning has always existed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pfviz.mm import operations as mm_ops
+from pfviz.mm.address_space import (
+    MMAP_BASE,
+    STACK_TOP,
+    AddressSpace,
+    new_mm,
+    place_vma,
+)
+from pfviz.mm.costs import costs_with
+from pfviz.mm.operations import PAGE_SHIFT, OperationList, Program
+from pfviz.mm.page_cache import new_file
+from pfviz.mm.page_range import populate_anon
+from pfviz.mm.paths.run import new_thread
+from pfviz.mm.policy import Policy as MmPolicy
+from pfviz.mm.reverse_map import link_vma, new_anon_vma
+from pfviz.mm.vma import VM_EXEC, VM_GROWSDOWN, VM_READ, VM_SHARED, VM_WRITE
+from pfviz.mm.vma import Vma as MmVma
+from pfviz.mm.world import World, new_engine
+from pfviz.scenario import overrides as changes
+from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.machines import machine_named
+from pfviz.scenario.overrides import NO_CHANGES, Overrides
+from pfviz.scenario.programs import Background
+from pfviz.scenario.schema import Policy, Scenario, Thread, Vma
+from pfviz.scenario.times import nanoseconds
+from pfviz.scenario.translate import Translator
+from pfviz.scenario.workloads import expand, named, repeats
+from pfviz.sim.engine import Engine
+from pfviz.sim.picker import Picker, Seeded
+from pfviz.sim.rng import Rng
+
+_DICE_SALT: Final = 0x5CE2
+
+
+def build(
+    scenario: Scenario,
+    *,
+    kernel: str | None = None,
+    mode: str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    machine: str | None = None,
+    without: tuple[str, ...] = (),
+    picker: Picker | None = None,
+    logging: bool = True,
+) -> Engine[World]:
+    """An engine ready to run; None keeps what the scenario says. See `build_with`."""
+    overrides = Overrides(kernel, mode, machine, seed, threads, None, without)
+    return build_with(scenario, overrides, picker, logging)
+
+
+def build_with(
+    scenario: Scenario,
+    overrides: Overrides = NO_CHANGES,
+    picker: Picker | None = None,
+    logging: bool = True,
+) -> Engine[World]:
+    """An engine ready to run, its choices seeded unless a picker is given.
+
+    Raises ScenarioError when a change cannot be made or the VMAs do not fit into memory.
+    """
+    seed = scenario.seed if overrides.seed is None else overrides.seed
+    kernel = changes.kernel_of(scenario, overrides)
+    mode = changes.mode_for(scenario, overrides)
+    machine = machine_named(changes.machine_for(scenario, overrides), costs_with())
+    engine = new_engine(
+        machine, kernel, mode, policy_of(scenario.policy, overrides),
+        Seeded(Rng(seed)) if picker is None else picker, logging,
+    )  # fmt: skip
+    engine.log.meta.update(scenario=scenario.name, title=scenario.title, seed=str(seed))
+    _Builder(scenario, overrides, engine, Rng(seed).fork(_DICE_SALT)).build()
+    return engine
+
+
+def policy_of(policy: Policy, overrides: Overrides = NO_CHANGES) -> MmPolicy:
+    """The model's switches for those of a scenario file."""
+    said = {name: getattr(policy, name) for name in policy.__struct_fields__}
+    said.update(overrides.policy)
+    return MmPolicy(
+        merge=said["merge"],
+        restart_lock={"mmap": "mmap_lock", "vma": "vma_lock"}[said["restart_lock"]],
+        io_wait={"restart": "drop", "hold": "hold"}[said["io_wait"]],
+        page_table_free=said["page_table_free"],
+        lockless_scope=said["lockless_scope"],
+        lockless_snapshot=said["lockless_snapshot"],
+        lockless_fallback=said["lockless_fallback"],
+        lockless_attempts_max=said["lockless_attempts"],
+        fault_around_pages=said["fault_around"],
+        downgrade=said["downgrade"],
+    )
+
+
+class _Builder:
+    def __init__(
+        self, scenario: Scenario, overrides: Overrides, engine: Engine[World], dice: Rng
+    ) -> None:
+        self.scenario = scenario
+        self.engine = engine
+        self.dice = dice
+        self.groups = changes.threads_of(scenario, overrides)
+        self.mms: dict[str, AddressSpace] = {}
+        self.tops: dict[str, int] = {}
+        self.own: dict[tuple[str, int], int] = {}
+        """Address of a VMA that each thread has one of, by its name and the thread's number."""
+        self.next_cpu = 0
+
+    def build(self) -> None:
+        for file in self.scenario.file:
+            cached = file.pages if file.cached == "all" else file.cached
+            self.engine.world.files[file.name] = new_file(
+                self.engine, file.name, file.pages, cached
+            )
+        for name in self._processes():
+            self.mms[name] = new_mm(self.engine, name)
+            self.tops[name] = MMAP_BASE
+        # Those with an address first: the others go where there is room.
+        for vma in sorted(self.scenario.vma, key=lambda one: one.start is None):
+            self._place(vma)
+        for name, mm in self.mms.items():
+            mm.mmap_base = self.tops[name]
+        self._start_threads()
+
+    def _processes(self) -> tuple[str, ...]:
+        names = [one.process for one in self.scenario.vma]
+        names += [one.process for one in self.groups]
+        return tuple(dict.fromkeys(names))
+
+    # VMAs
+
+    def _place(self, vma: Vma) -> None:
+        copies = 1
+        if vma.per_thread:
+            copies = sum(one.count for one in self.groups if one.scales) or 1
+        mm = self.mms[vma.process]
+        for copy in range(copies):
+            start = self._address(mm, vma)
+            name = f"{vma.name}{copy + 1}" if vma.per_thread else vma.name
+            try:
+                self._place_one(mm, vma, name, start)
+            except ValueError as error:
+                raise ScenarioError(self.scenario.name, 0, f'VMA "{name}": {error}') from None
+            if vma.per_thread:
+                self.own[vma.name, copy] = start
+            else:
+                mm.slots[vma.name] = start
+
+    def _address(self, mm: AddressSpace, vma: Vma) -> int:
+        """The address that was asked for, or one below all others chosen so far."""
+        if vma.start is not None:
+            return vma.start
+        size = vma.pages << PAGE_SHIFT
+        if vma.kind == "heap":
+            return mm.start_brk
+        if vma.kind == "stack":
+            return STACK_TOP - size
+        gap = vma.gap << PAGE_SHIFT
+        start = mm.tree.gap_below(0x10000, self.tops[mm.name], size + gap)
+        if start is None:
+            reason = f'there is no room for VMA "{vma.name}" with {vma.pages} pages'
+            raise ScenarioError(self.scenario.name, 0, reason)
+        self.tops[mm.name] = start
+        return start
+
+    def _place_one(self, mm: AddressSpace, vma: Vma, name: str, start: int) -> None:
+        flags = sum(
+            flag
+            for letter, flag in zip("rwx", (VM_READ, VM_WRITE, VM_EXEC), strict=True)
+            if letter in vma.perms[:3]
+        )
+        flags |= VM_SHARED if vma.perms[3] == "s" else 0
+        fields: dict[str, Any] = {"name": name, "kind": "file" if vma.file else vma.kind}
+        if vma.file:
+            fields.update(vm_file=self.engine.world.files[vma.file], vm_pgoff=vma.offset)
+        if vma.kind == "stack":
+            flags |= VM_GROWSDOWN
+        made = place_vma(self.engine, mm, start, vma.pages, flags, **fields)
+        if vma.kind == "heap":
+            mm.brk = made.vm_end
+        resident = vma.pages if vma.resident == "all" else vma.resident
+        if (resident or vma.anon_vma) and not vma.file:
+            self._populate(mm, made, resident)
+
+    def _populate(self, mm: AddressSpace, vma: MmVma, pages: int) -> None:
+        vma.anon_vma = new_anon_vma(self.engine)
+        link_vma(vma, vma.anon_vma)
+        if pages:
+            writable = bool(vma.vm_flags & VM_WRITE)
+            populate_anon(
+                self.engine, mm.page_tables, vma.vm_start, pages, vma.anon_vma.id, writable
+            )
+        vma.emit_changed(self.engine, "anon_vma")
+
+    # Threads
+
+    def _start_threads(self) -> None:
+        workers: list[int] = []
+        first = len(self.engine.tasks)
+        for group in self.groups:
+            if not group.background:
+                workers.extend(range(first, first + group.count))
+            first += group.count
+        scaled = 0
+        for group in self.groups:
+            for number in range(group.count):
+                own = scaled if group.scales else number
+                program = self._program(group, number)
+                if group.background:
+                    program = Background(program, tuple(workers))
+                self._start(group, number, own, program)
+                scaled += group.scales
+
+    def _start(self, group: Thread, number: int, own: int, program: Program) -> None:
+        cpus = self.engine.machine.cpus
+        if group.cpu is None:
+            cpu = cpus[self.next_cpu % len(cpus)]
+            self.next_cpu += 1
+        else:
+            cpu = cpus[group.cpu % len(cpus)]
+        thread = new_thread(
+            self.engine,
+            self.mms[group.process],
+            f"{group.name}{number + 1}" if group.count > 1 else group.name,
+            cpu,
+            program,
+            group.prio,
+            nanoseconds(group.start) + number * nanoseconds(group.stagger),
+        )
+        for vma in self.scenario.vma:
+            if vma.per_thread and vma.process == group.process:
+                thread.slots[vma.name] = self.own.get((vma.name, own), self.own[vma.name, 0])
+
+    def _program(self, group: Thread, number: int) -> Program:
+        translator = Translator(self.scenario, group, number)
+        if group.op:
+            operations = group.op
+            rounds = group.repeat
+        else:
+            workload = named(group.workload)
+            operations = expand(workload, self.dice.fork(len(self.engine.tasks)))
+            rounds = repeats(workload)
+        translated: tuple[mm_ops.Operation, ...] = tuple(
+            translator.operation(one) for one in operations
+        )
+        return OperationList(translated, rounds)

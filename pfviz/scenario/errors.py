@@ -1,0 +1,49 @@
+"""What is wrong with a scenario, in one line a person can act on; and the nearest valid word."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ScenarioError(Exception):
+    """A scenario that cannot be used: `source:line: what is wrong`, never more than one line.
+
+    `exit_code` is 2 where the words are wrong, 3 where there is no text to read.
+    """
+
+    def __init__(self, source: str, line: int, reason: str, exit_code: int = 2) -> None:
+        where = f"{source}:{line}" if line else source
+        super().__init__(printable(f"{where}: {reason}"))
+        self.source = source
+        self.line = line
+        self.reason = printable(reason)
+        self.exit_code = exit_code
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line and without any character that could act on a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that `word` was probably meant to be; None when nothing is near."""
+    known = sorted(set(choices))
+    by_folded = {choice.casefold().replace("_", "-"): choice for choice in reversed(known)}
+    folded = word.casefold().replace("_", "-")
+    if folded in by_folded:
+        return by_folded[folded]
+    near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.5)
+    if near:
+        return by_folded[near[0]]
+    begun = [choice for choice in known if len(folded) > 1 and choice.startswith(folded)]
+    return begun[0] if begun else None
+
+
+def hint(word: str, choices: Iterable[str]) -> str:
+    """`; did you mean "smaps"?`, or `; it is one of a, b, c` when nothing is near."""
+    known = sorted(set(choices))
+    near = nearest(word, known)
+    if near is not None:
+        return f'; did you mean "{near}"?'
+    return f"; it is one of {', '.join(known)}" if known else ""

@@ -1,0 +1,148 @@
+"""`[[thread.op]]`: one operation of a thread as a scenario file writes it.
+
+Each kind is a table told apart by its key `do`; `build` turns them into `pfviz.mm` operations.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pfviz.scenario.times import PATTERN
+
+Time = Annotated[
+    str, Meta(pattern=PATTERN, description='a number with its unit: "20us", "1.5ms", "3s"')
+]
+Pages = Annotated[int, Meta(ge=1, le=1 << 35, description="a number of 4 KiB pages")]
+Perms = Annotated[str, Meta(pattern="^[r-][w-][x-]$", description='such as "rw-"')]
+PLACE = (
+    'where: the name of a VMA, or of a slot that an earlier mmap of this thread filled, with "+3" '
+    'or "-3" for pages further on or back'
+)
+At = Annotated[str, Meta(min_length=1, description=PLACE)]
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A TOML table with known keys only."""
+
+
+class _Operation(Table, frozen=True, kw_only=True, tag_field="do"):
+    """What every operation may say."""
+
+    apart: Annotated[
+        int,
+        Meta(ge=0, description="how many pages further on each next thread of the group works"),
+    ] = 0
+
+
+class _Access(_Operation, frozen=True, kw_only=True):
+    at: At
+    pages: Pages = 1
+    stride: Annotated[int, Meta(ge=1, description="touch every so many-th page")] = 1
+
+
+class Read(_Access, frozen=True, kw_only=True, tag="read"):
+    """Read a byte of each page."""
+
+
+class Write(_Access, frozen=True, kw_only=True, tag="write"):
+    """Write a byte of each page."""
+
+
+class Execute(_Access, frozen=True, kw_only=True, tag="execute"):
+    """Fetch an instruction from each page."""
+
+
+class Mmap(_Operation, frozen=True, kw_only=True, tag="mmap"):
+    """Map pages; the address goes into `slot`."""
+
+    pages: Pages
+    slot: str = ""
+    perms: Perms = "rw-"
+    shared: bool = False
+    file: str = ""
+    offset: Annotated[int, Meta(ge=0, description="first page of the file")] = 0
+    at: str = ""
+    fixed: bool = False
+    populate: bool = False
+
+
+class Munmap(_Operation, frozen=True, kw_only=True, tag="munmap"):
+    """Unmap pages."""
+
+    at: At
+    pages: Pages
+
+
+class Mprotect(_Operation, frozen=True, kw_only=True, tag="mprotect"):
+    """Change the permissions of pages."""
+
+    at: At
+    pages: Pages
+    perms: Perms
+
+
+class Brk(_Operation, frozen=True, kw_only=True, tag="brk"):
+    """Move the end of the heap by so many pages; negative shrinks it."""
+
+    pages: int
+
+
+class Madvise(_Operation, frozen=True, kw_only=True, tag="madvise"):
+    """Give advice on pages."""
+
+    at: At
+    pages: Pages
+    advice: Literal["dontneed", "free", "normal", "random", "sequential"] = "dontneed"
+
+
+class Fork(_Operation, frozen=True, kw_only=True, tag="fork"):
+    """Copy the process; the child touches `pages` pages from `at` on and exits."""
+
+    at: str = ""
+    pages: Annotated[int, Meta(ge=0)] = 0
+    child_writes: bool = True
+    child_name: str = "child"
+    child_cpu: int = -1
+
+
+class Exit(_Operation, frozen=True, kw_only=True, tag="exit"):
+    """End the thread."""
+
+
+class ReadProc(_Operation, frozen=True, kw_only=True, tag="proc"):
+    """Read a file of /proc/PID to its end."""
+
+    file: Literal["maps", "smaps", "smaps_rollup"]
+    process: str = ""
+
+
+class Compute(_Operation, frozen=True, kw_only=True, tag="compute"):
+    """Use the CPU in user mode."""
+
+    time: Time
+
+
+class Sleep(_Operation, frozen=True, kw_only=True, tag="sleep"):
+    """Do nothing for a while, off the CPU."""
+
+    time: Time
+
+
+Op = (
+    Read
+    | Write
+    | Execute
+    | Mmap
+    | Munmap
+    | Mprotect
+    | Brk
+    | Madvise
+    | Fork
+    | Exit
+    | ReadProc
+    | Compute
+    | Sleep
+)

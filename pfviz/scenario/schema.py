@@ -1,0 +1,159 @@
+"""The shape of a scenario file: every table and every key that may stand in one.
+
+Types and bounds only; whether names fit together is `checks`, what they become is `build`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pfviz.scenario.operations import Op, Pages, Table, Time
+from pfviz.scenario.workloads import AnyWorkload
+
+SCHEMA_URL: Final = "./pfviz-scenario-1.json"
+MODES: Final = ("mmap_lock", "per-vma", "lockless")
+PANES: Final = ("threads", "locks", "address", "tree", "latency", "steps", "counters")
+
+Name = Annotated[str, Meta(min_length=1, max_length=120)]
+Mode = Literal["mmap_lock", "per-vma", "lockless"]
+Pane = Literal["threads", "locks", "address", "tree", "latency", "steps", "counters", ""]
+Number = Annotated[int, Meta(ge=0)]
+
+
+class Policy(Table, frozen=True, kw_only=True):
+    """Switches that change what the modelled kernel does; left out, it does what it always did."""
+
+    merge: bool = True
+    io_wait: Literal["restart", "hold"] = "restart"
+    restart_lock: Literal["mmap", "vma"] = "mmap"
+    page_table_free: Literal["rcu", "ipi"] = "rcu"
+    lockless_scope: Literal["mm_seq", "vma_seq"] = "mm_seq"
+    lockless_snapshot: Literal["copy", "rcu_ref"] = "copy"
+    lockless_fallback: Literal["vma_lock", "mmap_lock"] = "vma_lock"
+    lockless_attempts: Annotated[int, Meta(ge=1, le=100)] = 1
+    fault_around: Annotated[int, Meta(ge=1, le=512, description="pages")] = 16
+    downgrade: bool = True
+
+
+class File(Table, frozen=True, kw_only=True):
+    """A file that VMAs map."""
+
+    name: Name
+    pages: Pages
+    cached: Annotated[Number | Literal["all"], Meta(description="its first pages in memory")] = (
+        "all"
+    )
+
+
+class Vma(Table, frozen=True, kw_only=True):
+    """A VMA that exists when the run begins."""
+
+    name: Name
+    pages: Pages
+    process: Name = "app"
+    start: Annotated[int | None, Meta(description="address; left out, a free one is chosen")] = None
+    perms: Annotated[str, Meta(pattern="^[r-][w-][x-][ps]$")] = "rw-p"
+    kind: Literal["anon", "heap", "stack", "file", "other"] = "anon"
+    file: str = ""
+    offset: Annotated[int, Meta(ge=0, description="first page of the file")] = 0
+    resident: Annotated[
+        Number | Literal["all"], Meta(description="its first pages mapped from the start")
+    ] = 0
+    anon_vma: bool = False
+    gap: Annotated[int, Meta(ge=0, description="free pages before the next VMA")] = 16
+    per_thread: Annotated[bool, Meta(description="one for each thread that scales")] = False
+
+
+class Thread(Table, frozen=True, kw_only=True):
+    """A thread, or a group of threads that do the same."""
+
+    name: Name
+    process: Name = "app"
+    count: Annotated[int, Meta(ge=1, le=4096)] = 1
+    scales: Annotated[bool, Meta(description="--threads changes how many there are")] = False
+    background: Annotated[bool, Meta(description="ends when all others have ended")] = False
+    prio: Annotated[
+        int,
+        Meta(ge=0, le=139, description="as the kernel counts: 120 is nice 0, below 100 real-time"),
+    ] = 120
+    cpu: Annotated[int, Meta(ge=0, description="left out: spread over all CPUs")] | None = None
+    start: Time = "0ns"
+    stagger: Annotated[Time, Meta(description="each next thread of the group starts later")] = "0ns"
+    repeat: Annotated[int, Meta(ge=0, description="how often the ops; 0 is without end")] = 1
+    op: tuple[Op, ...] = ()
+    workload: str | AnyWorkload = ""
+
+
+class Cue(Table, frozen=True, kw_only=True):
+    """A moment worth stopping at, by time or by what happens."""
+
+    caption: Annotated[str, Meta(min_length=1)]
+    at: Time | None = None
+    when: Annotated[str, Meta(description='an event: "lock_acquired lock=mmap_lock"')] = ""
+    note: Annotated[str, Meta(description="for the speaker, not the screen")] = ""
+    focus: Pane = ""
+    pause: bool = False
+
+
+class Question(Table, frozen=True, kw_only=True):
+    """A question to ask at a moment; `right` counts from 1."""
+
+    ask: str
+    answers: Annotated[tuple[str, ...], Meta(min_length=2, max_length=9)]
+    right: Annotated[int, Meta(ge=1, le=9)]
+    why: str
+    at: Time | None = None
+    when: str = ""
+
+
+class Expect(Table, frozen=True, kw_only=True):
+    """A claim about the run that `pfviz check` holds it to."""
+
+    that: Annotated[str, Meta(min_length=1, description="an expression over the run's JSON")]
+    because: str = ""
+    modes: Annotated[
+        tuple[Mode, ...], Meta(description="where it is claimed; left out: the mode above")
+    ] = ()
+    kernels: tuple[str, ...] = ()
+
+
+class Layout(Table, frozen=True, kw_only=True):
+    """How the screen begins."""
+
+    focus: Pane = ""
+    maximise: bool = False
+    speed: Annotated[Time, Meta(description="simulated time that passes in a second")] = "2us"
+
+
+class Scenario(Table, frozen=True, kw_only=True):
+    """A whole scenario: a world, what its threads do, and what to look at."""
+
+    schema_version: Literal[1]
+    title: Name
+    name: Annotated[str, Meta(description="short name; left out: that of the file")] = ""
+    story: str = ""
+    sources: tuple[str, ...] = ()
+    kernel: str = "6.12"
+    mode: Mode | Literal[""] = ""
+    machine: str = "laptop"
+    seed: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)] = 1
+    until: Annotated[Time | None, Meta(description="the run ends here if not before")] = None
+    maps: Annotated[str, Meta(description="a copy of /proc/PID/maps: the VMAs of `app`")] = ""
+    policy: Policy = Policy()
+    file: tuple[File, ...] = ()
+    vma: tuple[Vma, ...] = ()
+    thread: Annotated[tuple[Thread, ...], Meta(min_length=1)]
+    cue: tuple[Cue, ...] = ()
+    question: tuple[Question, ...] = ()
+    expect: tuple[Expect, ...] = ()
+    layout: Layout = Layout()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a scenario file, for editors (`#:schema` on its first line)."""
+    schema = msgspec.json.schema(Scenario)
+    schema["title"] = "pfviz scenario"
+    return schema

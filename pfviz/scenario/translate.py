@@ -1,0 +1,88 @@
+"""From an operation as a scenario writes it to the one that the model runs: names become places."""
+
+from __future__ import annotations
+
+from pfviz.mm import operations as mm_ops
+from pfviz.mm.operations import PAGE_SHIFT, Operation, OperationList, Place
+from pfviz.scenario import operations as op
+from pfviz.scenario.errors import ScenarioError, hint
+from pfviz.scenario.places import parse_place
+from pfviz.scenario.schema import Scenario, Thread
+from pfviz.scenario.times import nanoseconds
+
+
+class Translator:
+    """Translates for one thread: `number` is its place in its group, from 0."""
+
+    def __init__(self, scenario: Scenario, group: Thread, number: int) -> None:
+        self.scenario = scenario
+        self.group = group
+        self.number = number
+        self.names = {vma.name for vma in scenario.vma if vma.process == group.process}
+
+    def operation(self, one: op.Op) -> Operation:
+        """The model's operation; ScenarioError when it names a place that there is not."""
+        match one:
+            case op.Read() | op.Write() | op.Execute():
+                return mm_ops.Access(
+                    self.place(one.at, one.apart),
+                    isinstance(one, op.Write),
+                    one.pages,
+                    one.stride,
+                    isinstance(one, op.Execute),
+                )
+            case op.Mmap():
+                return self._mmap(one)
+            case op.Munmap(at=at, pages=pages, apart=apart):
+                return mm_ops.Munmap(self.place(at, apart), pages)
+            case op.Mprotect(at=at, pages=pages, apart=apart):
+                prot = mm_ops.prot_of(one.perms)
+                return mm_ops.Mprotect(self.place(at, apart), pages, prot)
+            case op.Madvise(at=at, pages=pages, apart=apart):
+                return mm_ops.Madvise(self.place(at, apart), pages, one.advice)
+            case op.Brk(pages=pages):
+                return mm_ops.Brk(pages)
+            case op.Fork():
+                return mm_ops.Fork(self._child(one), one.child_name, one.child_cpu)
+            case op.Exit():
+                return mm_ops.Exit()
+            case op.ReadProc(file=file, process=process):
+                return mm_ops.ReadProc(file, process)
+            case op.Compute(time=time):
+                return mm_ops.Compute(nanoseconds(time))
+            case op.Sleep(time=time):
+                return mm_ops.Sleep(nanoseconds(time))
+        raise AssertionError(one)
+
+    def place(self, at: str, apart: int = 0) -> Place:
+        """A place by name, moved on for each further thread of the group."""
+        try:
+            base, pages = parse_place(at, self.names)
+        except ValueError as error:
+            name = str(error)
+            reason = f'"{name}" is neither a VMA nor a slot{hint(name, self.names)}'
+            raise ScenarioError(self.scenario.name, 0, reason) from None
+        return Place(base, (pages + apart * self.number) << PAGE_SHIFT)
+
+    def _mmap(self, one: op.Mmap) -> Operation:
+        flags = mm_ops.MAP_SHARED if one.shared else mm_ops.MAP_PRIVATE
+        flags |= 0 if one.file else mm_ops.MAP_ANONYMOUS
+        flags |= mm_ops.MAP_FIXED if one.fixed else 0
+        flags |= mm_ops.MAP_POPULATE if one.populate else 0
+        operation = mm_ops.Mmap(
+            one.pages,
+            mm_ops.prot_of(one.perms),
+            flags,
+            one.file or None,
+            one.slot,
+            self.place(one.at, one.apart) if one.at else None,
+            one.offset,
+        )
+        self.names.add(one.slot)
+        return operation
+
+    def _child(self, one: op.Fork) -> OperationList:
+        work: list[Operation] = []
+        if one.at and one.pages:
+            work.append(mm_ops.Access(self.place(one.at, one.apart), one.child_writes, one.pages))
+        return OperationList((*work, mm_ops.Exit()))

@@ -1,0 +1,214 @@
+"""Named workloads: what a thread does over and over, written as lists of operations.
+
+Each is a table with its own keys, told apart by `name`; the short form is the name alone. A
+workload is expanded to plain operations when the world is built, so it can hold no surprise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pfviz.scenario import operations as op
+from pfviz.scenario.operations import Op, Pages, Table, Time
+from pfviz.sim.rng import Rng
+
+Rounds = Annotated[int, Meta(ge=0, description="how often; 0 is for as long as others still work")]
+
+
+class Workload(Table, frozen=True, kw_only=True, tag_field="name"):
+    """What every workload may say."""
+
+    rounds: Rounds = 1
+    pause: Time = "0ns"
+
+
+class PageFault1(Workload, frozen=True, kw_only=True, tag="page_fault1"):
+    """Touch pages of private memory, give them back, again (after will-it-scale's page_fault1).
+
+    With `at` the memory is that VMA and goes back by madvise; without, each round maps its own.
+    """
+
+    pages: Pages = 32
+    write: bool = True
+    at: str = ""
+
+
+class PageFaultShared(Workload, frozen=True, kw_only=True, tag="page_fault_shared"):
+    """Each thread touches its own pages, all in one VMA (`at`), and gives them back."""
+
+    at: str
+    pages: Pages = 32
+    write: bool = True
+    give_back: bool = True
+
+
+class MallocChurn(Workload, frozen=True, kw_only=True, tag="malloc_churn"):
+    """Map a region of a size between the two bounds, touch part of it, unmap it."""
+
+    pages_min: Pages = 1
+    pages_max: Pages = 16
+    touch: Annotated[int, Meta(ge=0, le=100, description="percentage of pages touched")] = 100
+
+
+class MadviseChurn(Workload, frozen=True, kw_only=True, tag="madvise_churn"):
+    """Touch pages of a VMA and give advice on them."""
+
+    at: str
+    pages: Pages = 16
+    advice: Literal["dontneed", "free", "normal", "random", "sequential"] = "dontneed"
+    touch: bool = True
+    apart: Annotated[int, Meta(ge=0)] = 0
+
+
+class MprotectChurn(Workload, frozen=True, kw_only=True, tag="mprotect_churn"):
+    """Make pages read-only and writable again."""
+
+    at: str
+    pages: Pages = 1
+    apart: Annotated[int, Meta(ge=0)] = 0
+
+
+class ForkLoop(Workload, frozen=True, kw_only=True, tag="fork_loop"):
+    """Fork; the child writes `pages` pages from `at` on and exits."""
+
+    at: str = ""
+    pages: Annotated[int, Meta(ge=0)] = 0
+
+
+class FileReader(Workload, frozen=True, kw_only=True, tag="file_reader"):
+    """Read pages of a mapped file in order or at random."""
+
+    at: str
+    pages: Pages = 16
+    order: Literal["forward", "random"] = "forward"
+
+
+class MapsReader(Workload, frozen=True, kw_only=True, tag="maps_reader"):
+    """Read /proc/PID/maps of another process, again and again."""
+
+    process: str = "app"
+
+
+class SmapsReader(Workload, frozen=True, kw_only=True, tag="smaps_reader"):
+    """Read /proc/PID/smaps of another process, again and again."""
+
+    process: str = "app"
+
+
+class SmapsRollupReader(Workload, frozen=True, kw_only=True, tag="smaps_rollup_reader"):
+    """Read /proc/PID/smaps_rollup of another process, again and again."""
+
+    process: str = "app"
+
+
+class Busy(Workload, frozen=True, kw_only=True, tag="compute"):
+    """Use the CPU in user mode; touches no memory."""
+
+    time: Time = "10us"
+
+
+AnyWorkload = (
+    PageFault1
+    | PageFaultShared
+    | MallocChurn
+    | MadviseChurn
+    | MprotectChurn
+    | ForkLoop
+    | FileReader
+    | MapsReader
+    | SmapsReader
+    | SmapsRollupReader
+    | Busy
+)
+
+CLASSES: Final[tuple[type[Workload], ...]] = AnyWorkload.__args__
+NAMES: Final = tuple(str(one.__struct_config__.tag) for one in CLASSES)
+NEEDS_PLACE: Final = tuple(
+    str(one.__struct_config__.tag)
+    for one in CLASSES
+    if any(field.name == "at" and field.required for field in msgspec.structs.fields(one))
+)
+"""Workloads that must be told where: their short form is not enough."""
+
+
+def named(workload: str | Workload) -> Workload:
+    """The workload behind its short form, with every key at its default."""
+    if isinstance(workload, Workload):
+        return workload
+    return CLASSES[NAMES.index(workload)]()
+
+
+def repeats(workload: Workload) -> int:
+    """How often the operations of `expand` are gone through; 0 is without end."""
+    return 1 if isinstance(workload, MallocChurn) and workload.rounds else workload.rounds
+
+
+def expand(workload: Workload, dice: Rng) -> tuple[Op, ...]:
+    """The operations of one round (of all rounds, where each has its own dice)."""
+    if isinstance(workload, MallocChurn):
+        count = workload.rounds or 64
+        return tuple(one for _ in range(count) for one in _malloc_round(workload, dice))
+    ops = _round(workload, dice)
+    return (*ops, op.Sleep(time=workload.pause)) if workload.pause != "0ns" else ops
+
+
+def _round(workload: Workload, dice: Rng) -> tuple[Op, ...]:
+    match workload:
+        case PageFault1(pages=pages, at="") as churn:
+            touch = _touch(churn.write, "region", pages)
+            return (
+                op.Mmap(pages=pages, slot="region"),
+                touch,
+                op.Munmap(at="region", pages=pages),
+            )
+        case PageFault1(pages=pages, at=at) as churn:
+            return (_touch(churn.write, at, pages), op.Madvise(at=at, pages=pages))
+        case PageFaultShared(pages=pages, at=at) as shared:
+            touch = _touch(shared.write, at, pages, apart=pages)
+            back = op.Madvise(at=at, pages=pages, apart=pages)
+            return (touch, back) if shared.give_back else (touch,)
+        case MadviseChurn(pages=pages, at=at, apart=apart) as churn:
+            advise = op.Madvise(at=at, pages=pages, advice=churn.advice, apart=apart)
+            return (_touch(True, at, pages, apart), advise) if churn.touch else (advise,)
+        case MprotectChurn(pages=pages, at=at, apart=apart):
+            return (
+                op.Mprotect(at=at, pages=pages, perms="r--", apart=apart),
+                op.Mprotect(at=at, pages=pages, perms="rw-", apart=apart),
+            )
+        case ForkLoop(at=at, pages=pages):
+            return (op.Fork(at=at, pages=pages),)
+        case FileReader(at=at, pages=pages) as reader:
+            if reader.order == "forward":
+                return (op.Read(at=at, pages=pages),)
+            return tuple(op.Read(at=f"{at}+{dice.below(pages)}") for _ in range(pages))
+        case MapsReader(process=process):
+            return (op.ReadProc(file="maps", process=process),)
+        case SmapsReader(process=process):
+            return (op.ReadProc(file="smaps", process=process),)
+        case SmapsRollupReader(process=process):
+            return (op.ReadProc(file="smaps_rollup", process=process),)
+        case Busy(time=time):
+            return (op.Compute(time=time),)
+    raise AssertionError(workload)
+
+
+def _malloc_round(workload: MallocChurn, dice: Rng) -> tuple[Op, ...]:
+    span = max(1, workload.pages_max - workload.pages_min + 1)
+    pages = workload.pages_min + dice.below(span)
+    touched = pages * workload.touch // 100
+    ops: list[Op] = [op.Mmap(pages=pages, slot="block")]
+    if touched:
+        ops.append(op.Write(at="block", pages=touched))
+    ops.append(op.Munmap(at="block", pages=pages))
+    if workload.pause != "0ns":
+        ops.append(op.Sleep(time=workload.pause))
+    return tuple(ops)
+
+
+def _touch(write: bool, at: str, pages: int, apart: int = 0) -> Op:
+    if write:
+        return op.Write(at=at, pages=pages, apart=apart)
+    return op.Read(at=at, pages=pages, apart=apart)
