@@ -1,0 +1,1 @@
+"""What tasks wait on: wait queue, rwsem, spinlock, sequence count, refcount, RCU."""
