@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .event import LINE_MOVED
+from .event import LINE_MOVED, LINE_NEW
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -57,6 +57,8 @@ class CacheLine:
         asked_ns = engine.now_ns + engine.extra_ns
         begins_ns = asked_ns if asked_ns > self.busy_until_ns else self.busy_until_ns
         self.busy_until_ns = begins_ns + transfer_ns
+        if engine.logging and not self.transfers:
+            engine.emit(LINE_NEW, self.id, engine.log.text(self.name))
         self.transfers += 1
         self.busy_ns += transfer_ns
         engine.charge(self.busy_until_ns - asked_ns)

@@ -33,6 +33,7 @@ NOTE: Final = 10
 LOSS: Final = 11
 RULE_BROKEN: Final = 12
 IRQ: Final = 13
+LINE_NEW: Final = 14
 # Locks
 LOCK_NEW: Final = 20
 LOCK_START: Final = 21
@@ -90,6 +91,7 @@ FIELDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     SCHED_WAKEUP: ("sched_wakeup", ("cpu", "waker_task", "", "")),
     SLEEP: ("sleep", ("why_text", "lock", "", "")),
     LINE_MOVED: ("line_moved", ("line", "from_cpu", "to_cpu", "transfer_ns")),
+    LINE_NEW: ("line_new", ("line", "name_text", "", "")),  # before its first LINE_MOVED
     OP_BEGIN: ("op_begin", ("op_text", "address", "length", "op_index")),
     OP_END: ("op_end", ("op_text", "latency_ns", "result", "op_index")),
     NOTE: ("note", ("text_text", "cue", "", "")),
