@@ -32,6 +32,8 @@ class Census:
             below = []
             for node in level:
                 if node[0] == "L":
+                    # A broken tree may hold an overfull leaf; it must still be counted.
+                    census.occupancy += [0] * (len(node[3]) + 1 - len(census.occupancy))
                     census.occupancy[len(node[3])] += 1
                     census.entries += len(node[4]) - node[4].count(None)
                 else:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from pfviz.mm.maple.node import MAPLE_LEAF_64, MAX_INDEX, MapleNode
+from pfviz.mm.maple.node import MAPLE_LEAF_64, MapleNode
 
 if TYPE_CHECKING:
     from pfviz.mm.maple.tree import MapleTree
@@ -52,6 +52,21 @@ def _cut(node: Dump) -> Dump:
     return [*node[:4], [_cut(child) for child in node[4]]]
 
 
-def entries_of(tree: MapleTree) -> list[list[Any]]:
+def entries_of(dump: Dump) -> list[list[Any]]:
     """Return `[first, last, entry]` of every entry in order."""
-    return [list(found) for found in tree.iter_range(0, MAX_INDEX)]
+    height, root = dump
+    if not height:
+        return [] if root is None else [[0, 0, root]]
+    found = []
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if node[0] != "L":
+            pending.extend(reversed(node[4]))
+            continue
+        start = node[1]
+        for pivot, entry in zip(node[3], node[4], strict=True):
+            if entry is not None:
+                found.append([start, pivot, entry])
+            start = pivot + 1
+    return found

@@ -173,11 +173,12 @@ def max_gap(node: MapleNode) -> int:
     if node.gaps is not None:
         return node.gaps[node.gap_slot]
     longest = 0
-    start = node.min
-    for pivot, entry in zip(node.pivots, node.slots, strict=True):
-        if entry is None and pivot - start >= longest:
-            longest = pivot - start + 1
-        start = pivot + 1
+    pivots = node.pivots
+    for offset, entry in enumerate(node.slots):
+        if entry is None:
+            below = pivots[offset - 1] if offset else node.min - 1
+            if pivots[offset] - below > longest:
+                longest = pivots[offset] - below
     # 64-bit arithmetic: a null range over everything has length 0.
     return longest & INDEX_MASK
 

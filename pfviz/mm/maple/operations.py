@@ -6,7 +6,6 @@ Entries are integers; an id of 0 or below stands for an entry whose low bits are
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 from pfviz.mm.maple.bulk import bulk_store
@@ -47,24 +46,9 @@ class Bench:
     def tree(self) -> MapleTree:
         return self.trees[self.selected]
 
-    def validate(self, op: Any) -> None:
-        """Raise ValueError if an operation's word is unknown or its operands are wrong."""
-        if not isinstance(op, list) or not op or not isinstance(op[0], str):
-            raise ValueError(f"not an operation: {op!r}")
-        if op[0] not in _ACTS:
-            near = get_close_matches(op[0], _ACTS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(_ACTS)}"
-            raise ValueError(f"unknown operation {op[0]!r}{hint}")
-        kinds = _ACTS[op[0]][1]
-        if len(op) - 1 != len(kinds):
-            raise ValueError(f"{op[0]!r} takes {len(kinds)} operands, not {len(op) - 1}")
-        for kind, operand in zip(kinds, op[1:], strict=True):
-            if not _OPERANDS[kind](operand):
-                raise ValueError(f"wrong operand {operand!r} of {op[0]!r}")
-
     def apply(self, op: list[Any]) -> Outcome:
         """Carry out one valid operation."""
-        outcome = _ACTS[op[0]][0](self, *op[1:])
+        outcome = _ACTS[op[0]](self, *op[1:])
         if self.tree.dead:
             self.tree.free_all()
         return outcome
@@ -180,7 +164,7 @@ def _fork(bench: Bench, number: int, add: int, dropped: list[int]) -> Outcome:
     twin.rcu = False
     stored = cleared = 0
     drop = set(dropped)
-    found = twin.find(0)
+    found = next(twin.iter_range(), None)
     while found is not None:
         first, last, value = found
         if value in drop:
@@ -189,7 +173,7 @@ def _fork(bench: Bench, number: int, add: int, dropped: list[int]) -> Outcome:
         else:
             twin.store(first, last, encode(value + add))
             stored += 1
-        found = twin.find(last + 1) if last < MAX_INDEX else None
+        found = next(twin.iter_range(last + 1), None) if last < MAX_INDEX else None
     twin.rcu = rcu
     return Outcome([0, stored, cleared])
 
@@ -255,46 +239,27 @@ def _area_rev(bench: Bench, low: int, high: int, size: int) -> Outcome:
     return Outcome(EBUSY if found is None else list(found))
 
 
-def _is_index(operand: Any) -> bool:
-    return type(operand) is int and 0 <= operand <= MAX_INDEX
-
-
-def _is_id(operand: Any) -> bool:
-    return type(operand) is int
-
-
-def _is_ids(operand: Any) -> bool:
-    return isinstance(operand, list) and all(map(_is_id, operand))
-
-
-def _is_ranges(operand: Any) -> bool:
-    return isinstance(operand, list) and all(_is_ids(x) and len(x) == 3 for x in operand)
-
-
-# One letter per operand: index, entry id, list of ids, list of ranges.
-_OPERANDS = {"i": _is_index, "v": _is_id, "l": _is_ids, "r": _is_ranges}
-
-_ACTS: dict[str, tuple[Callable[..., Outcome], str]] = {
-    "store": (_store, "iiv"),
-    "pstore": (_store_prealloc, "iiv"),
-    "clear": (_clear, "ii"),
-    "pclear": (_clear_prealloc, "ii"),
-    "insert": (_insert, "iiv"),
-    "erase": (_erase, "i"),
-    "alloc": (_alloc, "iiiv"),
-    "ralloc": (_alloc_rev, "iiiv"),
-    "destroy": (_destroy, ""),
-    "bulk": (_bulk, "ir"),
-    "use": (_use, "i"),
-    "dup": (_dup, "i"),
-    "fork": (_fork, "ivl"),
-    "load": (_load, "i"),
-    "walk": (_walk, "i"),
-    "find": (_find, "ii"),
-    "next": (_next, "ii"),
-    "prev": (_prev, "ii"),
-    "iter": (_iter, "ii"),
-    "riter": (_iter_rev, "ii"),
-    "area": (_area, "iii"),
-    "rarea": (_area_rev, "iii"),
+_ACTS: dict[str, Callable[..., Outcome]] = {
+    "store": _store,
+    "pstore": _store_prealloc,
+    "clear": _clear,
+    "pclear": _clear_prealloc,
+    "insert": _insert,
+    "erase": _erase,
+    "alloc": _alloc,
+    "ralloc": _alloc_rev,
+    "destroy": _destroy,
+    "bulk": _bulk,
+    "use": _use,
+    "dup": _dup,
+    "fork": _fork,
+    "load": _load,
+    "walk": _walk,
+    "find": _find,
+    "next": _next,
+    "prev": _prev,
+    "iter": _iter,
+    "riter": _iter_rev,
+    "area": _area,
+    "rarea": _area_rev,
 }

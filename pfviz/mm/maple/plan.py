@@ -61,6 +61,18 @@ def plan_store(
     return plan
 
 
+def plan_in_leaf(
+    tree: MapleTree, leaf: MapleNode, offset: int, last: int, entry: Any, via: str
+) -> WritePlan:
+    """Decide a store that starts with a slot already walked to and stays inside its leaf."""
+    plan = WritePlan(leaf.slot_min(offset), last, entry, via, tree.height)
+    plan.generation = tree.generation
+    plan.node = leaf
+    plan.level = 1
+    _decide_in_leaf(plan, leaf, offset, tree.rcu)
+    return plan
+
+
 def _decide_in_leaf(plan: WritePlan, node: MapleNode, offset: int, rcu: bool) -> None:
     pivots = node.pivots
     first = plan.index

@@ -10,20 +10,13 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pfviz.mm.maple.census import Census
 from pfviz.mm.maple.dump import Dump, digest, dump_tree, entries_of, shape_of
 from pfviz.mm.maple.operations import Bench, Outcome
 from pfviz.mm.maple.replay_report import Failure, ReplayReport, VectorResult, printable
 from pfviz.mm.maple.stream import Op, generate_ops
-
-FORMAT = "maple-oracle"
-Line = dict[str, Any]
-
-
-class VectorError(ValueError):
-    """A vector file cannot be replayed; the message names the file, the line and the key."""
+from pfviz.mm.maple.vector_line import Line, VectorError, check_dump, check_line
 
 
 def replay_file(path: str | Path) -> ReplayReport:
@@ -31,25 +24,20 @@ def replay_file(path: str | Path) -> ReplayReport:
     path = Path(path)
     report = ReplayReport(path.name)
     run: VectorRun | None = None
-    seen_header = False
+    number = 0
     for number, line in enumerate(_read_lines(path), 1):
-        where = f"{path}:{number}"
         try:
-            if not seen_header:
-                _check_header(line)
-                seen_header = True
-            elif line["k"] in ("vec", "gen"):
+            check_line(line, is_first=number == 1)
+            if line["k"] in ("vec", "gen"):
                 run = VectorRun(line)
                 report.vectors.append(run.result)
-            elif run is None:
-                raise ValueError(f"a line of kind {line['k']!r} before any vector")
-            else:
+            elif run is not None:
                 run.take(line)
-        except KeyError as error:
-            raise VectorError(printable(f"{where}: key {error} is missing")) from None
-        except (ValueError, TypeError, IndexError, AttributeError) as error:
-            raise VectorError(printable(f"{where}: {error}")) from None
-    if not seen_header:
+            elif number > 1:
+                raise VectorError(f"a line of kind {line['k']!r} before any vector")
+        except VectorError as error:
+            raise VectorError(printable(f"{path}:{number}: {error}")) from None
+    if not number:
         raise VectorError(printable(f"{path}: the file is empty"))
     return report
 
@@ -75,20 +63,12 @@ def _read_lines(path: Path) -> Iterator[Line]:
         raise VectorError(printable(f"{path}:{number}: not JSON: {error}")) from None
 
 
-def _check_header(line: Line) -> None:
-    found = line.get("format")
-    if line.get("k") != "file" or found != FORMAT:
-        raise ValueError(f"not a file of maple vectors: format is {found!r}, not {FORMAT!r}")
-    if line.get("version") != 1:
-        raise ValueError(f"format version {line.get('version')!r} is not known; 1 is")
-
-
 class VectorRun:
     """One vector on its trees, from its first line to its end line."""
 
     def __init__(self, line: Line) -> None:
-        self.result = VectorResult(str(line["id"]))
-        self.bench = Bench(alloc=bool(line["alloc"]), rcu=bool(line["rcu"]))
+        self.result = VectorResult(line["id"])
+        self.bench = Bench(alloc=line["alloc"], rcu=line["rcu"])
         self.stream: Iterator[Op] | None = None
         self.streamed = 0
         self.stopped = False
@@ -96,80 +76,86 @@ class VectorRun:
             self.stream = generate_ops(line["gen"], line["params"])
 
     def take(self, line: Line) -> None:
-        """Carry out or compare one line of the vector."""
+        """Carry out or compare one line of the vector.
+
+        An error of ours is a failure of the vector and ends it.
+        """
         kind = line["k"]
-        if kind == "op":
-            self._operate(line)
-        elif kind == "ck":
-            self._stream_to(line["i"])
-            self._compare_totals(line, line["i"])
-        elif kind == "end":
-            if "hf" in line:
-                self._compare_totals(line, self.result.operations - 1)
-        else:
-            raise ValueError(f"unknown kind of line {kind!r}")
-
-    def _operate(self, line: Line) -> None:
-        self.result.operations += 1
         if self.stopped:
+            self.result.operations += kind == "op"
             return
-        op = line["op"]
-        self.bench.validate(op)
-        outcome = self._apply(op, line["i"])
-        if outcome is None:
-            return
-        failure = self.result.failure
-        if failure is None:
-            wrong = list(_differing_fields(line, outcome))
-            ours = dump_tree(self.bench.tree) if "d" in line else None
-            if ours is not None:
-                self.result.digests += 1
-                wrong.extend(_differing_tree(line, ours))
-                self.result.trees += "tree" in line
-            if wrong:
-                failure = self.result.failure = Failure(line["i"], op, wrong, ours)
-                failure.drawn_at = line["i"]
-        if failure is not None and "tree" in line and "d" in line and failure.recorded is None:
-            failure.ours = dump_tree(self.bench.tree)
-            failure.recorded = line["tree"]
-            failure.drawn_at = line["i"]
-
-    def _apply(self, op: Op, index: int) -> Outcome | None:
-        """Carry out an operation; an error of ours is a failure of the vector and ends it."""
         try:
-            return self.bench.apply(op)
+            if kind == "op":
+                self._operate(line)
+            elif kind == "ck":
+                self._stream_to(line["i"])
+                self._compare_totals(line, line["i"])
+            elif "hf" in line:
+                self._compare_totals(line, self.result.operations - 1)
+        except VectorError:
+            raise
         except Exception as error:
             self.stopped = True
             if self.result.failure is None:
                 wrong = [f"stopped by {type(error).__name__}: {error}"]
-                self.result.failure = Failure(index, op, wrong)
-            return None
+                op = line.get("op", [kind])
+                self.result.failure = Failure(line.get("i", self.streamed), op, wrong)
+
+    def _operate(self, line: Line) -> None:
+        self.result.operations += 1
+        op = line["op"]
+        outcome = self.bench.apply(op)
+        failure = self.result.failure
+        ours = dump_tree(self.bench.tree) if "d" in line else None
+        if failure is None:
+            wrong = list(_differing_fields(line, outcome))
+            if ours is not None:
+                self.result.digests += 1
+                self.result.trees += "tree" in line
+                wrong.extend(_differing_tree(line, ours))
+            if wrong:
+                failure = self.result.failure = Failure(line["i"], op, wrong, ours)
+                failure.drawn_at = line["i"]
+        if failure is not None and ours is not None and "tree" in line and not failure.recorded:
+            check_dump(line["tree"])
+            failure.ours = ours
+            failure.recorded = line["tree"]
+            failure.drawn_at = line["i"]
 
     def _stream_to(self, index: int) -> None:
         if self.stream is None:
-            raise ValueError("a checkpoint in a vector that is not generated")
-        while not self.stopped and self.streamed <= index:
-            op = next(self.stream, None)
-            if op is None:
-                raise ValueError(f"checkpoint at {index}, the stream ends at {self.streamed - 1}")
-            self._apply(op, self.streamed)
+            raise VectorError("a checkpoint in a vector that is not generated")
+        while self.streamed <= index:
+            op = self._next_op(index)
+            self.bench.apply(op)
             self.streamed += 1
             self.result.operations += 1
+
+    def _next_op(self, index: int) -> Op:
+        assert self.stream is not None
+        try:
+            op = next(self.stream, None)
+        except KeyError as error:
+            raise VectorError(f"the generator needs a parameter {error}") from None
+        if op is None:
+            raise VectorError(f"checkpoint at {index}, but the stream ends at {self.streamed - 1}")
+        return op
 
     def _compare_totals(self, line: Line, index: int) -> None:
         if self.stopped or self.result.failure is not None:
             return
-        tree = self.bench.tree
-        ours = dump_tree(tree)
+        ours = dump_tree(self.bench.tree)
         self.result.digests += 1
         wrong = []
         for key, value in Census.of(ours).fields().items():
             if key in line and line[key] != value:
                 wrong.append(f"{key}: {line[key]} recorded, {value} here")
-        for key, value in (("hf", ours), ("hs", shape_of(ours)), ("he", entries_of(tree))):
-            if key in line and line[key] != digest(value):
-                wrong.append(f"digest {key}: {line[key][:16]} recorded, {digest(value)[:16]} here")
-            elif key == "hf" and line.get(key):
+        digested = {"hf": ours, "hs": shape_of(ours), "he": entries_of(ours)}
+        for key, value in digested.items():
+            found = digest(value)
+            if key in line and line[key] != found:
+                wrong.append(f"digest {key}: {str(line[key])[:16]} recorded, {found[:16]} here")
+            elif key == "hf" and key in line:
                 break  # Equal in full is equal in shape and entries.
         if wrong:
             self.result.failure = Failure(index, [line["k"]], wrong, ours, None, index)

@@ -13,7 +13,7 @@ from typing import Any
 from pfviz.mm.maple import gaps, store, walk
 from pfviz.mm.maple.duplicate import duplicate_nodes
 from pfviz.mm.maple.node import MAX_INDEX, MapleNode, is_zero_entry
-from pfviz.mm.maple.plan import plan_store, prealloc_nodes
+from pfviz.mm.maple.plan import plan_in_leaf, plan_store, prealloc_nodes
 from pfviz.mm.maple.walk import MaState, Range
 from pfviz.mm.maple.write import Write, WritePlan
 
@@ -179,9 +179,22 @@ class MapleTree:
 
     def erase(self, index: int, via: str = "mtree_erase") -> Any:
         """Remove the entry that covers `index` with its whole range; return it (mas_erase)."""
-        first, last, entry = walk.range_at(self, index)
+        if not self.height:
+            entry = self.root if index == 0 else None
+            if entry is not None:
+                self.store(0, 0, None, via)
+            return entry
+        leaf, offset = walk.slot_at(self, index)
+        entry = leaf.slots[offset]
         if entry is not None:
-            self.store(first, last, None, via)
+            last = leaf.pivots[offset]
+            if last == leaf.pivots[-1]:
+                # A null at a leaf's edge spans, unless it is the edge of everything.
+                self.store(leaf.slot_min(offset), last, None, via)
+            else:
+                plan = plan_in_leaf(self, leaf, offset, last, None, via)
+                store.build(self, plan)
+                store.publish(self, plan)
         return entry
 
     def insert(self, first: int, last: int, entry: Any, via: str = "mtree_insert_range") -> bool:
