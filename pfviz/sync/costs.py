@@ -16,7 +16,7 @@ COSTS: Final[dict[str, tuple[int, str]]] = {
     "rwsem_slowpath": (10, "model; a few loads and branches"),
     "rwsem_wait_lock": (30, "model; an uncontended spinlock and a list operation"),
     "rwsem_grant": (5, "model; one reader moved from the queue to the wake-up list"),
-    "rwsem_spin": (150, "model; how often the first spinner looks at the owner"),
+    "rwsem_spin": (10, "model; one look of a spinner at owner and count"),
     "osq_lock": (10, "model; one exchange on the tail of the spinner queue"),
     "spin_lock": (6, "model; lock plus unlock 10-15 uncontended"),
     "spin_lock_slowpath": (20, "model; queueing of one MCS node"),

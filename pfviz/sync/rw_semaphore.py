@@ -64,6 +64,8 @@ class RwsemWaiter(Waiter):
     """When it joined the queue or began to spin, whichever was later."""
     spun_on: Task | None = None
     """The writer whose leaving a spinner waits for; None when it looked at no writer yet."""
+    looks: int = 0
+    """How often it looked at the owner, so that an old alarm does not disturb a new look."""
     prev_owner_state: int = 0
     rspin_threshold_ns: int = 0
     """When a spinner on readers gives up."""
@@ -74,7 +76,7 @@ class RwSemaphore:
 
     __slots__ = (
         "count", "held", "id", "kind", "line", "name", "osq", "owner", "owner_flags",
-        "owner_task", "stray_readers", "wait_list",
+        "owner_task", "stray_readers", "wait_list", "watchers",
     )  # fmt: skip
 
     def __init__(self, engine: Engine[Any], kind: str, name: str, owner: int = -1) -> None:
@@ -90,6 +92,8 @@ class RwSemaphore:
         self.osq: WaitQueue[RwsemWaiter] = WaitQueue()
         self.held: dict[Task, int] = {}
         """Who holds it, since when; ghosts of the kernel's lockdep, no policy reads it."""
+        self.watchers: list[RwsemWaiter] = []
+        """Who spins on the owner right now: the first in the osq, a writer promised the lock."""
         self.stray_readers = 0
         """Biases of readers that are between a failed fast path and their decision."""
         if engine.logging:
@@ -124,10 +128,19 @@ class RwSemaphore:
 def change_count(engine: Engine[Any], sem: RwSemaphore, count: int) -> None:
     """Store a new count word (the result of an atomic) and log it."""
     sem.count = count
+    if sem.watchers and not count & LOCK_MASK:
+        stir_watchers(engine, sem)
     if engine.logging:
         holder = sem.owner_task if count & LOCK_MASK else None
         task = holder.id if holder is not None else NOBODY
         engine.emit(LOCK_WORD, sem.id, signed(count), task)
+
+
+def stir_watchers(engine: Engine[Any], sem: RwSemaphore) -> None:
+    """The lock became free, or changed hands: spinners see it once the atomic is done."""
+    for waiter in sem.watchers:
+        engine.stop_spinning(waiter.task, engine.extra_ns)
+    sem.watchers.clear()
 
 
 def set_writer_owner(sem: RwSemaphore, task: Task) -> None:

@@ -38,6 +38,7 @@ from .rw_semaphore import (
     mode_held,
     set_reader_owned,
     set_writer_owner,
+    stir_watchers,
     waiters,
 )
 from .rwsem_down_read import rwsem_down_read_slowpath
@@ -136,6 +137,7 @@ def downgrade_write(engine: Engine[Any], task: Task, sem: RwSemaphore) -> None:
     sem.held[task] = engine.now_ns
     set_reader_owned(sem, task)
     change_count(engine, sem, sem.count - WRITER_LOCKED + READER_BIAS)
+    stir_watchers(engine, sem)
     if sem.count & FLAG_WAITERS:
         rwsem_wake(engine, sem, Wake.READ_OWNED)
 

@@ -1,7 +1,7 @@
 """The slow path of down_write (kernel/locking/rwsem.c, osq_lock.c): spin, queue, compete.
 
-The first spinner looks at the owner again and again; the others queue behind it (osq) and burn
-their CPU without a look at the lock. Preemption is disabled except while a writer sleeps.
+The first spinner watches the owner; the others queue behind it (osq) and burn their CPU without a
+look at the lock. Preemption is disabled except while a writer sleeps.
 
 Costs: rwsem_slowpath, rwsem_wait_lock, rwsem_spin, osq_lock.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from pfviz.sim.engine import Engine
 from pfviz.sim.event import CONTENTION_END, SPIN_BEGIN, SPIN_END, WRITE
+from pfviz.sim.machine import FOREVER_NS
 from pfviz.sim.scheduler import is_realtime
 from pfviz.sim.task import Step, Task, step
 
@@ -38,6 +39,7 @@ from .rwsem_spin import (
     rwsem_rspin_threshold,
     rwsem_try_write_lock_unqueued,
     spin_on_owner,
+    watch,
 )
 from .rwsem_wake import rwsem_cond_wake_waiter, set_handoff
 
@@ -76,7 +78,7 @@ def osq_lock_turn(engine: Engine[Any], task: Task) -> Step:
 
 
 @step("kernel/locking/rwsem.c", cost="rwsem_spin")
-def rwsem_optimistic_spin(engine: Engine[Any], task: Task) -> Step:
+def rwsem_optimistic_spin(engine: Engine[Any], task: Task) -> Step | None:
     """Watch the lock's owner, ready to take the lock before anyone who sleeps for it."""
     waiter: RwsemWaiter = task.waiting
     sem = waiter.sem
@@ -84,7 +86,8 @@ def rwsem_optimistic_spin(engine: Engine[Any], task: Task) -> Step:
     _let_the_impatient_go(engine, sem)
     state = spin_on_owner(engine, task, waiter)
     if state is None:
-        return rwsem_optimistic_spin
+        watch(engine, waiter, rwsem_optimistic_spin)
+        return None
     if state == OWNER_NONSPINNABLE:
         return _give_up(engine, waiter)
     if rwsem_try_write_lock_unqueued(engine, task, sem):
@@ -103,7 +106,11 @@ def rwsem_optimistic_spin(engine: Engine[Any], task: Task) -> Step:
     ):
         return _give_up(engine, waiter)
     waiter.prev_owner_state = state
-    return rwsem_optimistic_spin
+    if state == OWNER_WRITER:
+        return rwsem_optimistic_spin
+    limit_ns = waiter.rspin_threshold_ns if state == OWNER_READER else FOREVER_NS
+    watch(engine, waiter, rwsem_optimistic_spin, limit_ns)
+    return None
 
 
 def _let_the_impatient_go(engine: Engine[Any], sem: RwSemaphore) -> None:
@@ -164,7 +171,8 @@ def rwsem_spin_on_owner(engine: Engine[Any], task: Task) -> Step | None:
     waiter.sem.line.read(engine)
     state = spin_on_owner(engine, task, waiter)
     if state is None:
-        return rwsem_spin_on_owner
+        watch(engine, waiter, rwsem_spin_on_owner)
+        return None
     if state == OWNER_NULL:
         return rwsem_try_write_lock_again
     return _schedule(engine, task, waiter)

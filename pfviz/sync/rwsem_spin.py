@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pfviz.sim.engine import Engine
-from pfviz.sim.machine import Cpu
+from pfviz.sim.machine import FOREVER_NS, Cpu
 from pfviz.sim.scheduler import account, comes_before
-from pfviz.sim.task import Task
+from pfviz.sim.task import Step, Task
 
 from .rw_semaphore import (
     FLAG_HANDOFF,
@@ -32,6 +32,10 @@ OWNER_READER: Final = 4
 OWNER_NONSPINNABLE: Final = 8
 
 READERS_COUNTED_MAX: Final = 30
+
+LOOK_EVERY_NS: Final = 1_000
+"""How soon a spinner notices what no change of the lock tells it: an owner that lost its CPU, a
+task that wants the spinner's CPU. The kernel looks in every round; a model need not."""
 
 
 def need_resched(engine: Engine[Any], task: Task) -> bool:
@@ -92,3 +96,20 @@ def spin_on_owner(engine: Engine[Any], task: Task, waiter: RwsemWaiter) -> int |
         waiter.spun_on = None
         return OWNER_NONSPINNABLE
     return None
+
+
+def watch(engine: Engine[Any], waiter: RwsemWaiter, then: Step, limit_ns: int = FOREVER_NS) -> None:
+    """Spin without steps until the lock changes (`stir_watchers`), at most until the next look."""
+    look_ns = min(LOOK_EVERY_NS, limit_ns - engine.now_ns + 1)
+    waiter.looks += 1
+    waiter.sem.watchers.append(waiter)
+    engine.alarm(look_ns, _look_again, (waiter, waiter.looks))
+    engine.spin(then)
+
+
+def _look_again(engine: Engine[Any], watched: tuple[RwsemWaiter, int]) -> None:
+    waiter, look = watched
+    watchers = waiter.sem.watchers
+    if waiter.looks == look and waiter in watchers:
+        watchers.remove(waiter)
+        engine.stop_spinning(waiter.task)
