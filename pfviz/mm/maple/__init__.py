@@ -10,7 +10,7 @@
     tree.store(first, last, entry, via) -> Write     also tree.last_write; entry None clears
     tree.clear(first, last), tree.erase(index) -> entry, tree.insert(first, last, entry) -> bool
     plan = tree.preallocate(first, last, entry, via) nothing changes: plan.store_type,
-    tree.prealloc_count(plan, "6.12" | "7.2")        nodes reserved for it
+    tree.prealloc_count(plan, kernel="6.12")          nodes that kernel reserves for it
     plan = tree.build(plan)                          new nodes, private: plan.graft.born
     tree.publish(plan) -> Write                      one pointer store, old nodes dead
     tree.store_prealloc(plan) -> Write               build and publish in one

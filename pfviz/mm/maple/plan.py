@@ -126,8 +126,8 @@ def _decide_in_leaf(plan: WritePlan, node: MapleNode, offset: int, rcu: bool) ->
 def prealloc_nodes(tree: MapleTree, plan: WritePlan, kernel: str = "6.12") -> int:
     """Return how many nodes the kernel reserves for a planned store, its worst case.
 
-    6.12 counts from the height; 7.2 from the lowest level that can absorb the change. Must be
-    asked before the store is published.
+    Up to 6.12 counted from the height; since 6.16 from the lowest level that can absorb the
+    change. Must be asked before the store is published.
     """
     kind = plan.store_type
     if kind in ("exact_fit", "slot_store", "append"):
@@ -139,7 +139,7 @@ def prealloc_nodes(tree: MapleTree, plan: WritePlan, kernel: str = "6.12") -> in
     if kind == "store_root":
         return int(plan.last > 0 or plan.index > 0 or type(plan.entry) is TaggedEntry)
     per_level = 3 if kind == "spanning_store" else 2
-    if kernel == "7.2":
+    if kernel in ("6.18", "7.2", "beyond"):
         return per_level * _levels_to_replace(plan) + 1
     if kind == "rebalance":
         return 2 * plan.height - 1
@@ -147,7 +147,7 @@ def prealloc_nodes(tree: MapleTree, plan: WritePlan, kernel: str = "6.12") -> in
 
 
 def _levels_to_replace(plan: WritePlan) -> int:
-    """Count levels from the leaves up to the one with room, or with slots to spare (7.2)."""
+    """Count levels from the leaves up to the one with room, or with slots to spare."""
     vacant_height = sufficient_height = 0
     # The walk that decided the type looks at every inner node above where it stopped.
     node = plan.node.parent if plan.node is not None else None

@@ -145,7 +145,7 @@ class MapleTree:
         return plan_store(self, first, last, entry, via)
 
     def prealloc_count(self, plan: WritePlan, kernel: str = "6.12") -> int:
-        """Return how many nodes `kernel` ("6.12" or "7.2") reserves for a planned store."""
+        """Return how many nodes a kernel (a preset's name) reserves for a planned store."""
         return prealloc_nodes(self, plan, kernel)
 
     def build(self, plan: WritePlan) -> WritePlan:

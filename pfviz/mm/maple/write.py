@@ -143,6 +143,9 @@ class Write:
     leaf itself, a parent whose slot was switched, ancestors whose gaps moved).
     """
 
+    # A record for viewers: two trees that differ only in it are the same world.
+    is_cache = True
+
     __slots__ = (
         "born",
         "changed",
@@ -240,6 +243,7 @@ _EMITTERS: dict[str, tuple[tuple[str, str], ...]] = {
     "rebalance": (("ma_write", "mas_wr_bnode"), ("ma_op", "mas_rebalance")),
     "spanning_store": (("ma_op", "mas_wr_spanning_store"),),
 }
+_SINCE_7_2 = ("7.2", "beyond")
 _EMITTERS_7_2 = _EMITTERS | {
     "node_store": (("ma_op", "mas_wr_node_store"), ("ma_write", "mas_wr_node_store")),
     "split_store": (("ma_write", "mas_wr_split"),),
@@ -248,5 +252,5 @@ _EMITTERS_7_2 = _EMITTERS | {
 
 
 def _emitters(store_type: str, kernel: str) -> tuple[tuple[str, str], ...]:
-    table = _EMITTERS_7_2 if kernel == "7.2" else _EMITTERS
+    table = _EMITTERS_7_2 if kernel in _SINCE_7_2 else _EMITTERS
     return table.get(store_type, ())

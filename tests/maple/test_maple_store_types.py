@@ -1,0 +1,158 @@
+"""Each store type: when the kernel chooses it, what is replaced, how many nodes it reserves."""
+
+import pytest
+
+from pfviz.mm.maple import MAX_INDEX, MapleTree, Write, dump_tree
+from pfviz.mm.maple.write import STORE_TYPES
+
+
+def full_leaf(*, rcu: bool = True, entries: int = 15) -> MapleTree:
+    """One leaf: ranges of ten indices side by side from 0 on, then null up to the top."""
+    tree = MapleTree(rcu=rcu)
+    for number in range(entries):
+        tree.store(10 * number, 10 * number + 9, number + 1)
+    return tree
+
+
+def two_leaves() -> MapleTree:
+    tree = full_leaf()
+    tree.store(150, 159, 16)
+    assert tree.height == 2
+    return tree
+
+
+def planned(tree: MapleTree, first: int, last: int, entry: int | None) -> str:
+    return tree.preallocate(first, last, entry).store_type
+
+
+def test_the_store_type_follows_from_what_the_leaf_would_hold() -> None:
+    tree = full_leaf()
+    small = full_leaf(entries=3)
+    wide = two_leaves()
+    seen = {
+        "store_root": planned(MapleTree(), 5, 9, 1),
+        "new_root": planned(tree, 0, MAX_INDEX, 1),
+        "exact_fit": planned(tree, 20, 29, 1),
+        "append": planned(full_leaf(rcu=False, entries=8), 90, 99, 1),
+        "slot_store": planned(tree, 20, 34, 1),
+        "node_store": planned(small, 40, 49, 1),
+        "split_store": planned(tree, 22, 25, 1),
+        "rebalance": planned(wide, 10, 69, 1),
+        "spanning_store": planned(wide, 30, 120, 1),
+    }
+    assert seen == {name: name for name in STORE_TYPES}
+
+
+def test_rcu_moves_at_most_one_boundary_in_place() -> None:
+    assert planned(full_leaf(rcu=True), 15, 34, 1) == "node_store"
+    assert planned(full_leaf(rcu=False), 15, 34, 1) == "slot_store"
+
+
+def test_a_null_that_ends_at_a_leafs_edge_spans() -> None:
+    tree = two_leaves()
+    edge = next(tree.nodes()).pivots[0]
+    assert planned(tree, edge - 9, edge, None) == "spanning_store"
+    assert planned(tree, edge - 9, edge, 5) == "exact_fit"
+
+
+def test_in_place_kinds_replace_no_node() -> None:
+    tree = full_leaf()
+    for first, last in ((20, 29), (20, 34)):
+        write = tree.store(first, last, "x")
+        assert (write.born, write.dead, write.changed) == ((), (), [tree.root.id])
+
+
+def test_a_node_store_replaces_the_leaf_under_rcu_only() -> None:
+    tree = two_leaves()
+    parent = tree.root
+    leaf = parent.slots[0]
+    assert tree.store(2, 4, "x").store_type == "node_store"
+    write = tree.last_write
+    assert write is not None
+    assert write.dead == (leaf.id,)
+    assert write.born == (parent.slots[0].id,)
+    assert parent.id in write.changed
+    tree.rcu = False
+    write = tree.store(6, 7, "x")
+    assert (write.store_type, write.born, write.dead) == ("node_store", (), ())
+
+
+def test_a_split_of_the_root_leaf_grows_the_tree() -> None:
+    tree = full_leaf()
+    old = tree.root
+    write = tree.store(22, 25, "x")
+    assert write.store_type == "split_store"
+    assert tree.height == 2
+    assert write.dead == (old.id,)
+    assert set(write.born) == {node.id for node in tree.nodes()}
+    assert [act.name for act in write.rearrangements] == ["split", "final"]
+
+
+def test_an_overfull_leaf_pushes_to_its_sibling_before_it_splits() -> None:
+    tree = two_leaves()
+    for number in range(16, 30):
+        tree.store(10 * number, 10 * number + 9, number)
+        if tree.last_write is not None and tree.last_write.rearrangements:
+            break
+    assert tree.last_write is not None
+    assert [act.name for act in tree.last_write.rearrangements] == ["push_left", "final"]
+    assert tree.height == 2
+
+
+def test_a_spanning_store_over_everything_leaves_one_slot() -> None:
+    tree = two_leaves()
+    write = tree.store(0, MAX_INDEX, "all")
+    assert write.store_type == "spanning_store"
+    assert dump_tree(tree) == [1, ["L", 0, MAX_INDEX, [MAX_INDEX], ["all"]]]
+    assert len(write.dead) == 3
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "7.2"])
+def test_reserved_nodes_cover_what_is_born(kernel: str) -> None:
+    tree = MapleTree()
+    state = 12345
+    born_by_type: dict[str, int] = {}
+    for _ in range(3000):
+        state = state * 1103515245 + 12345 & 0x7FFFFFFF
+        first = state % 9000
+        last = first + state // 9000 % (300 if state % 17 == 0 else 9)
+        plan = tree.preallocate(first, last, None if state % 3 == 0 else state)
+        reserved = tree.prealloc_count(plan, kernel)
+        write: Write = tree.store_prealloc(plan)
+        born_by_type[write.store_type] = max(born_by_type.get(write.store_type, 0), len(write.born))
+        # Newer kernels stop a rebuild where nothing changes any more; this tree goes to the root.
+        if kernel == "6.12" or write.store_type in ("split_store", "node_store"):
+            assert len(write.born) <= reserved, write
+        tree.free_all()
+    assert born_by_type["split_store"] > 1
+    assert born_by_type["spanning_store"] > 2
+
+
+def test_reserved_nodes_follow_the_table_of_the_kernel() -> None:
+    tree = two_leaves()
+    for first, last, entry, old, new in (
+        (2, 4, 1, 1, 1),  # node_store
+        (10, 69, 1, 3, 5),  # rebalance: the root has room but cannot spare a child
+        (30, 120, 1, 7, 7),  # spanning_store: stops at the root, where nothing is known yet
+        (20, 29, 1, 0, 0),  # exact_fit
+    ):
+        plan = tree.preallocate(first, last, entry)
+        counts = tree.prealloc_count(plan, "6.12"), tree.prealloc_count(plan, "7.2")
+        assert counts == (old, new), plan.store_type
+
+
+def test_a_split_reserves_for_fewer_levels_since_levels_with_room_are_known() -> None:
+    tree = MapleTree()
+    for number in range(400):
+        tree.store(10 * number, 10 * number + 9, number)
+    assert tree.height == 3
+    for first in range(0, 4000, 10):
+        plan = tree.preallocate(first + 2, first + 4, "x")
+        if plan.store_type == "split_store":
+            break
+    assert plan.node is not None
+    above = plan.node.parent
+    assert above is not None
+    expected = 3 if above.end < 9 else 5
+    assert tree.prealloc_count(plan, "6.12") == 7
+    assert tree.prealloc_count(plan, "7.2") == expected
