@@ -37,11 +37,15 @@ def _step(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None
 
 
 def _task_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    known = task in f.tasks
     t = f.tasks[task]
+    if known and f.names.get(t.name):
+        f.names[t.name] -= 1
     t.name = f.log.texts[a]
+    f.names[t.name] = f.names.get(t.name, 0) + 1
     t.cpu = b
     t.prio = c
-    t.mm = d
+    t.mm = d if d > 0 else -1
     t.on_cpu = b < 0
     t.since_ns = now
 

@@ -207,6 +207,8 @@ class Frame:
     step_task: int = NOBODY
     """The task of the last step; its `step` is the frame's."""
     tasks: Tasks = field(default_factory=Tasks)
+    names: dict[str, int] = field(default_factory=dict)
+    """Task name -> how many tasks have it."""
     locks: Locks = field(default_factory=Locks)
     mms: Mms = field(default_factory=Mms)
     vmas: Vmas = field(default_factory=Vmas)
@@ -252,9 +254,16 @@ class Frame:
         """An independent frame of the same moment."""
         return thaw(freeze(self), self.log)
 
-    def task_name(self, task: int) -> str:
-        """`T3` style name of a task: its own name, or `nobody`."""
-        return self.tasks[task].name if task in self.tasks else "nobody"
+    def label(self, task: int) -> str:
+        """A task's name, with its id as the kernel writes it (`app-1234`) when several share it."""
+        if task not in self.tasks or task < 0:
+            return "nobody"
+        name = self.tasks[task].name
+        return name if self.names.get(name, 0) < 2 else f"{name}-{task}"
+
+    def lock_name(self, lock: int) -> str:
+        """A lock's name, or its number when it never had one."""
+        return self.locks[lock].name if lock in self.locks else f"lock {lock}"
 
     def people(self) -> list[TaskState]:
         """Every real task in order of its id."""

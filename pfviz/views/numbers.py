@@ -19,6 +19,12 @@ def duration(ns: int) -> str:
     raise AssertionError("the last unit takes everything")
 
 
+def round_duration(ns: int) -> str:
+    """A duration that is a round number, without the zeros after the point: `2 ms`."""
+    number, _, unit = duration(ns).partition(" ")
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
+
+
 def clock(ns: int) -> str:
     """A moment to the thousandth of its unit: `431 ns`, `12.431 µs`, `1.213 ms`."""
     if abs(ns) < 1_000:

@@ -57,7 +57,8 @@ def _off_cpu(frame: Frame, task: TaskState) -> int:
         if task.io or task.asleep_why in IO_WORDS or "I/O" in task.asleep_why:
             return states.IO
         if task.asleep_lock >= 0:
-            return states.WAIT_READ
+            # A writer that waits for the readers of a refcounted VMA lock is in no queue.
+            return states.WAIT_WRITE
         return states.SLEEP
     if task.holds and any(frame.locks[lock].waiters for lock in task.holds):
         return states.OFF_CPU_HOLDING

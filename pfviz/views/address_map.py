@@ -1,0 +1,232 @@
+"""The address space: each VMA as a strip of its pages, who faults where, who has its lock."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from . import states
+from .frame import Frame, TaskState
+from .look import DEFAULT, Look, absent, message, selected_task, shown_mm, window
+from .memory_state import (
+    PRESENT,
+    PTE_COW,
+    PTE_FILE,
+    PTE_ZERO,
+    MmState,
+    VmaState,
+)
+from .numbers import address, count
+from .rows import Cell, Row, Rows, clip, fit_rows, pad
+
+Marks = dict[int, list[int]]
+"""Strip cell -> tasks that fault there."""
+
+
+def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
+    """One row per VMA of one address space, in address order."""
+    if why := absent(frame, "address_map"):
+        return message(why, width, height, look)
+    number = shown_mm(frame, look)
+    if number not in frame.mms or not frame.mms[number].vmas:
+        return message("no VMA is known yet", width, height, look)
+    mm = frame.mms[number]
+    vmas = sorted(mm.vmas.values(), key=lambda vma: (vma.start, vma.detached_ns, vma.id))
+    faulting = _faulting(frame, number)
+    chosen = _chosen(frame, vmas, faulting, height, look)
+    plan = _Plan(chosen, width)
+    rows = [_row(frame, mm, vma, faulting.get(vma.id, []), plan, look) for vma in chosen]
+    return fit_rows(rows, width, height, look.glyphs.ascii_only)
+
+
+def summary(frame: Frame, height: int = 0, look: Look = DEFAULT) -> str:
+    """The pane's foot: `41 VMAs · 6 shown · 1,204 pages`."""
+    number = shown_mm(frame, look)
+    if number not in frame.mms:
+        return ""
+    mm = frame.mms[number]
+    attached = sum(1 for vma in mm.vmas.values() if vma.detached_ns < 0)
+    text = f"{count(attached)} VMAs" if attached != 1 else "1 VMA"
+    if 0 < height < len(mm.vmas):
+        text += f" · {height} shown"
+    text += f" · {count(mm.pages_present)} pages"
+    return f"{mm.name} · {text}" if len(frame.mms) > 1 else text
+
+
+def _faulting(frame: Frame, mm: int) -> dict[int, list[TaskState]]:
+    """VMA -> the tasks with a fault in flight inside it."""
+    found: dict[int, list[TaskState]] = {}
+    for task in frame.people():
+        fault = task.fault
+        if fault is None or not task.in_fault or fault.mm != mm:
+            continue
+        vma = frame.vma_at(mm, fault.address)
+        if vma is not None:
+            found.setdefault(vma.id, []).append(task)
+    return found
+
+
+def _chosen(
+    frame: Frame, vmas: list[VmaState], faulting: dict[int, list[TaskState]], height: int,
+    look: Look,
+) -> list[VmaState]:  # fmt: skip
+    if len(vmas) <= height:
+        return vmas
+    if look.top >= 0:
+        first, last = window(len(vmas), height, look.top)
+        return vmas[first:last]
+    selected = selected_task(frame, look)
+
+    def heat(vma: VmaState) -> tuple[bool, bool, bool, int, int]:
+        tasks = faulting.get(vma.id, [])
+        mine = any(task.id == selected for task in tasks)
+        lock = frame.locks.get(vma.lock)
+        touched = lock.touched_ns if lock is not None else -1
+        busy = lock is not None and lock.busy
+        return (mine, bool(tasks), busy, max(touched, vma.changed_ns), -vma.id)
+
+    hot = sorted(vmas, key=heat, reverse=True)[:height]
+    keep = {vma.id for vma in hot}
+    return [vma for vma in vmas if vma.id in keep]
+
+
+class _Plan:
+    """Where the columns are, for one width."""
+
+    def __init__(self, vmas: list[VmaState], width: int) -> None:
+        longest = max((len(_name(vma)) for vma in vmas), default=4)
+        self.address = 15 if width >= 64 else 0
+        self.name = min(max(longest, 4), 8 if width < 50 else 12 if width < 100 else 20) + 1
+        self.perms = 5 if width >= 44 else 0
+        rest = max(width - self.address - self.name - self.perms, 0)
+        self.info = max(min(rest * 2 // 5, 44), min(rest, 8)) if rest >= 16 else 0
+        self.strip = max(rest - self.info - (1 if self.info else 0), 0)
+
+
+def _name(vma: VmaState) -> str:
+    return vma.name or vma.kind
+
+
+def _row(
+    frame: Frame, mm: MmState, vma: VmaState, tasks: list[TaskState], plan: _Plan, look: Look
+) -> Row:
+    gone = vma.detached_ns >= 0
+    row: list[Cell] = []
+    if plan.address:
+        row.append((pad(address(vma.start), plan.address), "vma-detached" if gone else "address"))
+    style = "vma-detached" if gone else "vma"
+    row.append((pad(_name(vma), plan.name - 1) + " ", style))
+    if plan.perms:
+        row.append((pad(vma.perms, plan.perms), "dim"))
+    row.extend(_strip(mm, vma, tasks, plan.strip, look))
+    if plan.info:
+        row.append((" ", "text"))
+        row.extend(_info(frame, vma, tasks, plan.info, look))
+    return tuple(row)
+
+
+def _strip(
+    mm: MmState, vma: VmaState, tasks: list[TaskState], width: int, look: Look
+) -> list[Cell]:
+    """The pages of a VMA over at most `width` cells; marks where threads fault."""
+    pages = max(vma.pages, 1)
+    cells = min(pages, width)
+    if cells <= 0:
+        return []
+    marks: Marks = {}
+    for task in tasks:
+        assert task.fault is not None
+        page = (task.fault.address - vma.start) >> 12
+        marks.setdefault(page * cells // pages, []).append(task.id)
+    if vma.detached_ns >= 0:
+        return [(look.glyphs.no_page * cells + " " * (width - cells), "vma-detached")]
+    row: list[Cell] = []
+    for cell in range(cells):
+        if cell in marks:
+            crowd = len(marks[cell])
+            glyph = look.glyphs.mark if crowd == 1 else str(min(crowd, 9))
+            _append(row, (glyph, "mark"))
+            continue
+        first, last = pages * cell // cells, pages * (cell + 1) // cells
+        _append(row, _pages(mm, vma.start + (first << 12), vma.start + (last << 12), look))
+    if cells < width:
+        row.append((" " * (width - cells), "text"))
+    return row
+
+
+def _append(row: list[Cell], cell: Cell) -> None:
+    if row and row[-1][1] == cell[1]:
+        row[-1] = (row[-1][0] + cell[0], cell[1])
+    else:
+        row.append(cell)
+
+
+_SAMPLE_PAGES: Final = 512
+
+
+def _pages(mm: MmState, start: int, end: int, look: Look) -> Cell:
+    """The cell for the pages of [start, end): kind by glyph and colour, many by their share."""
+    glyphs = look.glyphs
+    pages = (end - start) >> 12
+    if pages == 1:
+        return _page(mm.page(start), look)
+    present = mm.present_between(start, end)
+    if not present:
+        return (glyphs.no_page, "page-none")
+    style = "page-anon"
+    for byte in mm.bytes_between(start, min(end, start + (_SAMPLE_PAGES << 12))):
+        if byte & PRESENT:
+            style = _page(byte, look)[1]
+            break
+    share = 4 if present == pages else 1 + present * 3 // pages
+    return (glyphs.shades[share], style)
+
+
+def _page(byte: int, look: Look) -> Cell:
+    glyphs = look.glyphs
+    if not byte & PRESENT:
+        return (glyphs.no_page, "page-none")
+    if byte & PTE_ZERO:
+        return (glyphs.page_zero, "page-zero")
+    if byte & PTE_COW:
+        return (glyphs.page_cow, "page-cow")
+    if byte & PTE_FILE:
+        return (glyphs.page_file, "page-file")
+    return (glyphs.shades[4], "page-anon")
+
+
+def _info(
+    frame: Frame, vma: VmaState, tasks: list[TaskState], width: int, look: Look
+) -> list[Cell]:
+    """Who has the VMA's lock, who faults in it, what was just done to it."""
+    cells: list[Cell] = []
+    if vma.detached_ns >= 0:
+        cells.append(("detached, waits to be freed", "vma-detached"))
+        return [(clip(cells[0][0], width), "vma-detached")]
+    lock = frame.locks.get(vma.lock)
+    sequence = lock.sequence if lock is not None and lock.sequence >= 0 else vma.lock_sequence
+    mm_sequence = frame.mm_sequence(vma.mm)
+    mmap_lock = frame.locks.get(frame.mms[vma.mm].mmap_lock) if vma.mm in frame.mms else None
+    writer = mmap_lock.writer if mmap_lock is not None else -1
+    if sequence >= 0 and sequence == mm_sequence:
+        by = f" by {frame.label(writer)}" if writer >= 0 else ""
+        cells.append((f"W written{by}  ", "hold-write"))
+    elif lock is not None and lock.holders:
+        readers = len(lock.holders)
+        cells.append((f"R {readers} reader{'s' if readers != 1 else ''}  ", "fault-vma"))
+    if tasks:
+        waiting = [task for task in tasks if task.state in states.WAITING]
+        waits_io = [task for task in tasks if task.state == states.IO]
+        names = ", ".join(frame.label(task.id) for task in tasks[:3])
+        names += f" +{len(tasks) - 3}" if len(tasks) > 3 else ""
+        verb = "wait" if len(waiting) == len(tasks) else "fault"
+        verb = "wait for I/O" if len(waits_io) == len(tasks) else verb
+        verb += "s" if len(tasks) == 1 and verb != "wait for I/O" else ""
+        verb = "waits for I/O" if verb == "wait for I/O" and len(tasks) == 1 else verb
+        style = "wait-read" if waiting else "io" if waits_io else "mark"
+        cells.append((f"{look.glyphs.mark} {names} {verb}", style))
+    elif vma.changed_why and frame.now_ns - vma.changed_ns < 2_000:
+        cells.append((vma.changed_why, "accent"))
+    if not cells:
+        present = frame.mms[vma.mm].present_between(vma.start, vma.end)
+        cells.append((f"{count(present)}/{count(vma.pages)} pages", "faint"))
+    return cells

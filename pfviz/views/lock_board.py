@@ -1,0 +1,322 @@
+"""The lock board: who holds each lock, who waits behind whom and how long, what its word says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pfviz.sim.event import SPIN, WRITE
+
+from . import states
+from .fold_locks import RWSEM_KINDS
+from .frame import Frame, Hold, LockState
+from .look import DEFAULT, Look, absent, message
+from .numbers import count, duration
+from .rows import Cell, Row, Rows, cell_width, fit_rows
+
+HANDOFF_NS: Final = 4_000_000
+"""RWSEM_WAIT_TIMEOUT: then the first waiter asks for the hand-off (kernel/locking/rwsem.c)."""
+_KIND_ORDER: Final = ("mmap_lock", "vma_lock", "anon_vma", "i_mmap", "folio", "ptl", "zone")
+_WRITER_BIT: Final = 1
+_WAITERS_BIT: Final = 2
+_READER_SHIFT: Final = 8
+_WORD_MASK: Final = (1 << 64) - 1
+REFCOUNT_EXCLUDED: Final = 1 << 30
+"""VMA_LOCK_OFFSET in `vm_refcnt`: a writer or detacher excludes readers (include/linux/mm.h)."""
+
+Block = list[Row]
+
+
+def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
+    """Locks, the most contended first: a line each, more lines where there is room."""
+    if why := absent(frame, "lock_board"):
+        return message(why, width, height, look)
+    locks = ordered(frame)
+    if not locks:
+        return message("no lock was touched yet", width, height, look)
+    top = min(max(look.top, 0), len(locks) - 1)
+    locks = locks[top:]
+    contended = [index for index, lock in enumerate(locks) if lock.waiters or lock.spinners]
+    order = contended + [index for index in range(len(locks)) if index not in set(contended)]
+    blocks: dict[int, Block] = {}
+    room = height
+    for group in (order[: len(contended)], order[len(contended) :]):
+        shown = group[:room]
+        for index in shown:
+            blocks[index] = [_compact(frame, locks[index], width, look)]
+        room -= len(shown)
+        for index in shown:
+            full = _full(frame, locks[index], width, look)
+            if 1 < len(full) <= room + 1:
+                blocks[index] = full
+                room -= len(full) - 1
+    rows = _spaced([blocks[index] for index in sorted(blocks)], room)
+    return fit_rows(rows, width, height, look.glyphs.ascii_only)
+
+
+def summary(frame: Frame) -> str:
+    """The pane's foot: locks known, and how many threads wait."""
+    waiting = sum(len(lock.waiters) for lock in frame.locks.values())
+    spinning = sum(len(lock.spinners) for lock in frame.locks.values())
+    text = f"{count(len(frame.locks))} locks"
+    if waiting:
+        text += f" · {waiting} waiting"
+    if spinning:
+        text += f" · {spinning} spinning"
+    return text
+
+
+def ordered(frame: Frame) -> list[LockState]:
+    """The locks worth a line: every mmap_lock, then those in use, then those used last.
+
+    A page-table, zone or folio lock that one thread has to itself is not worth one.
+    """
+    shown = [
+        lock
+        for lock in frame.locks.values()
+        if lock.kind in ("mmap_lock", "vma_lock") or lock.waiters or lock.spinners
+        or (lock.holders and lock.kind in RWSEM_KINDS)
+    ]  # fmt: skip
+    return sorted(shown, key=_rank)
+
+
+def _rank(lock: LockState) -> tuple[int, int, int, int, int]:
+    kind = _KIND_ORDER.index(lock.kind) if lock.kind in _KIND_ORDER else len(_KIND_ORDER)
+    first = 0 if lock.kind == "mmap_lock" else 1
+    queue = len(lock.waiters) + len(lock.spinners)
+    return (
+        first,
+        -queue,
+        0 if lock.holders else 1,
+        kind if lock.busy else -lock.touched_ns,
+        lock.id,
+    )
+
+
+def _spaced(blocks: list[Block], room: int) -> list[Row]:
+    """The blocks one under the other; a tall one is set off by a blank line where there is room."""
+    rows: list[Row] = []
+    for index, block in enumerate(blocks):
+        tall = len(block) > 1 or (index and len(blocks[index - 1]) > 1)
+        if index and tall and room > 0:
+            rows.append(())
+            room -= 1
+        rows.extend(block)
+    return rows
+
+
+# One lock in one line
+
+
+def _compact(frame: Frame, lock: LockState, width: int, look: Look) -> Row:
+    name = title(frame, lock)
+    style = "lock" if lock.busy else "dim"
+    row: list[Cell] = [(name, style), ("  ", "text")]
+    row.extend(_people(frame, lock, width - cell_width(name) - 2, look))
+    if not lock.busy:
+        row.append((_words(frame, lock), "faint"))
+    return tuple(row)
+
+
+def _people(frame: Frame, lock: LockState, width: int, look: Look) -> list[Cell]:
+    """Holders, then the queue, on one line; what does not fit is counted."""
+    entries: list[list[Cell]] = []
+    for task, hold in lock.holders.items():
+        entries.append(_holder(frame, task, hold, look, brief=True))
+    for task, hold in lock.spinners.items():
+        entries.append(_spinner(frame, task, hold, look))
+    for task, hold in lock.waiters.items():
+        arrow: Cell = (f"{look.glyphs.arrow_left} ", "dim")
+        entries.append([arrow, *_waiter(frame, task, hold, look)])
+    return _line(entries, width)
+
+
+def _line(entries: list[list[Cell]], width: int) -> list[Cell]:
+    out: list[Cell] = []
+    used = 0
+    for index, entry in enumerate(entries):
+        wide = sum(cell_width(text) for text, _ in entry) + 1
+        left = len(entries) - index
+        reserve = len(f"+{left - 1}") + 1 if left > 1 else 0
+        if used + wide + reserve > width + 1 and out:
+            out.append((f"+{left}", "dim"))
+            return out
+        out.extend(entry)
+        out.append((" ", "text"))
+        used += wide
+    return out
+
+
+# One lock in several lines
+
+
+def _full(frame: Frame, lock: LockState, width: int, look: Look) -> Block:
+    if not lock.busy:
+        return [_compact(frame, lock, width, look)]
+    rows: Block = [(
+        (title(frame, lock), "lock"), ("  ", "text"), (_words(frame, lock), "dim"),
+        *_handoff(frame, lock),
+    )]  # fmt: skip
+    lead = 7 if width >= 40 else 2
+    if lock.holders:
+        holders = [
+            _holder(frame, task, hold, look, brief=width < 40)
+            for task, hold in lock.holders.items()
+        ]
+        rows.extend(_wrapped("holds", holders, lead, width, 2, look))
+    if lock.spinners:
+        spinners = [_spinner(frame, task, hold, look) for task, hold in lock.spinners.items()]
+        rows.extend(_wrapped("spins", spinners, lead, width, 2, look))
+    if lock.waiters:
+        waiters = [_waiter(frame, task, hold, look) for task, hold in lock.waiters.items()]
+        rows.extend(_wrapped("queue", waiters, lead, width, 4, look, arrows=True))
+    return rows
+
+
+def _wrapped(
+    word: str, entries: list[list[Cell]], lead: int, width: int, rows_max: int, look: Look,
+    arrows: bool = False,
+) -> Block:  # fmt: skip
+    """Entries over at most `rows_max` rows under a word; the rest is counted."""
+    rows: list[list[Cell]] = [[(f" {word:<{lead - 1}}" if lead > 2 else "  ", "dim")]]
+    used = lead
+    for index, entry in enumerate(entries):
+        joint: Cell = (f" {look.glyphs.arrow_left} " if arrows else "  ", "dim")
+        wide = sum(cell_width(text) for text, _ in entry) + cell_width(joint[0])
+        last_row = len(rows) == rows_max
+        left = len(entries) - index
+        reserve = len(f" +{left} more") if last_row and left > 1 else 0
+        if used + wide + reserve > width and used > lead:
+            if last_row:
+                rows[-1].append((f" +{left} more", "dim"))
+                break
+            rows.append([(" " * lead, "text")])
+            used = lead
+        if index and used > lead:
+            rows[-1].append(joint)
+        elif index and arrows:
+            rows[-1].append((f"{look.glyphs.arrow_left} ", "dim"))
+        rows[-1].extend(entry)
+        used += wide
+    return [tuple(row) for row in rows]
+
+
+# Words
+
+
+def title(frame: Frame, lock: LockState) -> str:
+    """A lock's name: `mmap_lock`, `VMA heap`, `PTL 0x2a`; with the mm when there are several."""
+    if lock.kind == "mmap_lock":
+        if len(frame.mms) > 1 and lock.owner in frame.mms:
+            return f"mmap_lock {frame.mms[lock.owner].name}".strip()
+        return "mmap_lock"
+    if lock.kind == "vma_lock":
+        vma = frame.vmas.get(lock.owner)
+        if vma is None:
+            return f"VMA {lock.name} (gone)"
+        return f"VMA {vma.name or vma.kind}" if vma.name else f"VMA {vma.start:x}"
+    if lock.kind == "ptl":
+        return f"PTL {lock.name.removeprefix('ptl').strip()}"
+    return lock.name or f"{lock.kind} {lock.id}"
+
+
+def _words(frame: Frame, lock: LockState) -> str:
+    """What the lock's words say: readers or writer, waiters, sequence numbers, reference count."""
+    parts: list[str] = []
+    writer = lock.writer
+    if lock.kind == "vma_lock":
+        parts.extend(_vma_words(frame, lock))
+    elif writer >= 0:
+        parts.append("write")
+    elif lock.holders:
+        spins = all(mode == SPIN for mode, _ in lock.holders.values())
+        parts.append("held" if spins else f"read {len(lock.holders)}")
+    elif not lock.busy:
+        parts.append("free")
+    if lock.kind == "mmap_lock" and lock.sequence >= 0:
+        parts.append(f"seq {lock.sequence}")
+    if lock.has_word and lock.kind in RWSEM_KINDS:
+        parts.append(f"word {lock.word & _WORD_MASK:#x}")
+    if lock.downgraded_ns >= 0 and lock.holders and writer < 0:
+        since = [hold[1] for hold in lock.holders.values()]
+        if lock.downgraded_ns in since:
+            parts.append("downgraded")
+    return " · ".join(parts)
+
+
+def _vma_words(frame: Frame, lock: LockState) -> list[str]:
+    vma = frame.vmas.get(lock.owner)
+    mm_sequence = frame.mm_sequence(vma.mm) if vma is not None else -1
+    sequence = lock.sequence
+    if sequence < 0 and vma is not None:
+        sequence = vma.lock_sequence
+    parts = []
+    if vma is not None and vma.detached_ns >= 0:
+        parts.append("detached")
+    elif sequence >= 0 and sequence == mm_sequence:
+        parts.append("written")
+    elif lock.holders:
+        readers = len(lock.holders)
+        parts.append("1 reader" if readers == 1 else f"{readers} readers")
+    else:
+        parts.append("unlocked")
+    if vma is not None and vma.refcount > 0 and lock.has_word:
+        excluded = lock.word & REFCOUNT_EXCLUDED
+        references = lock.word & (REFCOUNT_EXCLUDED - 1)
+        parts.append(f"refs {references}{' excluded' if excluded else ''}")
+    if sequence >= 0:
+        parts.append(
+            f"seq {sequence} / mm {mm_sequence}" if mm_sequence >= 0 else f"seq {sequence}"
+        )
+    return parts
+
+
+def _handoff(frame: Frame, lock: LockState) -> list[Cell]:
+    """When the first waiter may ask for the hand-off, or that it did."""
+    if lock.kind not in RWSEM_KINDS or not lock.waiters:
+        return []
+    task, (_, since) = next(iter(lock.waiters.items()))
+    if lock.handoff:
+        return [(f" · hand-off to {frame.label(task)}", "warn")]
+    left = HANDOFF_NS - (frame.now_ns - since)
+    if left > 0:
+        return [(f" · handoff in {duration(left)}", "dim")]
+    return [(" · handoff due", "warn")]
+
+
+def _holder(frame: Frame, task: int, hold: Hold, look: Look, brief: bool) -> list[Cell]:
+    mode, since = hold
+    glyph = look.glyphs.writer if mode == WRITE else look.glyphs.reader
+    style = "hold-write" if mode == WRITE else "hold-read"
+    letter = "W" if mode == WRITE else "R" if mode == 0 else ""
+    cells: list[Cell] = [
+        (f"{glyph} ", style),
+        (f"{letter} " if letter else "", style),
+        (frame.label(task), "task"),
+        (f" {duration(frame.now_ns - since)}", "number"),
+    ]
+    seen = frame.tasks.get(task)
+    if seen is not None and seen.state in (states.OFF_CPU, states.OFF_CPU_HOLDING):
+        off = duration(frame.now_ns - seen.off_cpu_since_ns)
+        cells.append((" off CPU" if brief else f", off CPU {off}", "off-cpu-holding"))
+    elif seen is not None and seen.state in (states.IO, states.SLEEP, *states.WAITING):
+        cells.append((" asleep" if brief else f", asleep ({seen.asleep_why})", "dim"))
+    return cells
+
+
+def _waiter(frame: Frame, task: int, hold: Hold, look: Look) -> list[Cell]:
+    mode, since = hold
+    glyph = look.glyphs.waits_write if mode == WRITE else look.glyphs.waits_read
+    style = "wait-write" if mode == WRITE else "wait-read"
+    return [
+        (f"{glyph} {'W' if mode == WRITE else 'R'} ", style),
+        (frame.label(task), "task"),
+        (f" {duration(frame.now_ns - since)}", "number"),
+    ]
+
+
+def _spinner(frame: Frame, task: int, hold: Hold, look: Look) -> list[Cell]:
+    return [
+        (f"{look.glyphs.spinner} s ", "spin"),
+        (frame.label(task), "task"),
+        (f" {duration(frame.now_ns - hold[1])}", "number"),
+    ]

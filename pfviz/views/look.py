@@ -1,0 +1,83 @@
+"""How a pane is to be painted: what is selected, where it is scrolled to, which glyphs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .frame import Frame
+from .glyphs import UNICODE, Glyphs
+from .rows import Cell, Row, Rows, fit_rows, wrap
+from .states import STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Choices of the person at the screen; the defaults let every painter choose for itself."""
+
+    glyphs: Glyphs = UNICODE
+    selected: int = -1
+    """The selected task; -1 follows the task of the last step."""
+    mm: int = -1
+    """The address space shown; -1 is that of the selected task."""
+    top: int = -1
+    """The first item shown; -1 lets the painter show what matters most."""
+    span_ns: int = 0
+    """How much time the lanes show; 0 is chosen from what goes on."""
+
+
+DEFAULT = Look()
+
+
+def selected_task(frame: Frame, look: Look) -> int:
+    """The task that panes about one task show; -1 when there is none yet."""
+    if look.selected in frame.tasks and look.selected >= 0:
+        return look.selected
+    if frame.step_task >= 0:
+        return frame.step_task
+    return min((task for task in frame.tasks if task >= 0), default=-1)
+
+
+def shown_mm(frame: Frame, look: Look) -> int:
+    """The address space that panes about one show; -1 when there is none yet."""
+    if look.mm in frame.mms:
+        return look.mm
+    task = selected_task(frame, look)
+    if task >= 0 and frame.tasks[task].mm in frame.mms:
+        return frame.tasks[task].mm
+    return max(frame.mms, key=lambda mm: (len(frame.mms[mm].vmas), -mm), default=-1)
+
+
+def state_cells(state: int, glyphs: Glyphs, count: int = 1) -> Cell:
+    """A state as `count` cells of its glyph and colour."""
+    shown = STATES[state]
+    return ((shown.ascii if glyphs.ascii_only else shown.glyph) * count, shown.style)
+
+
+def letter_cell(state: int) -> Cell:
+    """A state's letter on its colour."""
+    shown = STATES[state]
+    return (shown.letter, f"{shown.style}-on" if shown.letter.strip() else "text")
+
+
+def message(text: str, width: int, height: int, look: Look = DEFAULT) -> Rows:
+    """A pane that has nothing to show says why."""
+    rows: list[Row] = [((line, "dim"),) for line in wrap(text, width, max(height, 0))]
+    return fit_rows(rows, width, height, look.glyphs.ascii_only)
+
+
+def absent(frame: Frame, pane: str) -> str:
+    """Why a capture cannot fill a pane (`log.meta["absent:<pane>"]`), or nothing."""
+    return frame.log.meta.get(f"absent:{pane}", "")
+
+
+def window(count: int, height: int, top: int, keep: int = -1) -> tuple[int, int]:
+    """Which of `count` items are shown in `height` rows: (first, past the last).
+
+    `top` < 0 scrolls no further than it must to show item `keep`.
+    """
+    height = max(height, 0)
+    last_top = max(count - height, 0)
+    if top < 0:
+        top = keep - height + 1 if keep >= height else 0
+    top = min(max(top, 0), last_top)
+    return top, min(top + height, count)

@@ -1,0 +1,180 @@
+"""The path of one thread through the kernel: steps behind, the step it stands on, steps ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pfviz.sim.event import StepInfo
+
+from . import states
+from .frame import Frame, TaskState
+from .look import DEFAULT, Look, absent, message, selected_task
+from .numbers import duration
+from .rows import Cell, Row, Rows, fit_rows, pad, wrap
+from .states import REGIME_NAMES, STATES
+
+STORY_ROWS_MAX: Final = 4
+_NEXT_SHARE: Final = 4
+"""At most one row in four looks ahead."""
+
+Line = tuple[int, int, int]
+"""(path code, how often in a row, when first)."""
+
+
+def paint(
+    frame: Frame,
+    width: int,
+    height: int,
+    look: Look = DEFAULT,
+    upcoming: Sequence[int] = (),
+) -> Rows:
+    """The selected thread's steps in the current fault or operation; `upcoming` is what follows.
+
+    `upcoming` holds step indices (`Timeline.upcoming`).
+    """
+    if why := absent(frame, "steps"):
+        return message(why, width, height, look)
+    number = selected_task(frame, look)
+    if number < 0:
+        return message("no thread has started yet", width, height, look)
+    task = frame.tasks[number]
+    story = _story(frame, task, width, height, look)
+    room = height - len(story)
+    head = [_head(frame, task, width)] if room >= 4 else []
+    room -= len(head)
+    lines = _folded(task)
+    ahead = list(upcoming)[: max(room // _NEXT_SHARE, 1 if room >= 3 else 0)]
+    spare = room - len(ahead) - len(lines)
+    if spare > 0:
+        ahead = list(upcoming)[: len(ahead) + spare]
+    shown = lines[max(len(lines) - (room - len(ahead)), 0) :]
+    plan = _Plan(frame, width)
+    rows = [_line(frame, line, index == len(shown) - 1, task, plan, look)
+            for index, line in enumerate(shown)]  # fmt: skip
+    rows.extend(_ahead(frame, code, plan) for code in ahead)
+    rows = rows[: max(room, 0)]
+    rows.extend(() for _ in range(room - len(rows)))
+    return fit_rows([*head, *rows, *story], width, height, look.glyphs.ascii_only)
+
+
+def title(frame: Frame, look: Look = DEFAULT) -> str:
+    """The pane's title: whose steps these are."""
+    number = selected_task(frame, look)
+    return f"Steps of {frame.label(number)}" if number >= 0 else "Steps"
+
+
+def summary(frame: Frame, look: Look = DEFAULT) -> str:
+    """The pane's foot: which operation of how many the thread is at."""
+    number = selected_task(frame, look)
+    if number < 0:
+        return ""
+    task = frame.tasks[number]
+    parts = [f"op {task.op_index + 1} {task.op}"] if task.op else []
+    parts.append(f"{task.faults_done:,} faults")
+    return " · ".join(parts)
+
+
+def step_info(frame: Frame, code: int) -> StepInfo | None:
+    """What the log says of a step, None when the code is no step of it."""
+    steps = frame.log.steps
+    return steps[code] if 0 <= code < len(steps) else None
+
+
+class _Plan:
+    """Where the columns are, for one width."""
+
+    def __init__(self, frame: Frame, width: int) -> None:
+        longest = max((len(info.function) for info in frame.log.steps), default=16)
+        self.function = min(longest + 2, max(width * 3 // 5, width - 26))
+        self.time = 9 if width >= 72 else 0
+        self.source = max(width - self.function - self.time - 2, 0)
+        if self.source < 10:
+            self.function, self.source = width - 2, 0
+
+
+def _folded(task: TaskState) -> list[Line]:
+    """The path with repeated steps and repeated pairs counted instead of listed."""
+    lines: list[Line] = []
+    for code, when in zip(task.path_codes, task.path_ns, strict=True):
+        if lines and lines[-1][0] == code:
+            lines[-1] = (code, lines[-1][1] + 1, lines[-1][2])
+        else:
+            lines.append((code, 1, when))
+    return lines
+
+
+def _head(frame: Frame, task: TaskState, width: int) -> Row:
+    """What the thread is at: the fault with its address and regime, or the operation."""
+    fault = task.fault
+    if fault is not None and task.in_fault:
+        regime = REGIME_NAMES[fault.regime] if fault.regime >= 0 else "no lock yet"
+        style = STATES[states.REGIME_STATES[fault.regime]].style if fault.regime >= 0 else "entry"
+        kind = ("write" if fault.error_code & 2 else "read") if fault.error_code >= 0 else "fault"
+        cells: list[Cell] = [
+            (f"{kind} fault ", "strong"),
+            (f"{fault.address:x} ", "address"),
+            (regime, style),
+        ]
+        if fault.attempt > 1 and width >= 44:
+            cells.append((f", attempt {fault.attempt}", "dim"))
+        if width >= 50:
+            cells.append((f" {duration(frame.now_ns - fault.began_ns)}", "number"))
+        return tuple(cells)
+    if task.op:
+        where = f" {task.op_address:x}" if task.op_address else ""
+        since = duration(frame.now_ns - task.op_began_ns)
+        return ((task.op, "strong"), (where, "address"), (f" {since}", "number"))
+    return ((STATES[task.state].label, "dim"),)
+
+
+def _line(frame: Frame, line: Line, current: bool, task: TaskState, plan: _Plan, look: Look) -> Row:
+    code, times, when = line
+    if code < 0:
+        cause = frame.log.texts[~code] if ~code < len(frame.log.texts) else "fallback"
+        text = f"{look.glyphs.cross} {cause}"
+        return ((text, "fallback"),)
+    info = step_info(frame, code)
+    name = info.function if info is not None else f"step {code}"
+    many = f" x{times}" if times > 1 else ""
+    style = "step-now" if current else "step-done"
+    mark = f"{look.glyphs.arrow_right} " if current else "  "
+    text = pad(name + many, plan.function - (1 if plan.source else 0))
+    row: list[Cell] = [(mark, style), (text, style)]
+    if plan.source:
+        row.append((" ", "text"))
+        row.append((pad(info.source if info is not None else "", plan.source), "source"))
+    if plan.time:
+        row.append((f"+{duration(when - task.path_ns[0])}", "faint"))
+    return tuple(row)
+
+
+def _ahead(frame: Frame, code: int, plan: _Plan) -> Row:
+    info = step_info(frame, code)
+    if info is None:
+        return ()
+    width = plan.function - (1 if plan.source else 0)
+    return (("  ", "step-next"), (pad(info.function, width), "step-next"), (" ", "text"),
+            (info.source if plan.source else "", "step-next"))  # fmt: skip
+
+
+def _story(frame: Frame, task: TaskState, width: int, height: int, look: Look) -> list[Row]:
+    """The docstring of the step it stands on, at the bottom, when there is room."""
+    info = step_info(frame, task.step)
+    if info is None or height < 8 or width < 24:
+        return []
+    rows_max = min(STORY_ROWS_MAX, height // 4)
+    rule = look.glyphs.rule * width
+    lines = wrap(info.story, width, rows_max)
+    return [((rule, "faint"),), *(((line, "story"),) for line in lines)]
+
+
+def path_names(frame: Frame, task: int) -> list[str]:
+    """The kernel functions of a task's current path, fallbacks as `! cause`; for plain text."""
+    if task not in frame.tasks:
+        return []
+    names: list[str] = []
+    for code in frame.tasks[task].path_codes:
+        info = step_info(frame, code)
+        names.append(f"! {frame.log.texts[~code]}" if code < 0 else info.function if info else "?")
+    return names

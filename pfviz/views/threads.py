@@ -1,0 +1,232 @@
+"""The thread lanes: who did what when, up to now; beside each its step and its lock."""
+
+from __future__ import annotations
+
+from . import states
+from .frame import Frame, TaskState
+from .lanes import Lanes
+from .look import DEFAULT, Look, letter_cell, message, selected_task, state_cells, window
+from .numbers import duration, round_duration
+from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad
+from .states import STATES
+
+_QUIET = frozenset((states.NEW, states.USER, states.OFF_CPU, states.SLEEP, states.ENDED))
+"""States whose segments carry no letter in the lane: there is too much of them."""
+LETTER_CELLS_MIN = 5
+
+
+def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFAULT) -> Rows:
+    """One row per thread, time flowing to the right up to the mark of now."""
+    people = frame.people()
+    if not people:
+        return message("no thread has started yet", width, height, look)
+    plan = _Plan(frame, people, width, look)
+    selected = selected_task(frame, look)
+    legend = 1 if height >= 5 else 0
+    header = 1 if height >= 3 else 0
+    room = max(height - header - legend, 0)
+    if legend and len(people) > room:
+        legend, room = (1, room) if height >= 12 else (0, room + 1)
+    ids = [task.id for task in people]
+    keep = ids.index(selected) if selected in ids else -1
+    first, last = window(len(people), room, look.top, keep)
+    rows: list[Row] = [_header(plan, look)] if header else []
+    seen: set[int] = set()
+    for task in people[first:last]:
+        cells = lanes.cells(task.id, plan.from_ns, frame.now_ns, plan.lane, frame.now_ns)
+        seen.update(cells)
+        seen.add(task.state)
+        rows.append(_thread(frame, task, cells, plan, look, task.id == selected))
+    if legend:
+        spare = room - (last - first)
+        rows.extend([()] if spare > 1 else [])
+        rows.extend(_legend(seen, width, 1 + max(spare - 1, 0), look))
+    return fit_rows(rows, width, height, look.glyphs.ascii_only)
+
+
+def summary(frame: Frame, height: int = 0) -> str:
+    """The pane's foot: how many threads and CPUs there are, and how many fit."""
+    people = len(frame.people())
+    cpus = len(frame.cpus)
+    text = f"{people} threads" if people != 1 else "1 thread"
+    if cpus:
+        text += f" · {cpus} CPUs" if cpus != 1 else " · 1 CPU"
+    if 0 < height - 1 < people:
+        text += f" · {height - 1} shown"
+    return text
+
+
+def span_of(frame: Frame, look: Look) -> int:
+    """The time that lanes show: as asked, or enough for the longest wait and fault in flight."""
+    if look.span_ns > 0:
+        return look.span_ns
+    longest = 4_000
+    for task in frame.tasks.values():
+        if task.id < 0:
+            continue
+        if task.waits_since_ns >= 0:
+            longest = max(longest, frame.now_ns - task.waits_since_ns)
+        if task.in_fault and task.fault is not None:
+            longest = max(longest, frame.now_ns - task.fault.began_ns)
+    return round_up(longest * 5 // 4)
+
+
+def round_up(ns: int) -> int:
+    """The next 1, 2 or 5 times a power of ten."""
+    power = 1
+    while True:
+        for digit in (1, 2, 5):
+            if digit * power >= ns:
+                return digit * power
+        power *= 10
+
+
+class _Plan:
+    """Where the columns are, for one width."""
+
+    def __init__(self, frame: Frame, people: list[TaskState], width: int, look: Look) -> None:
+        labels = [cell_width(frame.label(task.id)) for task in people]
+        self.label = min(max(labels), 6 if width < 40 else 10 if width < 80 else 16)
+        self.cpu = 3 if width >= 70 and any(task.cpu >= 0 for task in people) else 0
+        lead = self.label + 1 + (self.cpu + 1 if self.cpu else 0) + 2
+        rest = max(width - lead - 2, 0)
+        self.lane = max(rest * 11 // 20, min(rest, 8)) if width >= 24 else rest
+        text = rest - self.lane
+        if text > 52:  # No step name needs more; the lane takes the rest.
+            self.lane += text - 52
+            text = 52
+        self.lock = 20 if text >= 42 else max(text - 20, 0) if text >= 30 else 0
+        self.step = max(text - self.lock, 0)
+        self.span_ns = span_of(frame, look)
+        self.from_ns = frame.now_ns - self.span_ns
+        self.lead = lead
+
+
+def _header(plan: _Plan, look: Look) -> Row:
+    back = f"-{round_duration(plan.span_ns)} "
+    arrow = f" {look.glyphs.time_axis} "
+    if cell_width(back + arrow) + 4 > plan.lane:
+        back = ""
+    now = "now" if plan.lane >= 8 else ""
+    between = plan.lane - cell_width(back) - len(now)
+    axis = pad(arrow if between >= 6 else "", between)
+    step = pad(" step", plan.step) if plan.step > 5 else ""
+    lock = "lock" if plan.lock else ""
+    return (
+        (" " * plan.lead, "dim"),
+        (back + axis, "dim"),
+        (now, "now"),
+        (look.glyphs.now, "now"),
+        (step, "dim"),
+        (lock, "dim"),
+    )
+
+
+def _thread(
+    frame: Frame, task: TaskState, cells: bytes, plan: _Plan, look: Look, selected: bool
+) -> Row:
+    label = pad(frame.label(task.id), plan.label)
+    row: list[Cell] = [(label, "selected" if selected else "task"), (" ", "text")]
+    if plan.cpu:
+        row.append((pad(f"c{task.cpu}" if task.cpu >= 0 else "", plan.cpu + 1), "dim"))
+    row.extend((letter_cell(task.state), (" ", "text")))
+    row.extend(_lane(cells, look))
+    row.append((look.glyphs.now, "now"))
+    if plan.step > 1:
+        text, style = _standing(frame, task)
+        row.append((" " + pad(text, plan.step - 1), style))
+    if plan.lock:
+        text, style = _lock(frame, task, plan.lock)
+        row.append((pad(text, plan.lock), style))
+    return tuple(row)
+
+
+def _lane(cells: bytes, look: Look) -> list[Cell]:
+    row: list[Cell] = []
+    start = 0
+    while start < len(cells):
+        state = cells[start]
+        stop = start
+        while stop < len(cells) and cells[stop] == state:
+            stop += 1
+        count = stop - start
+        if count >= LETTER_CELLS_MIN and state not in _QUIET and not look.glyphs.ascii_only:
+            row.append(letter_cell(state))
+            count -= 1
+        row.append(state_cells(state, look.glyphs, count))
+        start = stop
+    return row
+
+
+def _standing(frame: Frame, task: TaskState) -> Cell:
+    """What a thread does now, in its own words."""
+    style = STATES[task.state].style
+    if task.state in states.WAITING:
+        lock = task.waits_lock if task.waits_lock >= 0 else task.asleep_lock
+        return (f"waits {frame.lock_name(lock)}", style)
+    if task.state == states.SPIN:
+        return (f"spins {frame.lock_name(task.spins_lock)}", style)
+    if task.state == states.IO:
+        return (f"I/O {task.asleep_why}".strip(), style)
+    if task.state in (states.OFF_CPU, states.OFF_CPU_HOLDING):
+        why = "lost its CPU" if task.preempted else "waits for a CPU"
+        return (why, style)
+    if task.state == states.SLEEP:
+        return (task.asleep_why or "sleeps", style)
+    if task.state == states.ENDED:
+        return ("ended", style)
+    if task.step >= 0 and task.step < len(frame.log.steps):
+        return (frame.log.steps[task.step].function, "text")
+    if task.in_fault and task.fault is not None:
+        return (f"fault {task.fault.address:x}", style)
+    return (task.op or STATES[task.state].label, style)
+
+
+def _lock(frame: Frame, task: TaskState, width: int) -> Cell:
+    """The lock that matters to a thread and how: `W 412 µs`, `R mmap_lock`, `V heap`."""
+    now = frame.now_ns
+    if task.waits_lock >= 0:
+        wanted = "W" if task.waits_mode else "R"
+        return (f"{wanted} {duration(now - task.waits_since_ns)}", STATES[task.state].style)
+    if task.spins_lock >= 0:
+        return (f"{duration(now - task.spins_since_ns)}", "spin")
+    if task.holds:
+        lock, (mode, since) = min(
+            task.holds.items(), key=lambda item: (_RANK.get(frame.locks[item[0]].kind, 9), item)
+        )
+        letter = "W" if mode == 1 else "R" if mode == 0 else ""
+        held = duration(now - since)
+        name = short_lock(frame, lock)
+        if cell_width(name) + len(held) + 3 > width:
+            held = ""
+        return (" ".join(part for part in (letter, clip(name, width - 3), held) if part), "dim")
+    if task.state in (states.OFF_CPU, states.SLEEP, states.IO):
+        return (duration(now - task.since_ns), "dim")
+    return ("", "dim")
+
+
+_RANK = {"mmap_lock": 0, "vma_lock": 1, "anon_vma": 2, "i_mmap": 3, "folio": 4, "ptl": 5}
+
+
+def short_lock(frame: Frame, lock: int) -> str:
+    """A lock's name without the word lock where its kind says it already."""
+    name = frame.lock_name(lock)
+    return name.removeprefix("vma_lock ").removeprefix("VMA ")
+
+
+def _legend(seen: set[int], width: int, rows_max: int, look: Look) -> list[Row]:
+    """The states in sight, as glyph, letter and words, over at most `rows_max` rows."""
+    rows: list[list[Cell]] = [[]]
+    used = 0
+    for state in sorted(seen - {states.NEW, states.ENDED}):
+        shown = STATES[state]
+        entry = cell_width(shown.label) + 5
+        if used + entry > width and used:
+            if len(rows) == rows_max:
+                break
+            rows.append([])
+            used = 0
+        glyph, style = state_cells(state, look.glyphs)
+        rows[-1].extend(((glyph, style), letter_cell(state), (f" {shown.label}  ", "dim")))
+        used += entry
+    return [tuple(row) for row in rows]
