@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE
 from pfviz.mm.page_table import PageTable
 from pfviz.mm.vma import VM_READ, VM_WRITE, Vma
-from pfviz.mm.vma_lock import new_vma, vma_mark_attached
+from pfviz.mm.vma_alloc import vm_area_alloc
+from pfviz.mm.vma_lock import vma_mark_attached
 from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim import event
 from pfviz.sync.rwsem import RwSemaphore
@@ -103,7 +104,7 @@ def place_vma(
         raise ValueError(f"no room for a VMA at {start:#x}-{end:#x}")
     if next(mm.tree.between(start, end), None) is not None:
         raise ValueError(f"a VMA at {start:#x}-{end:#x} would overlap another")
-    vma = new_vma(engine, mm, start, end, flags, **fields)
+    vma = vm_area_alloc(engine, mm, start, end, flags, **fields)
     mm.tree.store(engine, start, end, vma, "mas_store_prealloc")
     vma_mark_attached(engine, vma)
     if vma.vm_file is not None:

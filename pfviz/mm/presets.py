@@ -41,6 +41,8 @@ class Preset:
     """6.8+: a retry after a major fault carries FAULT_FLAG_TRIED."""
     prefetchw_mmap_lock: bool
     """The exception entry asks for mmap_lock's cache line exclusively, needed or not."""
+    locks_new_vma: bool
+    """mmap write-locks a new VMA before the tree shows it (missing in 6.4.0)."""
     fork_locks_vmas: bool
     """fork write-locks each VMA of the parent; missing in 6.4.0 (lost writes)."""
     fork_tree: str
@@ -56,6 +58,11 @@ class Preset:
     smaps_lock: str
     smaps_rollup_lock: str
     madvise_dontneed_lock: str
+    merge_anon_vma: str
+    """Whose missing anon_vma a merge forgives: "target" (the one that grows must have it) or "any"
+    (since 6.16 the grown VMA may take over the anon_vma of the other)."""
+    unmap_drains_lru: bool
+    """unmap begins by draining this CPU's LRU batch (seen in 6.1 and 6.12, not in 6.18)."""
     lru_batch: int
     """Pages collected per CPU before the LRU lists are locked (PAGEVEC_SIZE)."""
     page_tables_by_rcu: bool = True
@@ -88,6 +95,7 @@ PRESETS: Final[dict[str, Preset]] = {
             access_error_under_vl=False,
             tried_after_major=False,
             prefetchw_mmap_lock=True,
+            locks_new_vma=False,
             fork_locks_vmas=False,
             fork_tree="store",
             expand_stack="write",  # since 6.1.37; the tree read is 6.1.192
@@ -97,6 +105,8 @@ PRESETS: Final[dict[str, Preset]] = {
             smaps_lock="mmap_lock",
             smaps_rollup_lock="mmap_lock",
             madvise_dontneed_lock="mmap_lock",
+            merge_anon_vma="target",
+            unmap_drains_lru=True,
             lru_batch=15,
         ),
         Preset(
@@ -113,6 +123,7 @@ PRESETS: Final[dict[str, Preset]] = {
             access_error_under_vl=False,
             tried_after_major=False,
             prefetchw_mmap_lock=True,
+            locks_new_vma=False,
             fork_locks_vmas=False,
             fork_tree="store",
             expand_stack="read",
@@ -122,6 +133,8 @@ PRESETS: Final[dict[str, Preset]] = {
             smaps_lock="mmap_lock",
             smaps_rollup_lock="mmap_lock",
             madvise_dontneed_lock="mmap_lock",
+            merge_anon_vma="target",
+            unmap_drains_lru=True,
             lru_batch=15,
         ),
         Preset(
@@ -138,6 +151,7 @@ PRESETS: Final[dict[str, Preset]] = {
             access_error_under_vl=True,
             tried_after_major=True,
             prefetchw_mmap_lock=True,
+            locks_new_vma=True,
             fork_locks_vmas=True,
             fork_tree="mt_dup",
             expand_stack="write",
@@ -147,6 +161,8 @@ PRESETS: Final[dict[str, Preset]] = {
             smaps_lock="mmap_lock",
             smaps_rollup_lock="mmap_lock",
             madvise_dontneed_lock="mmap_lock",
+            merge_anon_vma="target",
+            unmap_drains_lru=True,
             lru_batch=31,
         ),
         Preset(
@@ -163,6 +179,7 @@ PRESETS: Final[dict[str, Preset]] = {
             access_error_under_vl=True,
             tried_after_major=True,
             prefetchw_mmap_lock=False,  # gone at the latest in 7.2; the exact release is not known
+            locks_new_vma=True,
             fork_locks_vmas=True,
             fork_tree="mt_dup",
             expand_stack="write",
@@ -172,6 +189,8 @@ PRESETS: Final[dict[str, Preset]] = {
             smaps_lock="mmap_lock",
             smaps_rollup_lock="mmap_lock",
             madvise_dontneed_lock="vma_lock",
+            merge_anon_vma="any",
+            unmap_drains_lru=False,
             lru_batch=31,
         ),
     )

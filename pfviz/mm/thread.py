@@ -103,6 +103,12 @@ class Thread(Task):
     """What the system call in flight must remember (a dataclass of its file in `paths`)."""
     zap: Any = None
     """What the unmapping of a page range in flight must remember (`paths/zap.py`)."""
+    modify: Any = None
+    """What giving a range new flags must remember (`paths/modify.py`)."""
+    sys_tables: Any = None
+    """What freeing page tables must remember (`paths/free_pgtables.py`)."""
+    unmap: Any = None
+    """What taking VMAs out of the address space must remember (`paths/munmap.py`)."""
     vma: Vma | None = None
     """The VMA that a chain of locking steps works on, or the one that it found."""
     locking_mm: AddressSpace | None = None

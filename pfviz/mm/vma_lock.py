@@ -7,16 +7,14 @@ and the next change of mm_lock_seq unlocks all VMAs. It refuses to know what the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.vma import Vma
 from pfviz.sim import event
 from pfviz.sim.task import Step, step
-from pfviz.sync.refcount import LimitedRefcount
-from pfviz.sync.rwsem import RwSemaphore, down_read_trylock, down_write, up_read, up_write
+from pfviz.sync.rwsem import down_read_trylock, down_write, mode_held, up_read, up_write
 
 if TYPE_CHECKING:
-    from pfviz.mm.address_space import AddressSpace
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
 
@@ -28,19 +26,6 @@ LOCKED: Final = "locked"
 BUSY: Final = "busy"
 DETACHED: Final = "detached"
 """What `vma_read_trylock` can answer."""
-
-
-def new_vma(engine: Mm, mm: AddressSpace, start: int, end: int, flags: int, **fields: Any) -> Vma:
-    """A VMA that is in no tree yet, with the lock that this world's kernel gives it."""
-    vma = Vma(engine.new_id(), mm, start, end, flags, fields.pop("vm_pgoff", start >> 12), **fields)
-    world = engine.world
-    if world.has_vma_lock:
-        if world.preset.vma_lock == "rwsem":
-            vma.vm_lock = RwSemaphore(engine, "vma_lock", f"vm_lock {vma.id}", vma.id)
-        else:
-            vma.vm_refcnt = LimitedRefcount(engine, "vma_lock", f"vm_refcnt {vma.id}", vma.id)
-    vma.emit_new(engine)
-    return vma
 
 
 # The reader's side: each function is one indivisible thing, to be called from a step
@@ -112,6 +97,7 @@ def vma_start_write(engine: Mm, thread: Thread, vma: Vma, then: Step) -> Step:
 def is_vma_write_locked(engine: Mm, thread: Thread) -> Step:
     """Compare vm_lock_seq with mm_lock_seq: a VMA that this writer locked before stays locked."""
     vma = _target(thread)
+    assert mode_held(vma.mm.mmap_lock, thread) == event.WRITE, "mmap_lock is not write-held"
     if is_write_locked(engine, vma):
         return thread.back()
     if vma.vm_lock is not None:

@@ -1,0 +1,261 @@
+"""mmap: find a gap, merge with a neighbour or make a new VMA, all under mmap_lock for writing.
+
+The new VMA is write-locked before the tree shows it; a neighbour that grows is write-locked before
+its range changes, which waits for every fault that holds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pfviz.mm.address_space import MMAP_MIN, TASK_SIZE
+from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
+from pfviz.mm.operations import (
+    MAP_FIXED,
+    MAP_GROWSDOWN,
+    MAP_SHARED,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    Mmap,
+)
+from pfviz.mm.page_cache import File
+from pfviz.mm.paths.free_pgtables import free_pgtables
+from pfviz.mm.paths.merge import merge_new_range
+from pfviz.mm.paths.munmap import Unmap, gather_vmas, unmap_range
+from pfviz.mm.paths.vma_change import VmaChange, commit_change
+from pfviz.mm.paths.zap import begin_zap, tlb_finish, unmap_vmas
+from pfviz.mm.vma import VM_GROWSDOWN, VM_SHARED, Vma
+from pfviz.mm.vma_alloc import vm_area_alloc, vm_area_free
+from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
+from pfviz.sim.task import Step, step
+from pfviz.sync.rwsem import down_write, up_write
+
+if TYPE_CHECKING:
+    from pfviz.mm.thread import Thread
+    from pfviz.mm.world import Mm
+
+ENOMEM: Final = -12
+EINVAL: Final = -22
+
+
+@dataclass(slots=True, eq=False)
+class MmapCall:
+    """One mmap on its way."""
+
+    start: int
+    end: int
+    flags: int
+    pgoff: int
+    file: File | None
+    name: str
+    vma: Vma | None = None
+    change: VmaChange | None = None
+    unmap: Unmap | None = None
+
+
+def _call(thread: Thread) -> MmapCall:
+    call = thread.sys
+    assert isinstance(call, MmapCall)
+    return call
+
+
+@step("mm/util.c", cost="mmap_checks")
+def vm_mmap_pgoff(engine: Mm, thread: Thread) -> Step:
+    """Ask for mmap_lock for writing: a new mapping changes the tree."""
+    return mmap_write_lock(engine, thread, thread.mm, get_unmapped_area)
+
+
+@step("mm/mmap.c", cost="get_unmapped_area", function="__get_unmapped_area")
+def get_unmapped_area(engine: Mm, thread: Thread) -> Step:
+    """Look for a free range, from the top of the mapping area downwards."""
+    operation = thread.operation
+    assert isinstance(operation, Mmap)
+    mm, length = thread.mm, operation.pages << PAGE_SHIFT
+    file = engine.world.files.get(operation.file) if operation.file else None
+    start = _place(thread, operation, length)
+    if start is None or (operation.file and file is None) or operation.pages <= 0:
+        thread.op_result = ENOMEM if operation.pages > 0 else EINVAL
+        mmap_write_unlock(engine, thread, mm)
+        return thread.back()
+    pgoff = operation.pgoff if file is not None else start >> PAGE_SHIFT
+    flags = operation.prot
+    flags |= VM_SHARED if operation.flags & MAP_SHARED else 0
+    flags |= VM_GROWSDOWN if operation.flags & MAP_GROWSDOWN else 0
+    thread.sys = MmapCall(start, start + length, flags, pgoff, file, operation.name)
+    if next(mm.tree.between(start, start + length), None) is not None:
+        return clear_old_mappings
+    return vma_merge_new_range
+
+
+def _place(thread: Thread, operation: Mmap, length: int) -> int | None:
+    tree = thread.mm.tree
+    if operation.at is not None:
+        hint = thread.resolve(operation.at)
+        if hint is None or hint % PAGE_SIZE or not MMAP_MIN <= hint <= TASK_SIZE - length:
+            return None
+        is_free = next(tree.between(hint, hint + length), None) is None
+        if operation.flags & MAP_FIXED or is_free:
+            return hint
+    return tree.gap_below(MMAP_MIN, thread.mm.mmap_base, length)
+
+
+# MAP_FIXED over existing mappings
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", function="__mmap_region")
+def clear_old_mappings(engine: Mm, thread: Thread) -> Step:
+    """The range is taken (MAP_FIXED): the old mappings have to go."""
+    call = _call(thread)
+    unmap = Unmap(thread.mm, call.start, call.end, downgrade=False)
+    if engine.world.preset.map_fixed_leaves_gap:
+        # Until 6.11 the old range was unmapped first: look-ups could see the gap.
+        return unmap_range(engine, thread, unmap, vma_merge_new_range)
+    call.unmap = unmap
+    return gather_vmas(engine, thread, unmap, vms_clean_up_area)
+
+
+@step("mm/vma.c (6.12+)")
+def vms_clean_up_area(engine: Mm, thread: Thread) -> Step:
+    """Empty the old mappings but leave them in the tree: the new one will replace them at once."""
+    call = _call(thread)
+    assert call.unmap is not None
+    begin_zap(engine, thread, thread.mm, "mmap over a mapping")
+    ranges = [(vma, vma.vm_start, vma.vm_end) for vma in call.unmap.vmas]
+    return unmap_vmas(thread, ranges, free_old_tables)
+
+
+@step("mm/vma.c (6.12+)", function="vms_clean_up_area")
+def free_old_tables(engine: Mm, thread: Thread) -> Step:
+    """Take the page tables of the old mappings out."""
+    call = _call(thread)
+    assert call.unmap is not None
+    return free_pgtables(engine, thread, thread.mm, call.unmap.vmas, False, flush_old)
+
+
+@step("mm/vma.c (6.12+)", function="vms_clean_up_area")
+def flush_old(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Flush the old mappings out of the TLBs."""
+    return tlb_finish(thread, vma_merge_new_range)
+
+
+# Merge or make
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_merge_checks")
+def vma_merge_new_range(engine: Mm, thread: Thread) -> Step:
+    """Could a neighbour simply grow over the new range?"""
+    call = _call(thread)
+    tree = thread.mm.tree
+    before = tree.before(call.start)
+    after = next(tree.between(call.end, call.end + PAGE_SIZE), None)
+    change = merge_new_range(
+        engine, before, after, call.start, call.end, call.flags, call.file, call.pgoff
+    )
+    if change is None:
+        return new_vma
+    call.change = change
+    return vma_expand
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c")
+def vma_expand(engine: Mm, thread: Thread) -> Step:
+    """The neighbour grows: write-lock it, which waits for the faults that hold it."""
+    call = _call(thread)
+    assert call.change is not None
+    call.vma = call.change.vma
+    return vma_start_write(engine, thread, call.change.vma, vma_expand_locked)
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", function="vma_expand")
+def vma_expand_locked(engine: Mm, thread: Thread) -> Step:
+    """If the gap closes, the VMA above is swallowed: write-lock it too."""
+    change = _call(thread).change
+    assert change is not None
+    if change.remove:
+        return vma_start_write(engine, thread, change.remove[0], commit_merge)
+    return commit_merge
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_prepare")
+def commit_merge(engine: Mm, thread: Thread) -> Step:
+    """Everything concerned is locked: give the VMA its new range."""
+    change = _call(thread).change
+    assert change is not None
+    return commit_change(engine, thread, change, perf_event_mmap)
+
+
+@step("kernel/fork.c", cost="vma_alloc", function="vm_area_alloc")
+def new_vma(engine: Mm, thread: Thread) -> Step:
+    """No neighbour fits: allocate a VMA and fill it in."""
+    call = _call(thread)
+    kind = "file" if call.file is not None else "anon"
+    kind = "stack" if call.flags & VM_GROWSDOWN else kind
+    name = call.name or (call.file.name if call.file is not None else "")
+    call.vma = vm_area_alloc(
+        engine, thread.mm, call.start, call.end, call.flags,
+        vm_pgoff=call.pgoff, kind=kind, name=name, vm_file=call.file,
+    )  # fmt: skip
+    return lock_new_vma
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", function="__mmap_new_vma")
+def lock_new_vma(engine: Mm, thread: Thread) -> Step:
+    """Write-lock the new VMA before anybody can find it: faults must not see it half-made."""
+    call = _call(thread)
+    assert call.vma is not None
+    if not engine.world.preset.locks_new_vma:
+        return vma_iter_store
+    return vma_start_write(engine, thread, call.vma, vma_iter_store)
+
+
+@step("mm/vma.h", cost="ma_prealloc", function="vma_iter_store_new")
+def vma_iter_store(engine: Mm, thread: Thread) -> Step:
+    """Store the new VMA in the tree: from here on it can be found."""
+    call = _call(thread)
+    assert call.vma is not None
+    tree = thread.mm.tree
+    plan = tree.prealloc(engine, call.start, call.end, call.vma)
+    tree.store_prealloc(engine, plan)
+    vma_mark_attached(engine, call.vma)
+    if call.file is not None:
+        return down_write(engine, thread, call.file.i_mmap, vma_link_file)
+    return perf_event_mmap
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", cost="interval_tree")
+def vma_link_file(engine: Mm, thread: Thread) -> Step:
+    """Hang the VMA into its file's tree: truncation and reclaim find it there."""
+    call = _call(thread)
+    assert call.file is not None
+    assert call.vma is not None
+    call.file.vmas.append(call.vma.id)
+    up_write(engine, thread, call.file.i_mmap)
+    return perf_event_mmap
+
+
+# Finish
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", cost="perf_event_mmap", function="__mmap_complete")
+def perf_event_mmap(engine: Mm, thread: Thread) -> Step:
+    """Tell perf, count the pages, and free what the new mapping replaced."""
+    call = _call(thread)
+    if call.unmap is not None:
+        for vma in call.unmap.vmas:
+            vm_area_free(engine, vma)
+        thread.unmap = None
+    return mmap_unlock
+
+
+@step("mm/util.c", function="mmap_write_unlock")
+def mmap_unlock(engine: Mm, thread: Thread) -> Step:
+    """Give mmap_lock back: the new sequence number unlocks all VMAs of this call at once."""
+    call = _call(thread)
+    operation = thread.operation
+    assert isinstance(operation, Mmap)
+    thread.op_result = call.start
+    if operation.slot:
+        thread.slots[operation.slot] = call.start
+    mmap_write_unlock(engine, thread, thread.mm)
+    return thread.back()

@@ -1,0 +1,213 @@
+"""munmap: gather and detach the VMAs under the write lock, downgrade, and only then free pages.
+
+The gathering half also serves mmap with MAP_FIXED and a shrinking brk (do_vmi_align_munmap,
+vms_gather_munmap_vmas, vms_complete_munmap_vmas of 6.12; older kernels do the same in other files).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.mmap_lock import (
+    mmap_read_unlock,
+    mmap_write_downgrade,
+    mmap_write_lock,
+    mmap_write_unlock,
+)
+from pfviz.mm.operations import PAGE_SHIFT, Munmap
+from pfviz.mm.paths.free_pgtables import free_pgtables
+from pfviz.mm.paths.split import split_vma
+from pfviz.mm.paths.zap import begin_zap, tlb_finish, unmap_vmas
+from pfviz.mm.vma import Vma
+from pfviz.mm.vma_alloc import vm_area_free
+from pfviz.mm.vma_lock import vma_mark_detached, vma_start_write
+from pfviz.sim.task import Step, step
+
+if TYPE_CHECKING:
+    from pfviz.mm.thread import Thread
+    from pfviz.mm.world import Mm
+
+
+@dataclass(slots=True, eq=False)
+class Unmap:
+    """One range on its way out (struct vma_munmap_struct)."""
+
+    mm: AddressSpace
+    start: int
+    end: int
+    downgrade: bool
+    """Whether the lock is downgraded to a read lock and given back at the end."""
+    vmas: list[Vma] = field(default_factory=list)
+    vma: Vma | None = None
+    """The VMA that is being gathered."""
+
+
+def _unmap(thread: Thread) -> Unmap:
+    unmap = thread.unmap
+    assert isinstance(unmap, Unmap)
+    return unmap
+
+
+# The system call
+
+
+@step("mm/mmap.c", cost="munmap_checks", function="__vm_munmap")
+def vm_munmap(engine: Mm, thread: Thread) -> Step:
+    """Ask for mmap_lock for writing: the VMAs of the whole process must hold still."""
+    return mmap_write_lock(engine, thread, thread.mm, do_vmi_munmap)
+
+
+@step("mm/vma.c", cost="find_vma")
+def do_vmi_munmap(engine: Mm, thread: Thread) -> Step:
+    """Find the first VMA of the range."""
+    operation = thread.operation
+    assert isinstance(operation, Munmap)
+    start = thread.resolve(operation.place)
+    mm = thread.mm
+    end = (start or 0) + (operation.pages << PAGE_SHIFT)
+    if start is None or next(mm.tree.between(start, end), None) is None:
+        mmap_write_unlock(engine, thread, mm)
+        return thread.back()
+    return unmap_range(engine, thread, Unmap(mm, start, end, engine.world.policy.downgrade), done)
+
+
+@step("mm/mmap.c", function="__vm_munmap")
+def done(engine: Mm, thread: Thread) -> Step:
+    """The range is unmapped."""
+    if not engine.world.policy.downgrade:
+        mmap_write_unlock(engine, thread, thread.mm)
+    return thread.back()
+
+
+def unmap_range(engine: Mm, thread: Thread, unmap: Unmap, then: Step) -> Step:
+    """Unmap a range under mmap_lock held for writing (do_vmi_align_munmap), then go on."""
+    thread.returns.append(then)
+    return gather_vmas(engine, thread, unmap, vma_iter_clear)
+
+
+# Gather: split, write-lock, detach
+
+
+def gather_vmas(engine: Mm, thread: Thread, unmap: Unmap, then: Step) -> Step:  # noqa: ARG001
+    """Write-lock and detach every VMA of the range, cutting those that stick out."""
+    thread.unmap = unmap
+    return thread.call(vms_gather_munmap_vmas, then)
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", cost="find_vma")
+def vms_gather_munmap_vmas(engine: Mm, thread: Thread) -> Step:
+    """Look at the first VMA: if the range begins inside it, it must be cut there."""
+    unmap = _unmap(thread)
+    vma = next(unmap.mm.tree.between(unmap.start, unmap.end), None)
+    if vma is None:
+        return thread.back()
+    unmap.vma = vma
+    if vma.vm_start < unmap.start:
+        return split_vma(engine, thread, vma, unmap.start, True, gather_one)
+    return gather_one(engine, thread)
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", function="vms_gather_munmap_vmas")
+def gather_one(engine: Mm, thread: Thread) -> Step:
+    """Take the next VMA of the range; if the range ends inside it, cut it there."""
+    unmap = _unmap(thread)
+    vma = unmap.vma
+    assert vma is not None
+    if vma.vm_end > unmap.end:
+        return split_vma(engine, thread, vma, unmap.end, False, lock_gathered)
+    return lock_gathered(engine, thread)
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", function="vms_gather_munmap_vmas")
+def lock_gathered(engine: Mm, thread: Thread) -> Step:
+    """Write-lock the VMA: faults that hold it must finish first."""
+    vma = _unmap(thread).vma
+    assert vma is not None
+    return vma_start_write(engine, thread, vma, detach_gathered)
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", function="vms_gather_munmap_vmas")
+def detach_gathered(engine: Mm, thread: Thread) -> Step:
+    """Put the VMA on the list of those that go, and detach it."""
+    unmap = _unmap(thread)
+    assert unmap.vma is not None
+    unmap.vmas.append(unmap.vma)
+    return vma_mark_detached(engine, thread, unmap.vma, next_gathered)
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", function="vms_gather_munmap_vmas")
+def next_gathered(engine: Mm, thread: Thread) -> Step:
+    """Is there another VMA in the range?"""
+    unmap = _unmap(thread)
+    assert unmap.vma is not None
+    following = unmap.mm.tree.next_of(unmap.vma)
+    if following is None or following.vm_start >= unmap.end:
+        unmap.vma = None
+        return thread.back()
+    unmap.vma = following
+    return gather_one(engine, thread)
+
+
+@step("mm/vma.h", cost="ma_prealloc", function="vma_iter_clear_gfp")
+def vma_iter_clear(engine: Mm, thread: Thread) -> Step:
+    """One store empties the range in the tree: no look-up finds these VMAs any more."""
+    unmap = _unmap(thread)
+    via = "mas_store_prealloc" if engine.world.preset.name == "6.1" else "mas_store_gfp"
+    unmap.mm.tree.store(engine, unmap.start, unmap.end, None, via)
+    return vms_complete_munmap_vmas(engine, thread)
+
+
+# Complete: downgrade, unmap, free
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c")
+def vms_complete_munmap_vmas(engine: Mm, thread: Thread) -> Step:
+    """Downgrade mmap_lock to a read lock: the slow part needs no exclusion, faults may go on."""
+    unmap = _unmap(thread)
+    if unmap.downgrade:
+        mmap_write_downgrade(engine, thread, unmap.mm)
+    return lru_add_drain if engine.world.preset.unmap_drains_lru else tlb_gather_mmu
+
+
+@step("mm/swap.c", cost="lru_drain")
+def lru_add_drain(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Put the pages that this CPU collected onto the LRU lists first."""
+    engine.world.frames.cpus[engine.cpu.id].lru_batch = 0
+    return tlb_gather_mmu
+
+
+@step("mm/mmu_gather.c")
+def tlb_gather_mmu(engine: Mm, thread: Thread) -> Step:
+    """Begin to collect pages and page tables: they are freed after one TLB flush for all."""
+    unmap = _unmap(thread)
+    begin_zap(engine, thread, unmap.mm, "munmap")
+    ranges = [(vma, vma.vm_start, vma.vm_end) for vma in unmap.vmas]
+    return unmap_vmas(thread, ranges, free_tables_of_range)
+
+
+@step("mm/memory.c", function="free_pgtables")
+def free_tables_of_range(engine: Mm, thread: Thread) -> Step:
+    """Unlink the VMAs from the reverse map, then take their empty page tables out."""
+    unmap = _unmap(thread)
+    return free_pgtables(engine, thread, unmap.mm, unmap.vmas, False, flush_range)
+
+
+@step("mm/mmu_gather.c", function="tlb_finish_mmu")
+def flush_range(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Everything is collected: flush the TLBs and free."""
+    return tlb_finish(thread, remove_vma)
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c")
+def remove_vma(engine: Mm, thread: Thread) -> Step:
+    """Close the VMA and free it, after a grace period where readers may still look at it."""
+    unmap = _unmap(thread)
+    if unmap.vmas:
+        vm_area_free(engine, unmap.vmas.pop(0))
+        return remove_vma
+    thread.unmap = None
+    if unmap.downgrade:
+        mmap_read_unlock(engine, thread, unmap.mm)
+    return thread.back()

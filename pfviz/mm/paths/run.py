@@ -1,0 +1,180 @@
+"""A thread runs its program: fetch an operation, enter the kernel, do it, come back, report.
+
+It knows where each operation begins and nothing of how it goes on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pfviz.mm import operations as ops
+from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.paths import brk, entry, exit_mmap, fork, madvise, mmap, mprotect, munmap, procfs
+from pfviz.mm.thread import Thread
+from pfviz.sim import event
+from pfviz.sim.machine import Cpu
+from pfviz.sim.task import Step, step
+
+if TYPE_CHECKING:
+    from pfviz.mm.world import Mm
+
+Next = Step | None
+
+EFAULT: Final = -14
+EINVAL: Final = -22
+COMPUTE_SLICE_NS: Final = 10_000
+"""User code runs in pieces of this length: interrupts and preemption come in between."""
+
+
+def new_thread(
+    engine: Mm,
+    mm: AddressSpace,
+    name: str,
+    cpu: Cpu,
+    program: ops.Program,
+    prio: int = 120,
+    after_ns: int = 0,
+) -> Thread:
+    """Start a thread of `mm` that runs `program` on `cpu`."""
+    thread = Thread(
+        len(engine.tasks), name, step=next_operation, cpu=cpu, prio=prio, mm=mm, program=program
+    )
+    mm.threads += 1
+    engine.start(thread, after_ns)
+    return thread
+
+
+@step("user mode", function="user")
+def next_operation(engine: Mm, thread: Thread) -> Next:
+    """Run the program: what does this thread want next?"""
+    assert thread.program is not None
+    operation = thread.program.next_operation(engine, thread)
+    if operation is None:
+        engine.end()
+        return None
+    thread.operation = operation
+    thread.op_index += 1
+    thread.op_begun_ns = engine.now_ns
+    thread.op_result = 0
+    address, length = _where(thread, operation)
+    if engine.logging:
+        text = engine.log.text(ops.name_of(operation))
+        engine.emit(event.OP_BEGIN, text, address, length, thread.op_index)
+    return _first_step(engine, thread, operation)
+
+
+def _where(thread: Thread, operation: ops.Operation) -> tuple[int, int]:
+    match operation:
+        case ops.Access(place, _, pages, stride):
+            return thread.resolve(place) or 0, ((pages - 1) * stride + 1) << ops.PAGE_SHIFT
+        case ops.Munmap(place, pages) | ops.Mprotect(place, pages) | ops.Madvise(place, pages):
+            return thread.resolve(place) or 0, pages << ops.PAGE_SHIFT
+        case ops.Mmap(pages):
+            return 0, pages << ops.PAGE_SHIFT
+        case ops.Brk(pages):
+            return thread.mm.brk, pages << ops.PAGE_SHIFT
+        case ops.Compute(ns) | ops.Sleep(ns):
+            return 0, ns
+    return 0, 0
+
+
+def _first_step(engine: Mm, thread: Thread, operation: ops.Operation) -> Next:
+    match operation:
+        case ops.Access():
+            return _begin_access(engine, thread, operation)
+        case ops.Compute(ns):
+            thread.sys = ns
+            return compute
+        case ops.Sleep(ns):
+            engine.alarm(ns, _ring, thread)
+            engine.sleep(operation_done, "sleeps")
+            return None
+    return thread.call(syscall_entry, then=syscall_exit)
+
+
+def _ring(engine: Mm, thread: Thread) -> None:
+    engine.wake(thread)
+
+
+@step("user mode", function="user")
+def compute(engine: Mm, thread: Thread) -> Next:
+    """Compute in user mode."""
+    slice_ns = min(thread.sys, COMPUTE_SLICE_NS)
+    engine.charge(slice_ns)
+    thread.sys -= slice_ns
+    return compute if thread.sys else operation_done
+
+
+@step("arch/x86/entry/common.c", cost="syscall_entry", function="do_syscall_64")
+def syscall_entry(engine: Mm, thread: Thread) -> Next:
+    """Enter the kernel by a system call."""
+    return _syscall(thread)(engine, thread)
+
+
+def _syscall(thread: Thread) -> Step:
+    match thread.operation:
+        case ops.Mmap():
+            return mmap.vm_mmap_pgoff
+        case ops.Munmap():
+            return munmap.vm_munmap
+        case ops.Mprotect():
+            return mprotect.do_mprotect_pkey
+        case ops.Brk():
+            return brk.sys_brk
+        case ops.Madvise():
+            return madvise.do_madvise
+        case ops.Fork():
+            return fork.kernel_clone
+        case ops.ReadProc():
+            return procfs.read_proc
+        case ops.Exit():
+            return exit_mmap.do_exit
+    raise AssertionError(f"no system call for {thread.operation!r}")
+
+
+@step("arch/x86/entry/common.c", cost="syscall_exit", function="syscall_exit_to_user_mode")
+def syscall_exit(engine: Mm, thread: Thread) -> Next:
+    """Leave the kernel and return to user mode."""
+    thread.sys = None
+    return operation_done(engine, thread)
+
+
+@step("user mode", function="user")
+def operation_done(engine: Mm, thread: Thread) -> Next:
+    """Back in the program: the operation is done."""
+    if engine.logging:
+        assert thread.operation is not None
+        text = engine.log.text(ops.name_of(thread.operation))
+        latency_ns = engine.now_ns + engine.extra_ns - thread.op_begun_ns
+        engine.emit(event.OP_END, text, latency_ns, thread.op_result, thread.op_index)
+    thread.operation = None
+    return next_operation
+
+
+# Access: page after page
+
+
+def _begin_access(engine: Mm, thread: Thread, operation: ops.Access) -> Next:
+    address = thread.resolve(operation.place)
+    if address is None:
+        thread.op_result = EFAULT
+        return operation_done(engine, thread)
+    thread.sys = operation.pages
+    return _access(engine, thread, operation, address)
+
+
+def _access(engine: Mm, thread: Thread, operation: ops.Access, address: int) -> Step:
+    write, fetch = operation.write, operation.exec
+    return entry.touch(engine, thread, address, write, access_next_page, exec=fetch)
+
+
+@step("user mode", cost="access", function="user")
+def access_next_page(engine: Mm, thread: Thread) -> Next:
+    """The access is done; go on with the next page."""
+    operation = thread.operation
+    assert isinstance(operation, ops.Access)
+    thread.sys -= 1
+    if thread.op_result or not thread.sys:
+        return operation_done(engine, thread)
+    address = thread.address + (operation.stride_pages << ops.PAGE_SHIFT)
+    return _access(engine, thread, operation, address)

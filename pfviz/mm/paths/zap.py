@@ -1,0 +1,189 @@
+"""Taking pages out of page tables: unmap_vmas under the page-table locks, then flush and free.
+
+Shared by munmap, mmap, brk, madvise and exit. The caller holds what keeps the VMAs stable; no page
+is freed before every TLB that could know it was flushed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pfviz.mm.page_range import zap_pte_range
+from pfviz.mm.page_table import TABLE_SPAN, PteTable
+from pfviz.mm.tlb import MmuGather, flush_tlb_range, tlb_gather
+from pfviz.mm.vma import Vma
+from pfviz.sim.task import Step, step
+from pfviz.sync.spinlock import spin_lock, spin_unlock
+
+if TYPE_CHECKING:
+    from pfviz.mm.address_space import AddressSpace
+    from pfviz.mm.thread import Thread
+    from pfviz.mm.world import Mm
+
+FREE_BATCH: Final = 512
+"""Pages freed between two chances to be preempted (MAX_NR_FOLIOS_PER_FREE)."""
+
+
+@dataclass(slots=True, eq=False)
+class Zap:
+    """One gather in flight: the ranges to unmap, and what was collected to be freed."""
+
+    mm: AddressSpace
+    gather: MmuGather
+    reason: str
+    ranges: list[tuple[Vma, int, int]] = field(default_factory=list)
+    position: int = 0
+    address: int = 0
+    table: PteTable | None = None
+    zapped: int = 0
+
+    @property
+    def vma(self) -> Vma:
+        """The VMA whose pages go now."""
+        return self.ranges[self.position][0]
+
+    @property
+    def end(self) -> int:
+        """Where the range in work ends."""
+        return self.ranges[self.position][2]
+
+
+def begin_zap(engine: Mm, thread: Thread, mm: AddressSpace, reason: str) -> Zap:
+    """Begin to collect (tlb_gather_mmu); from here on others see that a flush is pending."""
+    engine.cost("tlb_gather")
+    zap = Zap(mm, tlb_gather(mm.page_tables), reason)
+    thread.zap = zap
+    return zap
+
+
+def unmap_vmas(thread: Thread, ranges: list[tuple[Vma, int, int]], then: Step) -> Step:
+    """Unmap every page of the ranges, table by table, then go on with `then`."""
+    zap = _zap(thread)
+    zap.ranges, zap.position = ranges, -1
+    return thread.call(unmap_single_vma, then)
+
+
+def tlb_finish(thread: Thread, then: Step) -> Step:
+    """Flush what was collected, free it, and go on with `then`."""
+    return thread.call(tlb_finish_mmu, then)
+
+
+def _zap(thread: Thread) -> Zap:
+    zap = thread.zap
+    assert isinstance(zap, Zap)
+    return zap
+
+
+@step("mm/memory.c")
+def unmap_single_vma(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Go on to the next VMA whose pages have to go."""
+    zap = _zap(thread)
+    zap.position += 1
+    if zap.position == len(zap.ranges):
+        return thread.back()
+    zap.address = zap.ranges[zap.position][1]
+    return unmap_page_range
+
+
+@step("mm/memory.c", cost="zap_empty_table")
+def unmap_page_range(engine: Mm, thread: Thread) -> Step:
+    """Find the next page table of the range and take its lock."""
+    zap = _zap(thread)
+    table = None
+    if zap.address < zap.end:
+        table = zap.mm.page_tables.next_table(zap.address, zap.end)
+    if table is None:
+        return unmap_single_vma
+    zap.table = table
+    return spin_lock(engine, thread, table.ptl, zap_pte_table)
+
+
+@step("mm/memory.c", cost="zap_table", function="zap_pte_range")
+def zap_pte_table(engine: Mm, thread: Thread) -> Step:
+    """Clear the entries of the range in this table; the pages are kept until the TLB flush."""
+    zap = _zap(thread)
+    table = zap.table
+    assert table is not None
+    tables = zap.mm.page_tables
+    cleared = zap_pte_range(engine, tables, table, zap.address, zap.end, zap.gather)
+    engine.charge(cleared * engine.machine.costs["zap_pte"])
+    zap.zapped += cleared
+    return zap_pte_unlock
+
+
+@step("mm/memory.c", function="pte_unmap_unlock")
+def zap_pte_unlock(engine: Mm, thread: Thread) -> Step:
+    """Unlock the page table; a better task may have the CPU now."""
+    zap = _zap(thread)
+    assert zap.table is not None
+    spin_unlock(engine, thread, zap.table.ptl)
+    zap.address = zap.table.base + TABLE_SPAN
+    zap.table = None
+    return unmap_page_range
+
+
+# Flush and free
+
+
+@step("mm/mmu_gather.c", cost="tlb_gather")
+def tlb_finish_mmu(engine: Mm, thread: Thread) -> Step:
+    """Flush the range from every TLB that may know it; only then pages and tables are freed."""
+    zap = _zap(thread)
+    gather = zap.gather
+    if not gather.pages and not gather.tables:
+        return tlb_batch_pages_flush
+    start, end = (gather.start, gather.end) if gather.pages else (0, 0)
+    tables = bool(gather.tables)
+    return flush_tlb_range(
+        engine, thread, zap.mm.page_tables, start, end, tlb_remove_tables, zap.reason, tables
+    )
+
+
+@step("mm/mmu_gather.c", function="tlb_table_flush")
+def tlb_remove_tables(engine: Mm, thread: Thread) -> Step:
+    """Hand the page tables that were taken out to RCU: a walker may still stand in one."""
+    gather = _zap(thread).gather
+    tables, gather.tables = gather.tables, []
+    if tables:
+        batch = TableBatch(tables[0].id, tables)
+        engine.world.rcu.call_rcu(engine, "page tables", batch, free_tables)
+    return tlb_batch_pages_flush
+
+
+@step("mm/mmu_gather.c")
+def tlb_batch_pages_flush(engine: Mm, thread: Thread) -> Step:
+    """Free pages that no page table and no TLB knows any more."""
+    zap = _zap(thread)
+    batch = zap.gather.frames[:FREE_BATCH]
+    if batch:
+        del zap.gather.frames[:FREE_BATCH]
+        free_pages(engine, batch)
+        return tlb_batch_pages_flush
+    zap.mm.page_tables.flush_pending -= 1
+    thread.zap = None
+    return thread.back()
+
+
+def free_pages(engine: Mm, batch: list[int]) -> None:
+    """Give frames back to this CPU's free list (free_unref_folios); charges each."""
+    frames = engine.world.frames
+    for pfn in batch:
+        frames.free(pfn)
+    frames.cpus[engine.cpu.id].free.extend(batch)
+    engine.charge(len(batch) * engine.machine.costs["page_free"])
+
+
+@dataclass(slots=True, eq=False)
+class TableBatch:
+    """Page tables that wait for a grace period together (mmu_table_batch)."""
+
+    id: int
+    tables: list[PteTable]
+
+
+def free_tables(engine: Mm, batch: TableBatch) -> None:  # noqa: ARG001
+    """The grace period is over: the memory of the page tables is given back (an RCU callback)."""
+    for table in batch.tables:
+        assert not table.occupied, f"page table {table.base:#x} freed with live entries"
+        table.is_freed = True
