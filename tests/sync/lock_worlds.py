@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pfviz.sim.engine import Engine
-from pfviz.sim.event import FIELDS
-from pfviz.sim.machine import Machine
+from pfviz.sim.event import FIELDS, LOCK_ACQUIRED, STEP
+from pfviz.sim.machine import FOREVER_NS, Machine
 from pfviz.sim.picker import Picker
-from pfviz.sim.task import Step, Task, step
+from pfviz.sim.task import DONE, Step, Task, step
 from pfviz.sync.costs import COSTS
+from pfviz.sync.rw_semaphore import FLAG_HANDOFF, FLAG_WAITERS, WRITER_LOCKED
 from pfviz.sync.rwsem import (
     RwSemaphore,
     down_read,
@@ -53,7 +54,7 @@ class Actor(Task):
     tried: list[bool] = field(default_factory=list)
 
 
-@step("tests/sync/worlds.py")
+@step("tests/sync/lock_worlds.py")
 def act(engine: Engine[Any], task: Actor) -> Step | None:
     """Do the next thing in the script."""
     if not task.script:
@@ -97,15 +98,49 @@ def wake_up(engine: Engine[Any], task: Task) -> None:
     engine.wake(task, 0)
 
 
-def machine_of(cpus: int, **costs: int) -> Machine:
-    """One socket with the default costs, some of them replaced."""
-    plain = {name: ns for name, (ns, _) in COSTS.items()} | costs
-    return Machine("test", 1, cpus, plain)
-
-
 def engine_of(cpus: int, picker: Picker | None = None, **costs: int) -> Engine[Any]:
-    """An engine without a world."""
-    return Engine(None, machine_of(cpus, **costs), picker)
+    """An engine without a world, on one socket with the default costs, some of them replaced."""
+    plain = {name: ns for name, (ns, _) in COSTS.items()} | costs
+    return Engine(None, Machine("test", 1, cpus, plain), picker)
+
+
+def ideal_engine(cpus: int, picker: Picker | None = None, **costs: int) -> Engine[Any]:
+    """An engine on which nothing but holding, resting and waking (1 us) takes time."""
+    plain = dict.fromkeys(COSTS, 0) | {"wake": 1_000, "rcu_grace_period": 10_000} | costs
+    machine = Machine("ideal", 1, cpus, plain, line_same_socket_ns=0)
+    return Engine(None, machine, picker)
+
+
+def mmap_lock(engine: Engine[Any]) -> RwSemaphore:
+    """The lock that most of these tests are about."""
+    return RwSemaphore(engine, "mmap_lock", "mmap_lock")
+
+
+def run_checked(engine: Engine[Any], *sems: RwSemaphore, until_ns: int = FOREVER_NS) -> None:
+    """Run step by step and check every invariant of the locks after each."""
+    while True:
+        due_ns = engine.peek_ns()
+        if due_ns is None or due_ns > until_ns or not engine.run(until_ns, steps_max=1):
+            return
+        for sem in sems:
+            sem.check()
+
+
+def word(sem: RwSemaphore) -> str:
+    """The count word as the tests spell it: `2R WAITERS`."""
+    parts = [f"{sem.readers}R"] if sem.readers else []
+    names = {WRITER_LOCKED: "W", FLAG_WAITERS: "WAITERS", FLAG_HANDOFF: "HANDOFF"}
+    return " ".join(parts + [name for bit, name in names.items() if sem.count & bit]) or "0"
+
+
+def stuck(engine: Engine[Any]) -> list[str]:
+    """Tasks that did not finish, though nobody has anything to do any more."""
+    return [task.name for task in engine.tasks if task.state != DONE]
+
+
+def acquired_ns(engine: Engine[Any], task: Task) -> list[int]:
+    """When a task got its locks."""
+    return [entry["now_ns"] for entry in events(engine, LOCK_ACQUIRED, task=task)]
 
 
 def actor(
@@ -144,4 +179,4 @@ def events(engine: Engine[Any], *kinds: int, task: Task | None = None) -> list[d
 def steps_of(engine: Engine[Any], task: Task) -> list[str]:
     """The names of the steps that a task took, in order."""
     names = [info.name.rsplit(".", 1)[1] for info in engine.log.steps]
-    return [names[row[3]] for row in engine.log if row[1] == 1 and row[2] == task.id]
+    return [names[row[3]] for row in engine.log if row[1] == STEP and row[2] == task.id]
