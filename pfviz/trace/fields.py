@@ -29,6 +29,12 @@ _MAPLE_RAW = re.compile(
 )
 _CALL_ARGUMENT = re.compile(r"(\w+)(?:: |=)(?:0x)?([0-9a-fA-F]+)")
 _RETURNED = re.compile(r"(?:__syscall_nr=\d+[, ]+)?(?:ret=)?(0x[0-9a-fA-F]+|-?\d+)")
+_WAKEUP = re.compile(r"comm=.* pid=(\d+) prio=-?\d+(?: success=\d)?(?: target_cpu=(\d+))?")
+_WAKEUP_PLUGIN = re.compile(r".*:(\d+) \[-?\d+\](?: success=\d)?(?: CPU:(\d+))?")
+_FILEMAP = re.compile(
+    r"dev[= ](\d+):(\d+) ino[= ]([0-9a-f]+) (?:p\w+=\S+ )*ofs=(\d+)(?:-(\d+))?(?: order=(\d+))?"
+)
+_BLOCK = re.compile(r"\d+,\d+ (\w+) \d+ \(.*?\) \d+ \+ (\d+) .*")
 _PAIR = re.compile(r"(\w+)[=: ](\S+)")
 
 _TLB_REASONS = (
@@ -168,6 +174,33 @@ def read_returned(args: str) -> int | None:
         return None
     value = int(match[1], 0)
     return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def read_wakeup(args: str) -> tuple[int, int] | None:
+    """Read sched_waking or sched_wakeup as (woken task, target CPU or -1)."""
+    match = _WAKEUP.fullmatch(args) or _WAKEUP_PLUGIN.fullmatch(args)
+    return None if match is None else (int(match[1]), int(match[2] or -1))
+
+
+def read_filemap(args: str) -> tuple[int, int, int, int, int] | None:
+    """Read an mm_filemap event as (major, minor, inode, first page, pages).
+
+    Offsets are decimal bytes, the end of a range is inclusive, the inode is hexadecimal.
+    """
+    match = _FILEMAP.fullmatch(args)
+    if match is None:
+        return None
+    major, minor, inode, first, last, order = match.groups()
+    pages = 1 << int(order or 0)
+    if last is not None:
+        pages = (int(last) - int(first)) // 4096 + 1
+    return int(major), int(minor), int(inode, 16), int(first) // 4096, pages
+
+
+def read_block_request(args: str) -> tuple[bool, int] | None:
+    """Read block_rq_issue as (whether it reads, sectors of 512 bytes)."""
+    match = _BLOCK.fullmatch(args)
+    return None if match is None else (match[1].startswith("R"), int(match[2]))
 
 
 def read_pairs(args: str) -> dict[str, str]:
