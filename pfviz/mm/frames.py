@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pfviz.sim.cacheline import CacheLine
 from pfviz.sim.engine import Engine
+from pfviz.sim.machine import Cpu
 from pfviz.sync.spinlock import SpinLock
 
 PCP_BATCH: Final = 63
@@ -75,7 +76,7 @@ class Frames:
         self.cpus = [PerCpuPages() for _ in machine.cpus]
         self.memcg_line = CacheLine(engine.new_id(), "memcg page_counter")
 
-    def zone_of(self, cpu: Any) -> Zone:
+    def zone_of(self, cpu: Cpu) -> Zone:
         """The zone of a CPU's node."""
         return self.zones[cpu.socket]
 

@@ -7,7 +7,7 @@ wait for them are in `paths/file.py` and `paths/filemap.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pfviz.mm.frames import CACHE, Frames
 from pfviz.sim import event
@@ -16,6 +16,10 @@ from pfviz.sim.engine import Engine
 from pfviz.sim.task import Task
 from pfviz.sync.rwsem import RwSemaphore
 
+if TYPE_CHECKING:
+    from pfviz.mm.vma import Vma
+
+BY_DISK: Final = -2
 READAHEAD_PAGES: Final = 32
 """ra->ra_pages: 128 KiB, the default read_ahead_kb."""
 
@@ -33,7 +37,7 @@ class Folio:
     uptodate: bool = True
     dirty: bool = False
     locked_by: int = -1
-    """The task that holds the lock bit; -2 is the device that reads into it."""
+    """The task that holds the lock bit, BY_DISK while it is being read; -1 is nobody."""
     waiters: list[Task] = field(default_factory=list)
     mapcount: int = 0
     refcount: int = 1
@@ -88,6 +92,14 @@ class File:
         self.folios[index] = folio
         self.present[index] = 1
         return folio
+
+    def link(self, vma: Vma) -> None:
+        """Put a VMA into the i_mmap tree (vma_link_file); i_mmap is held for writing."""
+        self.vmas.append(vma.id)
+
+    def unlink(self, vma: Vma) -> None:
+        """Take a VMA out of the i_mmap tree (unlink_file_vma)."""
+        self.vmas.remove(vma.id)
 
     def remove(self, engine: Engine[Any], index: int) -> None:
         """Take a page out of the cache (reclaim or truncation); who holds the folio sees it."""
@@ -159,19 +171,26 @@ def start_read(engine: Engine[Any], file: File, first: int, count: int) -> int:
     for index in range(max(first, 0), min(first + count, file.pages)):
         if file.folio(engine, index) is None:
             folio = file.add(engine, index, uptodate=False)
-            folio.locked_by = -2
+            folio.locked_by = BY_DISK
             folios.append(folio)
-    if not folios:
-        return 0
+    if folios:
+        if engine.logging:
+            added = engine.log.text("added")
+            engine.emit(event.PAGE_CACHE, added, file.id, folios[0].index, len(folios))
+        submit_read(engine, file, folios)
+    return len(folios)
+
+
+def submit_read(engine: Engine[Any], file: File, folios: list[Folio]) -> None:
+    """Let the disk fill locked pages; it unlocks them when it is done."""
     file.reads += 1
     costs = engine.machine.costs
     wait_ns = costs["io"] + costs["io_page"] * len(folios)
+    for folio in folios:
+        folio.locked_by = BY_DISK
     if engine.logging:
-        added = engine.log.text("added")
-        engine.emit(event.PAGE_CACHE, added, file.id, folios[0].index, len(folios))
         engine.emit(event.IO_BEGIN, file.id, folios[0].index, len(folios))
     engine.alarm(wait_ns, _read_done, (file, folios, engine.now_ns))
-    return len(folios)
 
 
 def _read_done(engine: Engine[Any], subject: tuple[File, list[Folio], int]) -> None:

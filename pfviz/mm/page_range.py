@@ -1,4 +1,4 @@
-"""What is done to a range of entries of one PTE table: zap, copy for fork, change protection, count.
+"""What is done to a range of entries of one PTE table: zap, copy, change protection, populate.
 
 Each function works on one table, whose PTL the caller holds; large ranges go table by table
 (`PageTable.next_table`), with the lock dropped between them. No step stands here.

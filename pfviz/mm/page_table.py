@@ -31,7 +31,7 @@ SPECIAL: Final = 16
 """The shared zero page: no struct page stands behind the entry (pte_special)."""
 FILE: Final = 32
 PROTNONE: Final = 64
-"""A page is there but may not be touched (mprotect PROT_NONE): PRESENT is clear, the frame stays."""
+"""A page is there but may not be touched (mprotect PROT_NONE): PRESENT is clear."""
 PFN_SHIFT: Final = 12
 
 OCCUPIED: Final = PRESENT | PROTNONE
@@ -62,7 +62,7 @@ def event_flags(pte: int) -> int:
     return (
         (FLAG_WRITABLE if pte & WRITABLE else 0)
         | (FLAG_DIRTY if pte & DIRTY else 0)
-        | (FLAG_ZERO if pte & SPECIAL else 0)
+        | (FLAG_ZERO if pte & SPECIAL and not pte & FILE else 0)
         | (FLAG_FILE if pte & FILE else 0)
     )
 
@@ -227,7 +227,7 @@ class PageTable:
         self._log(engine, "alloc", table.base, 1)
 
     def table_for(self, engine: Engine[Any], address: int) -> PteTable:
-        """The PTE table of an address, made at once if missing: for fork and for building worlds."""
+        """The PTE table of an address, made if missing: for fork and for building worlds."""
         table = self.walk(address)
         if table is None:
             self.alloc_upper(engine, address)

@@ -85,9 +85,9 @@ class TlbFlush:
     start: int
     end: int
     gen: int
-    pending: int = 0
-    begun_ns: int = 0
-    expected_ns: int = 0
+    pending: int
+    waiter: Task | None = None
+    """Who spins until `pending` is zero."""
 
 
 @dataclass(slots=True, eq=False)
@@ -156,16 +156,15 @@ def flush_tlb_range(
         )
     if not targets:
         return then
-    flush = TlbFlush(page_table, start, end, page_table.tlb_gen, len(targets), engine.now_ns)
-    send_ns = engine.extra_ns
-    for position, cpu in enumerate(targets):
-        arrives_ns = send_ns + machine.costs["ipi"] + position * machine.costs["ipi_per_cpu"]
-        engine.interrupt(machine.cpus[cpu], arrives_ns, _flush_tlb_func, (cpu, flush),
-                         machine.costs["ipi_handler"])  # fmt: skip
+    flush = TlbFlush(page_table, start, end, page_table.tlb_gen, len(targets))
+    handler_ns = machine.costs["ipi_handler"]
+    for cpu in targets:
+        engine.cost("ipi_per_cpu")
+        arrives_ns = engine.extra_ns + machine.costs["ipi"]
+        engine.interrupt(machine.cpus[cpu], arrives_ns, _flush_tlb_func, (cpu, flush), handler_ns)
         if engine.logging:
             engine.emit(event.IPI, engine.log.text("flush_tlb_func"), cpu, arrives_ns)
-    handled_ns = machine.costs["ipi_handler"]
-    flush.expected_ns = engine.now_ns + arrives_ns + handled_ns
+    task.preempt_count += 1  # get_cpu: the sender stays where it is until all have answered.
     task.waiting = flush
     task.returns.append(then)
     return smp_call_function_many_cond
@@ -177,22 +176,32 @@ def _flush_tlb_func(engine: Engine[Any], subject: tuple[int, TlbFlush]) -> None:
     tlb: Tlb = engine.world.tlbs.of_cpu[cpu]
     if tlb.mm == flush.page_table.mm:
         if tlb.gen < flush.gen - 1:
-            tlb.entries.clear()
+            tlb.entries.clear()  # It missed a generation: only a full flush is safe.
         else:
             tlb.drop(flush.start, flush.end)
         tlb.gen = max(tlb.gen, flush.gen)
     flush.pending -= 1
+    if not flush.pending and flush.waiter is not None:
+        # The answer is a cache line that the waiter has to fetch.
+        engine.stop_spinning(flush.waiter, engine.machine.costs["ipi_handler"])
+
+
+@step("kernel/smp.c")
+def smp_call_function_many_cond(engine: Engine[Any], task: Task) -> Step | None:
+    """Spin until every interrupted CPU has dropped the stale translations from its TLB."""
+    flush: TlbFlush = task.waiting
+    if not flush.pending:
+        return flush_tlb_done
+    flush.waiter = task
+    engine.spin(flush_tlb_done)
+    return None
 
 
 @step("kernel/smp.c", function="smp_call_function_many_cond")
-def smp_call_function_many_cond(engine: Engine[Any], task: Task) -> Step:
-    """Spin until every interrupted CPU has dropped the stale translations from its TLB."""
-    flush: TlbFlush = task.waiting
-    if flush.pending:
-        left_ns = flush.expected_ns - engine.now_ns
-        engine.charge(left_ns if left_ns > 0 else engine.machine.costs["csd_poll"])
-        return smp_call_function_many_cond
+def flush_tlb_done(engine: Engine[Any], task: Task) -> Step:  # noqa: ARG001
+    """All CPUs answered: no TLB holds the old translations any more."""
     task.waiting = None
+    task.preempt_count -= 1
     return task.back()
 
 

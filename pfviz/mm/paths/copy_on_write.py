@@ -1,0 +1,198 @@
+"""A write to a page that is mapped read-only: reuse it, or copy it and switch the entry.
+
+Entered with the PTL held (do_wp_page). The copy is made without it; the old translation is cleared
+and flushed on every CPU before the new one is stored, all under the PTL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pfviz.mm.frames import Frames
+from pfviz.mm.page_range import clear_pte, count_rss, set_pte
+from pfviz.mm.page_table import (
+    ACCESSED,
+    DIRTY,
+    FILE,
+    PAGE_SIZE,
+    SPECIAL,
+    WRITABLE,
+    PteTable,
+    pfn_of,
+)
+from pfviz.mm.paths import file
+from pfviz.mm.paths.allocation import (
+    clear_user_page,
+    folio_add_lru_vma,
+    free_frames,
+    release_page,
+    vma_alloc_folio,
+)
+from pfviz.mm.paths.anon_vma import vmf_anon_prepare
+from pfviz.mm.paths.anonymous import add_new_anon_rmap, store_anon_pte
+from pfviz.mm.paths.outcome import VM_FAULT_RETRY
+from pfviz.mm.paths.pte_lock import pte_changed, pte_offset_map_lock, pte_unmap_unlock, unlock
+from pfviz.mm.tlb import flush_tlb_range
+from pfviz.mm.vma import VM_SHARED
+from pfviz.sim.task import Step, step
+
+if TYPE_CHECKING:
+    from pfviz.mm.thread import Thread
+    from pfviz.mm.world import Mm
+
+
+@step("mm/memory.c", cost="vma_check")
+def do_wp_page(engine: Mm, thread: Thread) -> Step:
+    """A write meets a read-only entry: is the page shared with anybody, or may it be reused?"""
+    fault = thread.in_flight
+    assert fault.vma is not None
+    pte = fault.orig_pte
+    frames = engine.world.frames
+    if fault.vma.vm_flags & VM_SHARED:
+        fault.kind = fault.kind or "shared_write"
+        return file.wp_page_shared
+    if pte & SPECIAL:
+        fault.kind = fault.kind or "zero_page_cow"
+        return unlock_for_copy
+    if pte & FILE:
+        fault.kind = fault.kind or "file_cow"
+        return unlock_for_copy
+    pfn = pfn_of(pte)
+    if frames.is_exclusive(pfn):
+        return wp_page_reuse
+    if frames.refcount[pfn] == 1:
+        return wp_can_reuse_anon_folio
+    fault.kind = fault.kind or "cow_after_fork"
+    return unlock_for_copy
+
+
+@step("mm/memory.c", cost="folio_lock")
+def wp_can_reuse_anon_folio(engine: Mm, thread: Thread) -> Step:
+    """The other sharers are gone: lock the page, see that nobody refers to it, take it over."""
+    fault = thread.in_flight
+    assert fault.vma is not None
+    anon_vma = fault.vma.anon_vma
+    engine.world.frames.reuse(pfn_of(fault.orig_pte), anon_vma.id if anon_vma else 0)
+    return wp_page_reuse
+
+
+@step("mm/memory.c", cost="set_pte")
+def wp_page_reuse(engine: Mm, thread: Thread) -> Step:
+    """The page belongs to this process alone: make the entry writable, copy nothing."""
+    fault = thread.in_flight
+    fault.kind = fault.kind or "anon_reuse"
+    table: PteTable = fault.pmd
+    pte = fault.orig_pte | WRITABLE | DIRTY | ACCESSED
+    set_pte(engine, thread.mm.page_tables, table, fault.address, pte)
+    return pte_unmap_unlock
+
+
+@step("mm/memory.c", function="do_wp_page")
+def unlock_for_copy(engine: Mm, thread: Thread) -> Step:
+    """Keep the old page by a reference and let go of the page-table lock while copying."""
+    fault = thread.in_flight
+    frames = engine.world.frames
+    if not fault.orig_pte & SPECIAL:
+        fault.old_page = pfn_of(fault.orig_pte)
+        _get(frames, fault.old_page)
+    unlock(engine, thread)
+    return thread.call(vmf_anon_prepare, then=wp_page_copy)
+
+
+@step("mm/memory.c", cost="vma_check")
+def wp_page_copy(engine: Mm, thread: Thread) -> Step:
+    """Allocate and charge a page of one's own."""
+    fault = thread.in_flight
+    if fault.result & VM_FAULT_RETRY:
+        return put_old_page(engine, thread)
+    thread.returns.append(lock_for_switch)
+    if fault.orig_pte & SPECIAL:
+        return thread.call(vma_alloc_folio, then=clear_user_page)
+    return thread.call(vma_alloc_folio, then=copy_mc_user_highpage)
+
+
+@step("mm/memory.c", cost="copy")
+def copy_mc_user_highpage(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Copy the old page; other threads may still write it if their entry allows that."""
+    return thread.back()
+
+
+@step("mm/memory.c", cost="pte_read", function="wp_page_copy")
+def lock_for_switch(engine: Mm, thread: Thread) -> Step:
+    """The copy is ready: lock the page table to switch the entry over."""
+    return pte_offset_map_lock(engine, thread, then=recheck_switch)
+
+
+@step("mm/memory.c", cost="pte_read", function="wp_page_copy")
+def recheck_switch(engine: Mm, thread: Thread) -> Step:
+    """See whether the entry is still the one that was copied: otherwise the copy is discarded."""
+    fault = thread.in_flight
+    table: PteTable | None = fault.pmd
+    if table is None or pte_changed(thread, table):
+        release_page(engine, thread)
+        return thread.call(pte_unmap_unlock, then=put_old_page)
+    return ptep_clear_flush
+
+
+@step("mm/pgtable-generic.c", cost="set_pte")
+def ptep_clear_flush(engine: Mm, thread: Thread) -> Step:
+    """Clear the old entry and flush it from every TLB while the lock keeps others out."""
+    fault = thread.in_flight
+    page_tables = thread.mm.page_tables
+    table: PteTable = fault.pmd
+    old = clear_pte(engine, page_tables, table, fault.address)
+    if old & FILE:
+        count_rss(engine, page_tables, file=-1)
+    elif not old & SPECIAL:
+        count_rss(engine, page_tables, anon=-1)
+    start = fault.address & -PAGE_SIZE
+    then = switch_rmap
+    return flush_tlb_range(
+        engine, thread, page_tables, start, start + PAGE_SIZE, then, "copy on write"
+    )
+
+
+@step("mm/rmap.c", cost="map", function="folio_add_new_anon_rmap")
+def switch_rmap(engine: Mm, thread: Thread) -> Step:
+    """Count the copy and point it at the VMA's anon_vma."""
+    add_new_anon_rmap(engine, thread)
+    return thread.call(folio_add_lru_vma, then=switch_pte)
+
+
+@step("mm/memory.c", cost="set_pte", function="wp_page_copy")
+def switch_pte(engine: Mm, thread: Thread) -> Step:
+    """Store the new entry, then drop the old page's mapping: never the other way round."""
+    fault = thread.in_flight
+    assert fault.vma is not None
+    frames = engine.world.frames
+    store_anon_pte(engine, thread, fault.vma.vm_flags)
+    if fault.old_page is not None and frames.unmap(fault.old_page):
+        msg = "the fault holds a reference of its own"
+        raise AssertionError(msg)
+    return thread.call(pte_unmap_unlock, then=put_old_page)
+
+
+@step("mm/memory.c", cost="vma_check", function="wp_page_copy")
+def put_old_page(engine: Mm, thread: Thread) -> Step:
+    """Drop the reference to the old page; it is freed if nobody else maps it."""
+    fault = thread.in_flight
+    old, fault.old_page = fault.old_page, None
+    if old is not None and _put(engine.world.frames, old):
+        return free_frames(engine, thread, [old], then=thread.back())
+    return thread.back()
+
+
+def _get(frames: Frames, pfn: int) -> None:
+    if pfn in frames.folios:
+        frames.folios[pfn].refcount += 1
+    else:
+        frames.refcount[pfn] += 1
+
+
+def _put(frames: Frames, pfn: int) -> bool:
+    """Drop one reference; whether it was the last one of an anonymous page."""
+    if pfn in frames.folios:
+        frames.folios[pfn].refcount -= 1
+        return False
+    frames.refcount[pfn] -= 1
+    return frames.refcount[pfn] == 0

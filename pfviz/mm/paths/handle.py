@@ -1,0 +1,93 @@
+"""The handler proper, the same under every lock: find the PTE, see what it says, choose the path.
+
+Tables that are missing above the PTE table are made here. What happens to the entry is the business
+of anonymous, file and copy_on_write.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pfviz.mm.page_range import set_pte
+from pfviz.mm.page_table import ACCESSED, DIRTY, PRESENT, WRITABLE, PteTable
+from pfviz.mm.paths import anonymous, copy_on_write, file
+from pfviz.mm.paths.pte_lock import pte_changed, pte_offset_map_lock, pte_unmap_unlock
+from pfviz.sim.task import Step, step
+from pfviz.sync.spinlock import spin_lock, spin_unlock
+
+if TYPE_CHECKING:
+    from pfviz.mm.thread import Thread
+    from pfviz.mm.world import Mm
+
+
+@step("mm/memory.c", cost="handle_mm_fault")
+def handle_mm_fault(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Account the fault to its memory cgroup and handle it: the VMA is stable from here on."""
+    if thread.mm.page_tables.missing_upper(thread.in_flight.address):
+        return pud_alloc
+    return handle_pte_fault
+
+
+@step("mm/memory.c", cost="page_table_alloc", function="__pmd_alloc")
+def pud_alloc(engine: Mm, thread: Thread) -> Step:
+    """A page-table page above the PTE table is missing: allocate one before taking its lock."""
+    lock = thread.mm.page_tables.page_table_lock
+    return spin_lock(engine, thread, lock, then=pmd_populate)
+
+
+@step("mm/memory.c", cost="set_pte", function="__pmd_alloc")
+def pmd_populate(engine: Mm, thread: Thread) -> Step:
+    """Link the upper tables under page_table_lock, unless another thread was faster."""
+    page_tables = thread.mm.page_tables
+    if page_tables.missing_upper(thread.in_flight.address):
+        page_tables.alloc_upper(engine, thread.in_flight.address)
+    spin_unlock(engine, thread, page_tables.page_table_lock)
+    return handle_pte_fault
+
+
+@step("mm/memory.c", cost="handle_pte_fault")
+def handle_pte_fault(engine: Mm, thread: Thread) -> Step:
+    """Read the page-table entry without its lock and decide by what it says."""
+    fault = thread.in_flight
+    assert fault.vma is not None
+    table = thread.mm.page_tables.walk(fault.address)
+    fault.pmd = table
+    fault.orig_pte = 0
+    fault.orig_pte_valid = table is not None
+    if table is not None:
+        engine.cost("pte_read")
+        fault.orig_pte = table.read(fault.address)
+    if not fault.orig_pte:
+        if fault.vma.is_anonymous:
+            return anonymous.do_anonymous_page
+        return file.do_fault
+    if not fault.orig_pte & PRESENT:
+        # PROT_NONE entry in a VMA that may be accessed: mprotect is about to rewrite it.
+        fault.kind = "spurious"
+        return thread.back()
+    return pte_offset_map_lock(engine, thread, then=pte_present)
+
+
+@step("mm/memory.c", cost="pte_read", function="handle_pte_fault")
+def pte_present(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The page is mapped: with the lock held see whether the entry is still the same."""
+    fault = thread.in_flight
+    table = fault.pmd
+    if table is None or pte_changed(thread, table):
+        fault.kind = fault.kind or "spurious"
+        return pte_unmap_unlock
+    if fault.write and not fault.orig_pte & WRITABLE:
+        return copy_on_write.do_wp_page
+    return ptep_set_access_flags
+
+
+@step("mm/memory.c", cost="set_pte")
+def ptep_set_access_flags(engine: Mm, thread: Thread) -> Step:
+    """Another thread repaired the entry already: mark it young (and dirty), nothing else is due."""
+    fault = thread.in_flight
+    table: PteTable = fault.pmd
+    pte = fault.orig_pte | ACCESSED | (DIRTY if fault.write else 0)
+    if pte != fault.orig_pte:
+        set_pte(engine, thread.mm.page_tables, table, fault.address, pte)
+    fault.kind = fault.kind or "spurious"
+    return pte_unmap_unlock

@@ -1,0 +1,5 @@
+"""placeholder"""
+
+
+def begin(engine, thread):
+    raise NotImplementedError

@@ -1,0 +1,107 @@
+"""What a fault handler can answer, and how a fault falls back from one lock to the next.
+
+VM_FAULT_* bits, the FAULT_PATH / FAULT_FALLBACK events with their counters, and the signals. It
+knows no path: the ladder (lockless, VMA lock, mmap_lock) is in the modules that stand on it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pfviz.mm.thread import REGIMES, SEGV_ACCERR, SEGV_MAPERR, SIGBUS
+from pfviz.sim import event
+from pfviz.sim.task import Step, step
+
+if TYPE_CHECKING:
+    from pfviz.mm.thread import Thread
+    from pfviz.mm.world import Mm
+
+VM_FAULT_RETRY: Final = 1
+"""The fault lock was given up; start again (or, under 6.4, the caller gives it up)."""
+VM_FAULT_COMPLETED: Final = 2
+"""The page is mapped, and the fault lock was given up on the way."""
+VM_FAULT_LOCKED: Final = 4
+VM_FAULT_NOPAGE: Final = 8
+VM_FAULT_MAJOR: Final = 16
+VM_FAULT_SIGBUS: Final = 32
+VM_FAULT_OOM: Final = 64
+VM_FAULT_ERROR: Final = VM_FAULT_SIGBUS | VM_FAULT_OOM
+VM_FAULT_UNLOCKED: Final = VM_FAULT_RETRY | VM_FAULT_COMPLETED
+
+KINDS: Final = (
+    "anon_read_zero",  # read of an untouched anonymous page: the zero page
+    "anon_write_first",  # first write of a VMA: it gets its anon_vma
+    "anon_write",
+    "zero_page_cow",  # write after read: the zero page is replaced
+    "cow_after_fork",
+    "anon_reuse",  # write to a page that is exclusive (again): made writable in place
+    "file_read_hit",
+    "file_read_miss",
+    "file_cow",  # private write: a copy of the cached page
+    "shared_write",
+    "driver",
+    "stack_growth",
+    "spurious",  # somebody else had repaired the entry
+    "segv_unmapped",
+    "segv_access",
+    "sigbus",
+)
+"""What `fault_end.kind_text` can be."""
+
+MAJOR_FLAG: Final = 1
+ERROR_FLAG: Final = 2
+RETRIED_FLAG: Final = 4
+
+
+def begin_path(engine: Mm, thread: Thread, regime: int) -> None:
+    """Log that an attempt begins under a regime."""
+    fault = thread.in_flight
+    fault.regime = regime
+    fault.attempt += 1
+    fault.result = 0
+    fault.vma = None
+    fault.pmd = None
+    fault.orig_pte_valid = False
+    engine.emit(event.FAULT_PATH, regime, fault.attempt, fault.id)
+
+
+def fall_back(engine: Mm, thread: Thread, cause: str, to_regime: int, counter: str) -> None:
+    """Log that an attempt was given up, why, and which counter of /proc/vmstat it bumps."""
+    fault = thread.in_flight
+    fault.abort = cause
+    fault.retried = True
+    if counter:
+        engine.world.count(counter)
+        engine.world.count(f"{REGIMES[fault.regime]}: {cause}")
+    if engine.logging:
+        log = engine.log
+        engine.emit(
+            event.FAULT_FALLBACK, log.text(cause), fault.regime, to_regime, log.text(counter)
+        )
+
+
+@step("arch/x86/mm/fault.c", cost="send_signal", function="bad_area_nosemaphore")
+def bad_area_nosemaphore(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """No VMA covers the address: the thread gets SIGSEGV (SEGV_MAPERR)."""
+    fault = thread.in_flight
+    fault.kind = "segv_unmapped"
+    fault.error = SEGV_MAPERR
+    return thread.back()
+
+
+@step("arch/x86/mm/fault.c", cost="send_signal")
+def bad_area_access_error(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The VMA does not allow this kind of access: the thread gets SIGSEGV (SEGV_ACCERR)."""
+    fault = thread.in_flight
+    fault.kind = "segv_access"
+    fault.error = SEGV_ACCERR
+    return thread.back()
+
+
+@step("arch/x86/mm/fault.c", cost="send_signal")
+def do_sigbus(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The file ends before this page: the thread gets SIGBUS."""
+    fault = thread.in_flight
+    fault.kind = "sigbus"
+    fault.error = SIGBUS
+    return thread.back()
