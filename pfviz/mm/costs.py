@@ -14,6 +14,7 @@ MM_COSTS: Final[dict[str, int]] = {
     # Entry and exit
     "exception_entry": 90,
     "exception_exit": 60,
+    "fault_entry": 6,  # reading CR2, building flags
     "exception": 150,
     "syscall_entry": 60,
     "syscall_exit": 40,
@@ -52,6 +53,8 @@ MM_COSTS: Final[dict[str, int]] = {
     "anon_vma_alloc": 80,
     "page_cache_lookup": 40,
     "readahead": 600,
+    "folio_lock": 8,
+    "folio_unlock": 6,
     "io": 80_000,
     "io_page": 250,  # each further page of one read
     "io_page": 1_300,  # each page of one read, at 3 GB/s
