@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from lock_worlds import (
     Read,
     Release,
@@ -28,6 +27,9 @@ from pfviz.sim.task import SLEEPING, WAKING
 from pfviz.sync import rwsem_down_read
 from pfviz.sync.rw_semaphore import WAIT_TIMEOUT_NS, WRITER_LOCKED, RwSemaphore
 from pfviz.sync.rwsem import holders, waiters
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_a_reader_queues_when_readers_hold_the_lock_and_a_writer_waits() -> None:
@@ -211,5 +213,7 @@ def test_a_reader_says_how_long_it_waited_and_behind_how_many() -> None:
     ]
     assert [entry["wait_ns"] for entry in events(engine, CONTENTION_END)] == [6_000, 5_900]
     assert [
-        entry["wait_ns"] for reader in readers for entry in events(engine, LOCK_ACQUIRED, task=reader)
+        entry["wait_ns"]
+        for reader in readers
+        for entry in events(engine, LOCK_ACQUIRED, task=reader)
     ] == [6_000, 5_900]
