@@ -35,7 +35,7 @@ _FILEMAP = re.compile(
     r"dev[= ](\d+):(\d+) ino[= ]([0-9a-f]+) (?:p\w+=\S+ )*ofs=(\d+)(?:-(\d+))?(?: order=(\d+))?"
 )
 _BLOCK = re.compile(r"\d+,\d+ (\w+) \d+ \(.*?\) \d+ \+ (\d+) .*")
-_PAIR = re.compile(r"(\w+)[=: ](\S+)")
+_NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
 
 _TLB_REASONS = (
     "flush on task switch",
@@ -203,12 +203,10 @@ def read_block_request(args: str) -> tuple[bool, int] | None:
     return None if match is None else (match[1].startswith("R"), int(match[2]))
 
 
-def read_pairs(args: str) -> dict[str, str]:
-    """Read `key=value` arguments without blanks in the values; the first of a name counts."""
-    found: dict[str, str] = {}
-    for name, value in _PAIR.findall(args):
-        found.setdefault(name, value)
-    return found
+def read_newtask(args: str) -> tuple[int, int] | None:
+    """Read task_newtask as (new task, clone flags); the flags are hexadecimal without `0x`."""
+    match = _NEWTASK.match(args)
+    return None if match is None else (int(match[1]), int(match[2], 16))
 
 
 def _number(text: str) -> int | None:

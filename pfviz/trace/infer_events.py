@@ -137,13 +137,13 @@ def sys_exit(run: Inference, thread: Thread, args: str) -> None:
 
 
 def _task_newtask(run: Inference, thread: Thread, args: str) -> None:
-    pairs = fields.read_pairs(args)
-    pid, flags = pairs.get("pid", ""), pairs.get("clone_flags", "0")
-    if not pid.isdigit():
+    found = fields.read_newtask(args)
+    if found is None:
         run.damaged += 1
         return
-    mm = run.mms.cloned(thread, int(pid), int(flags, 16))
-    run.tasks.announce(int(pid), run.cpu, mm, thread.tgid if int(flags, 16) & _CLONE_THREAD else 0)
+    tid, flags = found
+    mm = run.mms.cloned(thread, tid, flags)
+    run.tasks.announce(tid, run.cpu, mm, thread.tgid if flags & _CLONE_THREAD else 0)
 
 
 def _process_exit(run: Inference, thread: Thread, _args: str) -> None:

@@ -28,6 +28,7 @@ OWN_MM_CALLS = frozenset(
 _CLONES = ("fork", "vfork", "clone", "clone3")
 _MADV_DONTNEED = 4
 _CLONE_VM = 0x100
+_USER_BYTES = 1 << 47  # x86-64 with four levels of page tables.
 
 FileKey = tuple[int, int, int]  # major, minor, inode
 
@@ -93,14 +94,18 @@ class Mms:
     def executed(self, thread: Thread) -> None:
         """The thread runs another program now: what it locked meanwhile is its new mm."""
         mm = _executed(thread.operation)
-        if mm is not None:
-            thread.mm = self._by_process[thread.tgid or thread.tid] = mm
+        if mm is None:
+            return
+        process = thread.tgid or thread.tid
+        if thread.mm is not None and thread.mm is not mm and thread.mm.process == process:
+            thread.mm.ended_by_exec = True
+        thread.mm = self._by_process[process] = mm
 
     def destroyed(self, thread: Thread) -> None:
         """exit_mmap: the mm that the thread holds for write is taken down."""
         for mm in thread.holds.values():
             if mm.holders.get(thread.tid, (0, 0))[1]:
-                self._clear_pages(mm, [(GONE, vma) for vma in mm.vmas])
+                self._clear_range(mm, 0, _USER_BYTES)
                 self._tell(mm, mm.vmas.clear(), "exit")
                 mm.is_gone = True
                 operation = thread.operation
