@@ -24,7 +24,7 @@ Marks = dict[int, list[int]]
 
 def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     """One row per VMA of one address space, in address order."""
-    if why := absent(frame, "address_map"):
+    if why := absent(frame, "address", "address_map"):
         return message(why, width, height, look)
     number = shown_mm(frame, look)
     if number not in frame.mms or not frame.mms[number].vmas:

@@ -93,9 +93,12 @@ def _machine(frame: Frame) -> list[Entry]:
         per_fault = frame.counters.get("pgfault", 0)
         if per_fault:
             found.append(("  per fault", f"{frame.line_moves_total / per_fault:.1f}", "number"))
-        hottest = max(frame.line_moves.values(), default=0)
-        found.append(("  hottest line", percent(hottest, frame.line_moves_total), "number"))
         found.append(("  time on lines", duration(frame.line_ns_total), "number"))
+        hottest = sorted(frame.line_moves, key=lambda line: (-frame.line_moves[line], line))
+        for line in hottest[:3]:
+            name = frame.line_names.get(line, f"line {line}")
+            share = percent(frame.line_moves[line], frame.line_moves_total)
+            found.append((f"  {name}", share, "number"))
     plain = (
         ("lock hand-overs", frame.handovers),
         ("context switches", frame.switches),

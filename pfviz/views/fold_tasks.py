@@ -99,6 +99,10 @@ def _line_moved(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -
     f.line_ns_total += d
 
 
+def _line_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    f.line_names[a] = f.log.texts[b]
+
+
 def _op_begin(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
     t = f.tasks[task]
     t.op = f.log.texts[a]
@@ -180,6 +184,7 @@ FOLDS: Final[dict[int, Fold]] = {
     ev.SCHED_WAKEUP: _sched_wakeup,
     ev.SLEEP: _sleep,
     ev.LINE_MOVED: _line_moved,
+    ev.LINE_NEW: _line_new,
     ev.OP_BEGIN: _op_begin,
     ev.OP_END: _op_end,
     ev.NOTE: _note,

@@ -233,6 +233,7 @@ class Frame:
     wait_latency: Histogram = field(default_factory=Histogram)
     line_moves: dict[int, int] = field(default_factory=dict)
     """Cache line -> transfers."""
+    line_names: dict[int, str] = field(default_factory=dict)
     line_moves_total: int = 0
     line_ns_total: int = 0
     tlb_flushes: int = 0

@@ -28,7 +28,7 @@ Block = list[Row]
 
 def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     """Locks, the most contended first: a line each, more lines where there is room."""
-    if why := absent(frame, "lock_board"):
+    if why := absent(frame, "locks", "lock_board"):
         return message(why, width, height, look)
     locks = ordered(frame)
     if not locks:

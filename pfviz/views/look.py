@@ -65,9 +65,10 @@ def message(text: str, width: int, height: int, look: Look = DEFAULT) -> Rows:
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
 
 
-def absent(frame: Frame, pane: str) -> str:
+def absent(frame: Frame, *panes: str) -> str:
     """Why a capture cannot fill a pane (`log.meta["absent:<pane>"]`), or nothing."""
-    return frame.log.meta.get(f"absent:{pane}", "")
+    meta = frame.log.meta
+    return next((meta[key] for pane in panes if (key := f"absent:{pane}") in meta), "")
 
 
 def window(count: int, height: int, top: int, keep: int = -1) -> tuple[int, int]:
