@@ -55,6 +55,15 @@ class VmaTree:
             engine.emit(event.MA_READ, text, signed(address), detail, self.mm_id)
         return None if hit is None else hit[2]
 
+    def next_at(self, engine: Mm, address: int) -> Vma | None:
+        """The first VMA that ends above an address (vma_next): charges the walk, emits no MA_READ.
+
+        The VMA iterators have no trace point.
+        """
+        hit = self.maple.find(address)
+        self._walked(engine, address)
+        return None if hit is None else hit[2]
+
     def at(self, address: int) -> Vma | None:
         """The VMA that covers an address, without cost or event (for rules and set-up)."""
         found: Vma | None = self.maple.walk(address)

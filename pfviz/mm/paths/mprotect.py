@@ -75,6 +75,9 @@ def mprotect_fixup(engine: Mm, thread: Thread) -> Step:
     assert vma is not None
     call.stop = min(vma.vm_end, call.end)
     flags = vma.vm_flags & ~VM_ACCESS | call.prot
+    if flags == vma.vm_flags:
+        call.address = call.stop
+        return next_vma
     modify = Modify(vma, call.address, call.stop, flags)
     return modify_flags(engine, thread, modify, lock_modified)
 

@@ -165,7 +165,7 @@ def _begin_access(engine: Mm, thread: Thread, operation: ops.Access) -> Next:
 
 def _access(engine: Mm, thread: Thread, operation: ops.Access, address: int) -> Step:
     write, fetch = operation.write, operation.exec
-    return entry.touch(engine, thread, address, write, access_next_page, exec=fetch)
+    return entry.touch(engine, thread, address, write, access_next_page, fetch=fetch)
 
 
 @step("user mode", cost="access", function="user")

@@ -1,0 +1,107 @@
+"""exit: the last thread of an address space unmaps it under the read lock, frees it under the write lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pfviz.mm import operations as ops
+from pfviz.mm.mmap_lock import (
+    mmap_read_lock,
+    mmap_read_unlock,
+    mmap_write_lock,
+    mmap_write_unlock,
+)
+from pfviz.mm.paths.free_pgtables import free_pgtables
+from pfviz.mm.paths.zap import begin_zap, tlb_finish, unmap_vmas
+from pfviz.mm.vma import Vma
+from pfviz.mm.vma_alloc import vm_area_free
+from pfviz.mm.vma_lock import vma_mark_detached
+from pfviz.sim import event
+from pfviz.sim.task import Step, step
+
+if TYPE_CHECKING:
+    from pfviz.mm.thread import Thread
+    from pfviz.mm.world import Mm
+
+
+@step("kernel/exit.c", cost="exit_base")
+def do_exit(engine: Mm, thread: Thread) -> Step:
+    """The thread ends; the last one of its process takes the address space down."""
+    mm = thread.mm
+    mm.threads -= 1
+    if mm.threads or mm.exited:
+        return do_task_dead
+    return exit_mmap
+
+
+@step("mm/mmap.c")
+def exit_mmap(engine: Mm, thread: Thread) -> Step:
+    """Take mmap_lock for reading only: unmapping the pages needs no more."""
+    return mmap_read_lock(engine, thread, thread.mm, unmap_all)
+
+
+@step("mm/mmap.c", function="exit_mmap")
+def unmap_all(engine: Mm, thread: Thread) -> Step:
+    """Begin to collect: every page of every VMA goes."""
+    mm = thread.mm
+    begin_zap(engine, thread, mm, "exit")
+    thread.sys = list(mm.tree)
+    ranges = [(vma, vma.vm_start, vma.vm_end) for vma in thread.sys]
+    return unmap_vmas(thread, ranges, write_lock_all)
+
+
+@step("mm/mmap.c", function="exit_mmap")
+def write_lock_all(engine: Mm, thread: Thread) -> Step:
+    """The pages are gone: change over to the write lock, for the page tables and the tree."""
+    mmap_read_unlock(engine, thread, thread.mm)
+    return mmap_write_lock(engine, thread, thread.mm, free_all_tables)
+
+
+@step("mm/mmap.c", function="exit_mmap")
+def free_all_tables(engine: Mm, thread: Thread) -> Step:
+    """Take all page tables out."""
+    locks = engine.world.has_vma_lock
+    thread.mm.tree.maple.rcu = False
+    return free_pgtables(engine, thread, thread.mm, thread.sys, locks, flush_all)
+
+
+@step("mm/mmu_gather.c", function="tlb_finish_mmu")
+def flush_all(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Flush and free everything that was collected."""
+    return tlb_finish(thread, remove_all)
+
+
+@step("mm/mmap.c", function="exit_mmap")
+def remove_all(engine: Mm, thread: Thread) -> Step:
+    """Detach the next VMA; no fault can look for it any more."""
+    vmas: list[Vma] = thread.sys
+    if not vmas:
+        return destroy_tree
+    return vma_mark_detached(engine, thread, vmas[0], remove_one)
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", function="remove_vma")
+def remove_one(engine: Mm, thread: Thread) -> Step:
+    """Close the VMA and free it."""
+    vm_area_free(engine, thread.sys.pop(0))
+    return remove_all
+
+
+@step("mm/mmap.c", function="__mt_destroy")
+def destroy_tree(engine: Mm, thread: Thread) -> Step:
+    """Destroy the tree and unlock: the address space is no more."""
+    mm = thread.mm
+    mm.tree.destroy(engine)
+    mm.exited = True
+    mmap_write_unlock(engine, thread, mm)
+    return do_task_dead
+
+
+@step("kernel/sched/core.c")
+def do_task_dead(engine: Mm, thread: Thread) -> None:
+    """The thread is gone."""
+    if engine.logging:
+        assert thread.operation is not None
+        text = engine.log.text(ops.name_of(thread.operation))
+        engine.emit(event.OP_END, text, engine.now_ns - thread.op_begun_ns, 0, thread.op_index)
+    engine.end()

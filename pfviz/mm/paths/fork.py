@@ -1,0 +1,274 @@
+"""fork: both address spaces locked for writing, VMA after VMA copied, the TLB flushed at the very end.
+
+Pages become read-only in the parent while its other threads may still write them through stale TLB
+entries: what keeps their faults out until the flush is the write lock on each VMA (missing in 6.4.0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pfviz.mm.address_space import AddressSpace, new_mm
+from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
+from pfviz.mm.operations import Exit, Fork, OperationList
+from pfviz.mm.page_range import copy_pte_range
+from pfviz.mm.page_table import TABLE_SPAN, PteTable
+from pfviz.mm.paths import run
+from pfviz.mm.reverse_map import anon_vma_fork
+from pfviz.mm.tlb import flush_tlb_range
+from pfviz.mm.vma import VM_SHARED, VM_WRITE, Vma
+from pfviz.mm.vma_alloc import vm_area_dup
+from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
+from pfviz.sim.task import Step, step
+from pfviz.sync.rwsem import down_write, up_write
+from pfviz.sync.spinlock import spin_lock, spin_unlock
+
+if TYPE_CHECKING:
+    from pfviz.mm.thread import Thread
+    from pfviz.mm.world import Mm
+
+TASK_SIZE: Final = 1 << 47
+
+
+@dataclass(slots=True, eq=False)
+class ForkCall:
+    """One fork on its way."""
+
+    child: AddressSpace
+    vmas: list[Vma] = field(default_factory=list)
+    """The parent's VMAs, those that are still to be copied."""
+    copy: Vma | None = None
+    """The child's copy of the first of them."""
+    address: int = 0
+    source: PteTable | None = None
+    target: PteTable | None = None
+
+    @property
+    def vma(self) -> Vma:
+        """The parent's VMA in work."""
+        return self.vmas[0]
+
+
+def _call(thread: Thread) -> ForkCall:
+    call = thread.sys
+    assert isinstance(call, ForkCall)
+    return call
+
+
+@step("kernel/fork.c", cost="fork_base")
+def kernel_clone(engine: Mm, thread: Thread) -> Step:
+    """Create the child's task; its address space is to be a copy of mine."""
+    operation = thread.operation
+    assert isinstance(operation, Fork)
+    name = operation.child_name or f"{thread.mm.name}-child{len(engine.world.mms)}"
+    thread.sys = ForkCall(new_mm(engine, name, thread.mm))
+    return dup_mmap
+
+
+@step("kernel/fork.c", cost="mm_alloc")
+def dup_mmap(engine: Mm, thread: Thread) -> Step:
+    """Ask for the parent's mmap_lock for writing: the whole of it must hold still."""
+    return mmap_write_lock(engine, thread, thread.mm, lock_child_mm)
+
+
+@step("kernel/fork.c", function="dup_mmap")
+def lock_child_mm(engine: Mm, thread: Thread) -> Step:
+    """Take the child's mmap_lock as well; nobody else knows the child yet."""
+    return mmap_write_lock(engine, thread, _call(thread).child, dup_tree)
+
+
+@step("lib/maple_tree.c", function="dup_mmap")
+def dup_tree(engine: Mm, thread: Thread) -> Step:
+    """Copy the VMA tree node by node (6.8+), or begin with an empty one."""
+    call, mm = _call(thread), thread.mm
+    child = call.child
+    child.start_brk, child.brk, child.mmap_base = mm.start_brk, mm.brk, mm.mmap_base
+    child.slots = dict(mm.slots)
+    call.vmas = list(mm.tree)
+    if engine.world.preset.fork_tree == "mt_dup":
+        child.tree.copy_from(engine, mm.tree)
+    child.tree.maple.rcu = False
+    return dup_mmap_next_vma
+
+
+@step("kernel/fork.c", function="dup_mmap")
+def dup_mmap_next_vma(engine: Mm, thread: Thread) -> Step:
+    """Go on to the parent's next VMA; without its write lock, faults would go on in it."""
+    call = _call(thread)
+    if not call.vmas:
+        return dup_mmap_done
+    if not engine.world.preset.fork_locks_vmas:
+        return copy_vma
+    return vma_start_write(engine, thread, call.vma, copy_vma)
+
+
+@step("kernel/fork.c", cost="vma_alloc", function="vm_area_dup")
+def copy_vma(engine: Mm, thread: Thread) -> Step:
+    """Duplicate the VMA for the child."""
+    call = _call(thread)
+    vma = call.vma
+    call.copy = vm_area_dup(engine, vma, vma.vm_start, vma.vm_end, mm=call.child)
+    if vma.anon_vma is None:
+        return lock_copied_vma
+    return down_write(engine, thread, vma.anon_vma.rwsem, fork_anon_vma)
+
+
+@step("mm/rmap.c", cost="anon_vma_alloc", function="anon_vma_fork")
+def fork_anon_vma(engine: Mm, thread: Thread) -> Step:
+    """Link the child's VMA to the parent's anon_vmas and give it one of its own."""
+    call = _call(thread)
+    assert call.copy is not None
+    assert call.vma.anon_vma is not None
+    anon_vma_fork(engine, call.copy, call.vma)
+    up_write(engine, thread, call.vma.anon_vma.rwsem)
+    return lock_copied_vma
+
+
+@step("kernel/fork.c", function="dup_mmap")
+def lock_copied_vma(engine: Mm, thread: Thread) -> Step:
+    """Write-lock the child's VMA too: some of its flags are cleared."""
+    copy = _call(thread).copy
+    assert copy is not None
+    return vma_start_write(engine, thread, copy, store_copied_vma)
+
+
+@step("kernel/fork.c", function="vma_iter_bulk_store")
+def store_copied_vma(engine: Mm, thread: Thread) -> Step:
+    """Store the child's VMA in its tree, in place of the parent's."""
+    call = _call(thread)
+    copy = call.copy
+    assert copy is not None
+    call.child.tree.store(engine, copy.vm_start, copy.vm_end, copy, "mas_store")
+    vma_mark_attached(engine, copy)
+    if copy.vm_file is None:
+        return copy_page_range
+    return down_write(engine, thread, copy.vm_file.i_mmap, link_copied_vma)
+
+
+@step("kernel/fork.c", cost="interval_tree", function="vma_interval_tree_insert_after")
+def link_copied_vma(engine: Mm, thread: Thread) -> Step:
+    """Hang the child's VMA into the file's tree, behind the parent's."""
+    copy = _call(thread).copy
+    assert copy is not None
+    assert copy.vm_file is not None
+    copy.vm_file.vmas.append(copy.id)
+    up_write(engine, thread, copy.vm_file.i_mmap)
+    return copy_page_range
+
+
+# Page tables
+
+
+@step("mm/memory.c")
+def copy_page_range(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Copy the page tables, unless a later fault can fill them just as well."""
+    call = _call(thread)
+    if call.vma.anon_vma is None:  # vma_needs_copy
+        return next_copied
+    call.address = call.vma.vm_start
+    return copy_pte_range_begin
+
+
+@step("mm/memory.c", cost="copy_table", function="copy_pte_range")
+def copy_pte_range_begin(engine: Mm, thread: Thread) -> Step:
+    """Find the next page table of the VMA and lock the child's copy of it."""
+    call = _call(thread)
+    end = call.vma.vm_end
+    source = None
+    if call.address < end:
+        source = thread.mm.page_tables.next_table(call.address, end)
+    if source is None:
+        return next_copied
+    tables = call.child.page_tables
+    if tables.walk(source.base) is None:
+        engine.cost("page_table_alloc")
+    call.source = source
+    call.target = tables.table_for(engine, source.base)
+    return spin_lock(engine, thread, call.target.ptl, copy_pte_range_nested)
+
+
+@step("mm/memory.c", function="copy_pte_range")
+def copy_pte_range_nested(engine: Mm, thread: Thread) -> Step:
+    """Lock the parent's page table too, inside the child's."""
+    source = _call(thread).source
+    assert source is not None
+    return spin_lock(engine, thread, source.ptl, copy_present_ptes)
+
+
+@step("mm/memory.c")
+def copy_present_ptes(engine: Mm, thread: Thread) -> Step:
+    """Copy the entries; what was writable becomes read-only on both sides, to be copied on write."""
+    call = _call(thread)
+    vma, source, target = call.vma, call.source, call.target
+    assert source is not None
+    assert target is not None
+    copied = copy_pte_range(
+        engine, thread.mm.page_tables, source, call.child.page_tables, target,
+        call.address, vma.vm_end, cow=bool(vma.vm_flags & VM_WRITE and not vma.vm_flags & VM_SHARED),
+    )  # fmt: skip
+    engine.charge(copied * engine.machine.costs["copy_pte"])
+    return copy_pte_range_unlock
+
+
+@step("mm/memory.c", function="pte_unmap_unlock")
+def copy_pte_range_unlock(engine: Mm, thread: Thread) -> Step:
+    """Unlock both page tables; the parent's TLB entries are stale from here on."""
+    call = _call(thread)
+    assert call.source is not None
+    assert call.target is not None
+    spin_unlock(engine, thread, call.source.ptl)
+    spin_unlock(engine, thread, call.target.ptl)
+    call.address = call.source.base + TABLE_SPAN
+    call.source = call.target = None
+    return copy_pte_range_begin
+
+
+@step("kernel/fork.c", function="dup_mmap")
+def next_copied(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """This VMA is copied."""
+    call = _call(thread)
+    call.vmas.pop(0)
+    call.copy = None
+    return dup_mmap_next_vma
+
+
+# Finish
+
+
+@step("kernel/fork.c", function="dup_mmap")
+def dup_mmap_done(engine: Mm, thread: Thread) -> Step:
+    """All VMAs are copied: the child's tree is complete, its mmap_lock free."""
+    child = _call(thread).child
+    child.tree.maple.rcu = True
+    mmap_write_unlock(engine, thread, child)
+    return flush_tlb_mm
+
+
+@step("kernel/fork.c")
+def flush_tlb_mm(engine: Mm, thread: Thread) -> Step:
+    """Only now flush the parent's TLBs: until here other CPUs could write pages that are shared."""
+    tables = thread.mm.page_tables
+    return flush_tlb_range(engine, thread, tables, 0, TASK_SIZE, unlock_parent, "fork")
+
+
+@step("kernel/fork.c", function="mmap_write_unlock")
+def unlock_parent(engine: Mm, thread: Thread) -> Step:
+    """Give the parent's mmap_lock back: its VMAs are unlocked, its faults go on."""
+    mmap_write_unlock(engine, thread, thread.mm)
+    return wake_up_new_task
+
+
+@step("kernel/sched/core.c")
+def wake_up_new_task(engine: Mm, thread: Thread) -> Step:
+    """Let the child run."""
+    operation, call = thread.operation, _call(thread)
+    assert isinstance(operation, Fork)
+    cpus = engine.machine.cpus
+    cpu = cpus[operation.child_cpu] if operation.child_cpu >= 0 else engine.cpu
+    program = operation.child_program
+    program = program.fresh() if program is not None else OperationList((Exit(),))
+    child = run.new_thread(engine, call.child, call.child.name, cpu, program, thread.prio)
+    child.slots.update(thread.slots)
+    thread.op_result = child.id
+    return thread.back()

@@ -1,0 +1,189 @@
+"""madvise: give pages back (under the VMA lock where the kernel can, else mmap_lock) or change flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pfviz.mm.mmap_lock import (
+    mmap_read_lock,
+    mmap_read_unlock,
+    mmap_write_lock,
+    mmap_write_unlock,
+)
+from pfviz.mm.operations import (
+    MADV_DONTNEED,
+    MADV_FREE,
+    MADV_RANDOM,
+    MADV_SEQUENTIAL,
+    PAGE_SHIFT,
+    Madvise,
+)
+from pfviz.mm.page_table import DIRTY
+from pfviz.mm.paths.lock_vma import lock_vma_at
+from pfviz.mm.paths.modify import Modify, modify_flags
+from pfviz.mm.paths.zap import begin_zap, tlb_finish, unmap_vmas
+from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ, Vma
+from pfviz.mm.vma_lock import vma_end_read, vma_start_write
+from pfviz.sim.task import Step, step
+
+if TYPE_CHECKING:
+    from pfviz.mm.thread import Thread
+    from pfviz.mm.world import Mm
+
+ENOMEM: Final = -12
+
+
+@dataclass(slots=True, eq=False)
+class MadviseCall:
+    """One madvise on its way."""
+
+    start: int
+    end: int
+    advice: str
+    vma: Vma | None = None
+    """The VMA in work."""
+    under_vma_lock: bool = False
+
+
+def _call(thread: Thread) -> MadviseCall:
+    call = thread.sys
+    assert isinstance(call, MadviseCall)
+    return call
+
+
+@step("mm/madvise.c", cost="madvise_checks")
+def do_madvise(engine: Mm, thread: Thread) -> Step:
+    """Choose the lock: advice that changes flags needs mmap_lock for writing, the rest less."""
+    operation = thread.operation
+    assert isinstance(operation, Madvise)
+    start = thread.resolve(operation.place)
+    if start is None:
+        thread.op_result = ENOMEM
+        return thread.back()
+    end = start + (operation.pages << PAGE_SHIFT)
+    thread.sys = MadviseCall(start, end, operation.advice)
+    if operation.advice not in (MADV_DONTNEED, MADV_FREE):
+        return mmap_write_lock(engine, thread, thread.mm, madvise_vma_behavior)
+    world = engine.world
+    if world.has_vma_lock and world.preset.madvise_dontneed_lock == "vma_lock":
+        return lock_vma_at(engine, thread, start, try_vma_read_lock)
+    return mmap_read_lock(engine, thread, thread.mm, madvise_walk_vmas)
+
+
+@step("mm/madvise.c (6.17+)", cost="vma_check")
+def try_vma_read_lock(engine: Mm, thread: Thread) -> Step:
+    """Only if the whole range lies in the locked VMA is its lock enough."""
+    call, vma = _call(thread), thread.vma
+    if vma is not None and call.end <= vma.vm_end:
+        call.vma, call.under_vma_lock = vma, True
+        return madvise_dontneed_free(engine, thread)
+    if vma is not None:
+        vma_end_read(engine, thread, vma)
+    return mmap_read_lock(engine, thread, thread.mm, madvise_walk_vmas)
+
+
+# Give pages back
+
+
+@step("mm/madvise.c", cost="find_vma")
+def madvise_walk_vmas(engine: Mm, thread: Thread) -> Step:
+    """Find the first VMA of the range."""
+    call = _call(thread)
+    call.vma = next(thread.mm.tree.between(call.start, call.end), None)
+    if call.vma is None:
+        thread.op_result = ENOMEM
+        mmap_read_unlock(engine, thread, thread.mm)
+        return thread.back()
+    return madvise_dontneed_free(engine, thread)
+
+
+@step("mm/madvise.c")
+def madvise_dontneed_free(engine: Mm, thread: Thread) -> Step:
+    """Begin to collect the pages of this VMA that nobody needs any more."""
+    call = _call(thread)
+    vma = call.vma
+    assert vma is not None
+    start, end = max(call.start, vma.vm_start), min(call.end, vma.vm_end)
+    if call.advice == MADV_FREE:
+        return _free_lazily(engine, thread, start, end)
+    begin_zap(engine, thread, thread.mm, "madvise")
+    return unmap_vmas(thread, [(vma, start, end)], zap_page_range_single)
+
+
+def _free_lazily(engine: Mm, thread: Thread, start: int, end: int) -> Step:
+    # The pages stay until memory is short; a clean entry is what lets reclaim take them.
+    for table in thread.mm.page_tables.tables(start, end):
+        for slot in table.slots(start, end):
+            table.ptes[slot] &= ~DIRTY
+        engine.cost("zap_table")
+    return madvise_next_vma
+
+
+@step("mm/memory.c", function="zap_page_range_single")
+def zap_page_range_single(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The pages of this VMA are out of the page tables: flush and free them."""
+    return tlb_finish(thread, madvise_next_vma)
+
+
+@step("mm/madvise.c", function="madvise_walk_vmas")
+def madvise_next_vma(engine: Mm, thread: Thread) -> Step:
+    """Go on with the next VMA of the range, or give the lock back."""
+    call = _call(thread)
+    vma = call.vma
+    assert vma is not None
+    if call.under_vma_lock:
+        vma_end_read(engine, thread, vma)
+        return thread.back()
+    following = thread.mm.tree.next_of(vma)
+    if following is not None and following.vm_start < call.end:
+        call.vma = following
+        return madvise_dontneed_free(engine, thread)
+    mmap_read_unlock(engine, thread, thread.mm)
+    return thread.back()
+
+
+# Change flags
+
+
+@step("mm/madvise.c", cost="find_vma")
+def madvise_vma_behavior(engine: Mm, thread: Thread) -> Step:
+    """Find the VMA and work out its new flags; only its own part of the range is to change."""
+    call = _call(thread)
+    vma = next(thread.mm.tree.between(call.start, call.end), None)
+    if vma is None:
+        thread.op_result = ENOMEM
+        mmap_write_unlock(engine, thread, thread.mm)
+        return thread.back()
+    flags = vma.vm_flags & ~(VM_SEQ_READ | VM_RAND_READ)
+    flags |= {MADV_SEQUENTIAL: VM_SEQ_READ, MADV_RANDOM: VM_RAND_READ}.get(call.advice, 0)
+    start, end = max(call.start, vma.vm_start), min(call.end, vma.vm_end)
+    call.vma = vma
+    call.start = end
+    return modify_flags(engine, thread, Modify(vma, start, end, flags), madvise_update_vma)
+
+
+@step("mm/madvise.c")
+def madvise_update_vma(engine: Mm, thread: Thread) -> Step:
+    """Write-lock the VMA before its flags change."""
+    return vma_start_write(engine, thread, thread.modify.vma, vm_flags_reset)
+
+
+@step("include/linux/mm.h", cost="vma_check")
+def vm_flags_reset(engine: Mm, thread: Thread) -> Step:
+    """Set the new flags; go on with the next VMA of the range, or unlock."""
+    call, vma = _call(thread), thread.modify.vma
+    if vma.vm_flags != thread.modify.flags:
+        vma.vm_flags = thread.modify.flags
+        vma.emit_changed(engine, "madvise")
+    if call.start < call.end and next(thread.mm.tree.between(call.start, call.end), None):
+        return madvise_vma_behavior
+    return madvise_unlock
+
+
+@step("mm/madvise.c", function="mmap_write_unlock")
+def madvise_unlock(engine: Mm, thread: Thread) -> Step:
+    """Give mmap_lock back: the new sequence number unlocks all VMAs of this call at once."""
+    thread.modify = None
+    mmap_write_unlock(engine, thread, thread.mm)
+    return thread.back()
