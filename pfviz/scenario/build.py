@@ -184,7 +184,7 @@ class _Builder:
             flags |= VM_GROWSDOWN
         made = place_vma(self.engine, mm, start, vma.pages, flags, **fields)
         if vma.kind == "heap":
-            mm.brk = made.vm_end
+            mm.start_brk, mm.brk = min(mm.start_brk, start), made.vm_end
         resident = vma.pages if vma.resident == "all" else vma.resident
         if (resident or vma.anon_vma) and not vma.file:
             self._populate(mm, made, resident)

@@ -39,7 +39,7 @@ def load(name: str) -> Scenario:
     Raises ScenarioError: unknown name, unreadable file, not TOML, unknown key, wrong value.
     """
     path = find(name)
-    text = _read(path)
+    text = read_text(path)
     label = "<stdin>" if str(path) == STDIN else str(path)
     scenario = parse(text, label)
     if scenario.name:
@@ -117,7 +117,8 @@ def _listed(path: Path) -> Listing:
     return Listing(path.stem, scenario.title, scenario.story.strip(), str(path))
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a scenario file; ScenarioError (exit code 3) when it is none."""
     label = "<stdin>" if str(path) == STDIN else str(path)
     try:
         data = sys.stdin.buffer.read(BYTES_MAX + 1) if label == "<stdin>" else _bytes(path)

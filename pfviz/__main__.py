@@ -1,0 +1,5 @@
+"""`python -m pfviz`."""
+
+from pfviz.cli import main
+
+main()

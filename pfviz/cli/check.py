@@ -1,0 +1,45 @@
+"""`pfviz check`: scenarios held to their own expect lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pfviz.cli.options import SCENARIO, data_options
+from pfviz.cli.output import leave, say, write_json, write_lines
+from pfviz.report.check import Verdict, check
+from pfviz.report.source import open_scenario
+from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.load import bundled, find
+
+
+@click.command("check")
+@click.argument("files", nargs=-1, type=SCENARIO)
+@click.option("--seed", type=click.IntRange(0, (1 << 63) - 1), help="Another seed.")
+@data_options
+def command(files: tuple[str, ...], seed: int | None, **options: Any) -> None:
+    """Run each of FILES (all that ship with pfviz when none is given) and check what it expects.
+
+    A claim that names kernels or modes is checked under each of them.
+    """
+    verdicts: list[Verdict] = []
+    errors: list[ScenarioError] = []
+    for name in files or tuple(str(path) for path in bundled()):
+        try:
+            verdicts.append(check(open_scenario(name), str(find(name)), seed))
+        except ScenarioError as error:
+            errors.append(error)
+    if options["as_json"]:
+        write_json([one.plain() for one in verdicts], options["output"])
+    else:
+        lines = [line for one in verdicts for line in one.lines()]
+        failed = sum(not one.holds for one in verdicts)
+        if len(verdicts) > 1:
+            lines.append(f"{len(verdicts) - failed} of {len(verdicts)} scenarios are as they claim")
+        write_lines(lines, options["output"])
+    for wrong in errors:
+        say(f"pfviz: {wrong}")
+    if errors:
+        leave(max(wrong.exit_code for wrong in errors))
+    leave(0 if all(one.holds for one in verdicts) else 1)

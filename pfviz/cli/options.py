@@ -1,0 +1,207 @@
+"""Options that several verbs have, and the words they take, each with the nearest valid one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from pfviz.mm.presets import PRESETS
+from pfviz.scenario.errors import hint, printable
+from pfviz.scenario.load import listing
+from pfviz.scenario.machines import MACHINES, machine_kind
+from pfviz.scenario.overrides import Overrides
+from pfviz.scenario.schema import MODES, Policy
+from pfviz.scenario.times import nanoseconds
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # Not subscriptable before click 8.3.
+
+
+class Word(ParamType):
+    """One of some words."""
+
+    def __init__(self, name: str, words: Iterable[str]) -> None:
+        self.name = name
+        self.words = tuple(words)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word, or an error with the nearest one."""
+        text = str(value)
+        if text not in self.words:
+            self.fail(f'"{printable(text)}" is not known here{hint(text, self.words)}', param, ctx)
+        return text
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The words that begin so."""
+        return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
+
+
+class MachineName(Word):
+    """The name of a machine, or a size such as 2x16."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, or an error with the nearest one."""
+        try:
+            machine_kind(str(value))
+        except ValueError as error:
+            self.fail(printable(str(error)), param, ctx)
+        return str(value)
+
+
+class Duration(ParamType):
+    """A time with its unit; the value is in nanoseconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The time in nanoseconds, or an error that says how to write one."""
+        try:
+            ns = nanoseconds(str(value))
+        except ValueError as error:
+            self.fail(printable(str(error)), param, ctx)
+        if not ns:
+            self.fail("is no time at all", param, ctx)
+        return ns
+
+
+class PolicySwitch(ParamType):
+    """NAME=VALUE, one of the switches of `[policy]`."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        """The switch and its value, checked as in a scenario file."""
+        import msgspec
+
+        name, _, text = str(value).partition("=")
+        if name not in Policy.__struct_fields__:
+            names = Policy.__struct_fields__
+            self.fail(
+                f'policy "{printable(name)}" is not known here{hint(name, names)}', param, ctx
+            )
+        plain: Any = {"true": True, "false": False}.get(text.lower(), text)
+        if text.isdigit():
+            plain = int(text)
+        try:
+            policy = msgspec.convert({name: plain}, Policy)
+        except msgspec.ValidationError as error:
+            self.fail(f"{name}: {printable(str(error).partition(' - at')[0])}", param, ctx)
+        return name, getattr(policy, name)
+
+
+class ScenarioName(ParamType):
+    """A file, "-", or the name of a scenario."""
+
+    name = "scenario"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """The text as it is: opening it will tell more."""
+        return str(value)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Names that begin so, and files."""
+        items = [
+            CompletionItem(one.name, help=one.title)
+            for one in listing()
+            if one.name.startswith(incomplete)
+        ]
+        return items or [CompletionItem(incomplete, type="file")]
+
+
+SCENARIO = ScenarioName()
+MODE = Word("mode", MODES)
+KERNEL = Word("kernel", PRESETS)
+
+_RUN_OPTIONS = (
+    click.option("--kernel", type=KERNEL, envvar="PFVIZ_KERNEL", help="Kernel preset: 6.12, ..."),
+    click.option("--mode", type=MODE, envvar="PFVIZ_MODE", help="mmap_lock, per-vma or lockless."),
+)
+_WORLD_OPTIONS = (
+    click.option(
+        "--machine", type=MachineName("machine", MACHINES), envvar="PFVIZ_MACHINE",
+        help="laptop, server, ... or SOCKETSxCPUS.",
+    ),
+    click.option("--seed", type=click.IntRange(0, (1 << 63) - 1), envvar="PFVIZ_SEED",
+                 help="Who goes first among equals."),
+    click.option("--threads", type=click.IntRange(1, 4096), envvar="PFVIZ_THREADS",
+                 help="How many of the threads that scale."),
+    click.option("--until", type=Duration(), metavar="TIME",
+                 help="End the run at this simulated time (20us)."),
+    click.option("--without", multiple=True, metavar="THREAD", help="Leave a thread out."),
+    click.option("--policy", type=PolicySwitch(), multiple=True,
+                 help="Change a switch of [policy]: merge=false."),
+)  # fmt: skip
+
+
+def run_options(function: F) -> F:
+    """--kernel, --mode and everything of `world_options`."""
+    for option in reversed((*_RUN_OPTIONS, *_WORLD_OPTIONS)):
+        function = option(function)
+    return function
+
+
+def world_options(function: F) -> F:
+    """--machine, --seed, --threads, --until, --without, --policy."""
+    for option in reversed(_WORLD_OPTIONS):
+        function = option(function)
+    return function
+
+
+def data_options(function: F) -> F:
+    """--json and -o."""
+    function = click.option(
+        "-o", "--output", default="-", metavar="FILE", help="Write to FILE; - is standard output."
+    )(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+def screen_options(function: F) -> F:
+    """--plain, --theme, --ascii, --fps."""
+    for option in reversed(
+        (
+            click.option("--plain", is_flag=True, help="No screen: the story, line by line."),
+            click.option("--theme", envvar="PFVIZ_THEME", help="Colours of the screen."),
+            click.option(
+                "--ascii", "ascii_only", is_flag=True, envvar="PFVIZ_ASCII",
+                help="Only ASCII characters.",
+            ),
+            click.option("--fps", type=click.IntRange(1, 120), envvar="PFVIZ_FPS",
+                         help="Pictures a second, at most."),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def overrides_of(options: dict[str, Any]) -> Overrides:
+    """The changes that `run_options` or `world_options` collected; takes them out of the dict."""
+    policy = dict(options.pop("policy", ()))
+    return Overrides(
+        kernel=options.pop("kernel", None),
+        mode=options.pop("mode", None),
+        machine=options.pop("machine", None),
+        seed=options.pop("seed", None),
+        threads=options.pop("threads", None),
+        until_ns=options.pop("until", None),
+        without=tuple(options.pop("without", ())),
+        policy=tuple(sorted(policy.items())),
+    )

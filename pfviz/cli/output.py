@@ -1,0 +1,79 @@
+"""Where a verb's data goes, and how a user's mistake is told: one line, no traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from pfviz.report.json import encode
+from pfviz.scenario.errors import ScenarioError, printable
+
+STDOUT = "-"
+
+
+class Complaint(click.ClickException):
+    """A mistake in the user's files or words."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        vars(self)["exit_code"] = exit_code
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002
+        """Print it the way compilers do, for editors to find the line."""
+        click.echo(f"pfviz: {self.message}", err=True)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn the errors of scenarios and captures into complaints with their exit codes."""
+    try:
+        yield
+    except ScenarioError as error:
+        raise Complaint(str(error), error.exit_code) from None
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        # CaptureError, without importing the trace layer for verbs that do not need it.
+        code = getattr(error, "exit_code", None)
+        if isinstance(code, int):
+            raise Complaint(printable(str(error)), code) from None
+        raise
+
+
+def write(text: str, path: str = STDOUT) -> None:
+    """Write data to a file, or to standard output in whatever encoding that has."""
+    if path == STDOUT:
+        stream = sys.stdout
+        encoding = stream.encoding or "utf-8"
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.flush()
+        return
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Complaint(f"{path}: cannot be written: {error.strerror}", 2) from None
+
+
+def write_json(value: object, path: str = STDOUT) -> None:
+    """Write JSON."""
+    write(encode(value), path)
+
+
+def write_lines(lines: Sequence[str], path: str = STDOUT) -> None:
+    """Write lines of text."""
+    write("".join(f"{line}\n" for line in lines), path)
+
+
+def leave(code: int) -> NoReturn:
+    """End the verb with an exit code."""
+    raise click.exceptions.Exit(code)
+
+
+def say(text: str) -> None:
+    """Tell the person something that is not data."""
+    click.echo(text, err=True)

@@ -1,0 +1,113 @@
+"""`pfviz play`, and the gallery: the screen where there is one, the same as text elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from typing import Any
+
+import click
+
+from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options, screen_options
+from pfviz.cli.output import leave, say, write_json, write_lines
+from pfviz.report.source import Source, open_source
+from pfviz.scenario.overrides import NO_CHANGES
+
+
+@click.command("play")
+@click.argument("source", type=SCENARIO)
+@run_options
+@screen_options
+@data_options
+def command(source: str, **options: Any) -> None:
+    """Play SOURCE: a scenario (a name, a file or -) or a kernel capture (a file or -).
+
+    Without a terminal, or with --plain, --json or -o, nothing is opened: the summary is printed.
+    """
+    overrides = overrides_of(options)
+    opened = open_source(source, overrides)
+    if opened.capture is not None and overrides != NO_CHANGES:
+        say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
+    leave(show(opened, **options))
+
+
+def show(
+    source: Source, plain: bool = False, as_json: bool = False, output: str = "-", **screen: Any
+) -> int:
+    """Show a source on the screen if there is one; else tell it. The exit code."""
+    if not (plain or as_json or output != "-") and has_screen():
+        from pfviz.tui.app import run_app
+
+        return int(run_app(_from_terminal(source), **screen) or 0)
+    if source.capture is not None:
+        return tell_capture(source.capture, plain, as_json, output)
+    return tell_scenario(source, plain, as_json, output)
+
+
+def open_gallery() -> None:
+    """The gallery of scenarios; without a terminal, their list."""
+    if has_screen():
+        from pfviz.tui.app import run_app
+
+        code = run_app(None)
+        sys.exit(int(code or 0))
+    from pfviz.cli.scenario import gallery_lines
+
+    write_lines(gallery_lines())
+
+
+def has_screen() -> bool:
+    """Whether standard output is a terminal that can show a screen."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("dumb", "")
+
+
+def tell_scenario(source: Source, plain: bool, as_json: bool, output: str) -> int:
+    """Run a scenario to its end and print its story, its JSON or a summary."""
+    from pfviz.cli.run import verdict
+    from pfviz.report.run import Runs
+
+    assert source.scenario is not None
+    finished = Runs(source.scenario).finish(source.overrides)
+    if as_json:
+        write_json(finished.object, output)
+    elif plain:
+        from pfviz.report.story import story
+
+        write_lines(list(story(finished.log, source.scenario)), output)
+    else:
+        from pfviz.report.text import summary
+
+        write_lines(summary(finished.object, source.scenario.title), output)
+    return verdict(finished)
+
+
+def tell_capture(path: str, plain: bool, as_json: bool, output: str) -> int:
+    """Print a capture event by event, or what it counts up to."""
+    from pfviz.report import capture
+
+    if as_json:
+        write_json(capture.stats(path), output)
+    elif plain:
+        write_lines(list(capture.story(path)), output)
+    else:
+        write_lines(capture.summary(path), output)
+    return 0
+
+
+def _from_terminal(source: Source) -> Source:
+    """Give standard input back to the keyboard when the source came through it."""
+    if sys.stdin.isatty():
+        return source
+    if source.capture == "-":
+        with tempfile.NamedTemporaryFile(suffix=".pfviz-stdin", delete=False) as copy:
+            copy.write(sys.stdin.buffer.read())
+        source = Source(capture=copy.name)
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+    except OSError:
+        return source
+    os.dup2(terminal, 0)
+    os.close(terminal)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    return source

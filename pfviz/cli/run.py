@@ -1,0 +1,49 @@
+"""`pfviz run`: a scenario to its end without a screen; a summary, JSON, or the story in lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options
+from pfviz.cli.output import leave, say, write_json, write_lines
+from pfviz.report.run import Finished, Runs
+from pfviz.report.source import open_scenario
+
+
+@click.command("run")
+@click.argument("scenario", type=SCENARIO)
+@run_options
+@click.option("--plain", is_flag=True, help="Tell the run step by step, a line each.")
+@data_options
+def command(scenario: str, plain: bool, **options: Any) -> None:
+    """Run SCENARIO (a name, a file or -) to its end and say what happened."""
+    as_json, output = options.pop("as_json"), options.pop("output")
+    opened = open_scenario(scenario)
+    overrides = overrides_of(options)
+    finished = Runs(opened).finish(overrides)
+    if as_json:
+        write_json(finished.object, output)
+    elif plain:
+        from pfviz.report.story import story
+
+        write_lines(list(story(finished.log, opened)), output)
+    else:
+        from pfviz.report.text import summary
+
+        write_lines(summary(finished.object, opened.title), output)
+    leave(verdict(finished))
+
+
+def verdict(finished: Finished) -> int:
+    """The exit code of a run; says on standard error what was wrong with it."""
+    for name in finished.stuck:
+        say(f"pfviz: {name} would sleep for ever")
+    for one in finished.object["expect"]:
+        if not one["holds"]:
+            say(f"pfviz: expectation failed: {one['text']}")
+    broken = len(finished.object["broken_rules"])
+    if broken:
+        say(f"pfviz: {broken} broken rule{'s' * (broken != 1)}")
+    return 0 if finished.is_fine else 1

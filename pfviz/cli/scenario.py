@@ -1,0 +1,106 @@
+"""`pfviz scenario`: list, show, new, validate, schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pfviz.cli.options import SCENARIO, data_options
+from pfviz.cli.output import Complaint, leave, write, write_json, write_lines
+from pfviz.report.source import open_scenario
+from pfviz.scenario.errors import ScenarioError, printable
+from pfviz.scenario.load import find, listing, own_folder, read_text
+from pfviz.scenario.schema import json_schema
+from pfviz.scenario.template import TEMPLATE
+
+
+@click.group("scenario")
+def command() -> None:
+    """List, show, write and validate scenarios."""
+
+
+@command.command("list")
+@data_options
+def list_(as_json: bool, output: str) -> None:
+    """List every scenario that can be opened by name."""
+    if as_json:
+        known = [
+            {"name": one.name, "title": one.title, "story": one.story, "path": one.path}
+            for one in listing()
+        ]
+        write_json(known, output)
+    else:
+        write_lines(gallery_lines(), output)
+
+
+@command.command("show")
+@click.argument("name", type=SCENARIO)
+@click.option("-o", "--output", default="-", metavar="FILE", help="Write to FILE.")
+def show(name: str, output: str) -> None:
+    """Print the text of a scenario, to read it or to start from it."""
+    text = read_text(find(name))
+    write("".join(char if char.isprintable() or char in "\n\t" else "?" for char in text), output)
+
+
+@command.command("new")
+@click.argument("name")
+@click.option("-o", "--output", default="", metavar="FILE", help="Where; - prints it.")
+def new(name: str, output: str) -> None:
+    """Write a scenario to start from, with every table explained."""
+    stem = Path(name).name.removesuffix(".toml")
+    if not stem or not stem.isprintable():
+        raise Complaint(f'"{printable(name)}" is no name for a file', 2)
+    text = TEMPLATE.replace("@TITLE@", stem.replace("-", " ").replace('"', "'").capitalize())
+    if output == "-":
+        write(text)
+        return
+    path = Path(output or (name if name.endswith(".toml") else f"{name}.toml"))
+    if path.exists():
+        raise Complaint(f"{printable(str(path))}: is already there", 2)
+    write(text, str(path))
+    click.echo(f"wrote {path}; try: pfviz play {path}", err=True)
+
+
+@command.command("validate")
+@click.argument("files", nargs=-1, required=True, type=SCENARIO)
+@data_options
+def validate(files: tuple[str, ...], as_json: bool, output: str) -> None:
+    """Say what is wrong with FILES, without running them."""
+    found: list[dict[str, Any]] = []
+    code = 0
+    for name in files:
+        try:
+            open_scenario(name)
+        except ScenarioError as error:
+            code = max(code, error.exit_code)
+            found.append({"path": name, "valid": False, "line": error.line, "error": str(error)})
+        else:
+            found.append({"path": name, "valid": True, "line": 0, "error": ""})
+    if as_json:
+        write_json(found, output)
+    else:
+        write_lines([one["error"] or f"{printable(one['path'])}: valid" for one in found], output)
+    leave(code)
+
+
+@command.command("schema")
+@click.option("-o", "--output", default="-", metavar="FILE", help="Write to FILE.")
+def schema(output: str) -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    write_json(json_schema(), output)
+
+
+def gallery_lines() -> list[str]:
+    """The scenarios by name, with what each is about."""
+    known = listing()
+    if not known:
+        return [f"There are no scenarios: none is installed, and none is in {own_folder()}."]
+    width = max(len(one.name) for one in known)
+    lines = [
+        f"{one.name:<{width}}  {printable(one.title)}"
+        + (f"  (cannot be used: {one.error})" if one.error else "")
+        for one in known
+    ]
+    return [*lines, "", "pfviz play NAME plays one, pfviz run NAME says what happens in it."]

@@ -1,0 +1,26 @@
+"""`pfviz trace`: what a kernel capture counts up to."""
+
+from __future__ import annotations
+
+import click
+
+from pfviz.cli.options import data_options
+from pfviz.cli.output import write_json, write_lines
+
+
+@click.group("trace")
+def command() -> None:
+    """Say what a kernel capture counts up to."""
+
+
+@command.command("stats")
+@click.argument("capture", metavar="FILE")
+@data_options
+def stats(capture: str, as_json: bool, output: str) -> None:
+    """Print waits, holds, faults and losses of a capture (ftrace text, perf script, bpftrace)."""
+    from pfviz.report import capture as report
+
+    if as_json:
+        write_json(report.stats(capture), output)
+    else:
+        write_lines(report.summary(capture), output)

@@ -1,0 +1,89 @@
+"""One run as one JSON object (`pfviz.run/1`), made from the event log and what was asked for.
+
+Keys may be added; those that are here keep their meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+import pfviz
+from pfviz.report import measure
+from pfviz.report.measure import Rows
+from pfviz.scenario.overrides import NO_CHANGES, Overrides, thread_count
+from pfviz.scenario.schema import Scenario
+from pfviz.sim import event
+from pfviz.sim.event import EventLog
+
+SCHEMA: Final = "pfviz.run/1"
+
+
+def run_object(
+    log: EventLog, scenario: Scenario, overrides: Overrides = NO_CHANGES
+) -> dict[str, Any]:
+    """The object of a finished run, all keys but `expect` (see `pfviz.report.promises`)."""
+    rows = Rows(log)
+    faults = measure.faults(rows)
+    ended = rows.of(event.FAULT_END)
+    return {
+        "schema": SCHEMA,
+        "pfviz": pfviz.__version__,
+        "scenario": scenario.name,
+        "kernel": log.meta["kernel"],
+        "mode": log.meta["mode"],
+        "machine": log.meta["machine"],
+        "seed": scenario.seed if overrides.seed is None else overrides.seed,
+        "threads": thread_count(scenario, overrides),
+        "now_ns": int(rows.all[-1, 0]) if len(rows.all) else 0,
+        "steps": len(rows.where(event.STEP)),
+        "events": len(rows.all),
+        "digest": log.digest(),
+        "faults": faults,
+        "throughput_per_s": measure.throughput_per_s(rows),
+        "latency_ns": measure.latency(ended[:, 4]),
+        "locks": measure.locks(rows),
+        "operations": measure.operations(rows),
+        "vmstat": measure.vmstat(rows),
+        "cache_lines": measure.cache_lines(rows),
+        "broken_rules": _broken_rules(rows),
+        "unfinished": _unfinished(rows),
+        "expect": [],
+    }
+
+
+def encode(value: Any) -> str:
+    """JSON text, indented, ending in a newline."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+
+
+def _broken_rules(rows: Rows) -> list[dict[str, Any]]:
+    log = rows.log
+    names = _task_names(rows)
+    found = []
+    for now_ns, _, task, rule, step, _, _ in rows.of(event.RULE_BROKEN).tolist():
+        function = log.steps[step].function if 0 <= step < len(log.steps) else ""
+        name = names.get(task, "")
+        found.append({"rule": log.texts[rule], "at_ns": now_ns, "step": function, "task": name})
+    return found
+
+
+def _unfinished(rows: Rows) -> list[dict[str, str]]:
+    """Threads that did not end, and why they sleep; "" when they were still at work."""
+    log = rows.log
+    ended = set(rows.of(event.TASK_END)[:, 2].tolist())
+    alive = {task: name for task, name in _task_names(rows).items() if task not in ended}
+    if not alive:
+        return []
+    asleep: dict[int, str] = {}
+    where = [*rows.where(event.SLEEP).tolist(), *rows.where(event.SCHED_WAKEUP).tolist()]
+    for position in sorted(where):
+        _, kind, task, why, *_ = rows.all[position].tolist()
+        asleep[task] = log.texts[why] if kind == event.SLEEP else ""
+    return [{"task": name, "why": asleep.get(task, "")} for task, name in alive.items()]
+
+
+def _task_names(rows: Rows) -> dict[int, str]:
+    log = rows.log
+    return {row[2]: log.texts[row[3]] for row in rows.of(event.TASK_NEW).tolist()}

@@ -1,0 +1,223 @@
+"""Columns of a log and what they count up to: faults, locks, operations, cache lines.
+
+Reads events only; it asks neither engine nor world, so a saved log gives the same figures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfviz.scenario.machines import machine_kind
+from pfviz.sim import event
+from pfviz.sim.event import EventLog
+from pfviz.stats.histogram import percentile
+
+Column = NDArray[np.int64]
+
+REGIMES: Final = ("mmap_lock", "vma_lock", "lockless")
+MAJOR: Final = 1
+ERROR: Final = 2
+RANKS: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+LOCKS_MAX: Final = 200
+LINES_MAX: Final = 100
+
+
+class Rows:
+    """The rows of a log by kind, as columns; a copy, so that the log may go on growing."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.log = log
+        table = np.frombuffer(bytes(log.rows), dtype="<i8").reshape(-1, 7)
+        self.all = table
+        kinds = table[:, 1]
+        order = np.argsort(kinds, kind="stable")
+        found, starts = np.unique(kinds[order], return_index=True)
+        ends = np.append(starts[1:], len(order))
+        self._of = {
+            int(kind): order[start:end]
+            for kind, start, end in zip(found, starts, ends, strict=True)
+        }
+
+    def of(self, kind: int) -> Column:
+        """The rows of one kind, in order: now_ns, kind, task, a, b, c, d."""
+        return self.all[self.where(kind)]
+
+    def where(self, kind: int) -> Column:
+        """The positions of the rows of one kind."""
+        return self._of.get(kind, np.empty(0, dtype=np.int64))
+
+    def texts(self, column: Column) -> list[str]:
+        """What a column of text indices says."""
+        return [self.log.texts[index] for index in column.tolist()]
+
+
+def latency(values: Column) -> dict[str, int]:
+    """Percentiles by nearest rank, maximum and rounded mean in ns; zeros where nothing happened."""
+    if not len(values):
+        return dict.fromkeys((*RANKS, "max", "mean"), 0)
+    ordered = np.sort(values)
+    some = cast("Sequence[int]", ordered)  # An array is one, as far as ranks go.
+    ranks = {name: int(percentile(some, rank)) for name, rank in RANKS.items()}
+    return {**ranks, "max": int(ordered[-1]), "mean": round(float(ordered.mean()))}
+
+
+def durations(values: Column) -> dict[str, int]:
+    """p50, p99, max and total of waits or holds, in ns."""
+    some = latency(values)
+    return {name: some[name] for name in ("p50", "p99", "max")} | {"total": int(values.sum())}
+
+
+def faults(rows: Rows) -> dict[str, Any]:
+    """How many faults ended, of which kind, under which lock, and what sent some back."""
+    ended = rows.of(event.FAULT_END)
+    flags = ended[:, 6]
+    errors = flags & ERROR != 0
+    major = (flags & MAJOR != 0) & ~errors
+    regimes = Counter(REGIMES[regime] for regime in ended[:, 5].tolist())
+    causes = Counter(rows.texts(rows.of(event.FAULT_FALLBACK)[:, 3]))
+    return {
+        "count": len(ended),
+        "minor": int((~errors & ~major).sum()),
+        "major": int(major.sum()),
+        "errors": int(errors.sum()),
+        "by_kind": _sorted(Counter(rows.texts(ended[:, 3]))),
+        "completed_under": {name: regimes[name] for name in ("vma_lock", "mmap_lock", "lockless")},
+        "fallbacks": _sorted(causes),
+    }
+
+
+def throughput_per_s(rows: Rows) -> float:
+    """Faults completed per simulated second, until the last of them."""
+    ended = rows.of(event.FAULT_END)
+    if not len(ended) or not ended[-1, 0]:
+        return 0.0
+    return round(len(ended) * 1e9 / float(ended[-1, 0]), 1)
+
+
+def operations(rows: Rows) -> dict[str, Any]:
+    """Count and latency of each operation by name; those that did not end are left out."""
+    ended = rows.of(event.OP_END)
+    table: dict[str, Any] = {}
+    for text in np.unique(ended[:, 3]):
+        own = ended[ended[:, 3] == text]
+        table[rows.log.texts[int(text)]] = {"count": len(own), "latency_ns": latency(own[:, 4])}
+    return dict(sorted(table.items()))
+
+
+def vmstat(rows: Rows) -> dict[str, int]:
+    """The counters of /proc/vmstat that page faults bump."""
+    ended = rows.of(event.FAULT_END)
+    counters = Counter(rows.texts(rows.of(event.FAULT_FALLBACK)[:, 6]))
+    counters["pgfault"] = len(ended)
+    counters["pgmajfault"] = int((ended[:, 6] & MAJOR != 0).sum())
+    counters["vma_lock_success"] = int((ended[:, 5] == 1).sum())
+    names = ("pgfault", "pgmajfault", "vma_lock_success", "vma_lock_abort", "vma_lock_retry",
+             "vma_lock_miss", "lockless_abort")  # fmt: skip
+    return {name: counters[name] for name in names}
+
+
+def locks(rows: Rows) -> list[dict[str, Any]]:
+    """Every lock that was used, those waited for longest first (at most LOCKS_MAX of them)."""
+    names = lock_names(rows)
+    acquired = rows.of(event.LOCK_ACQUIRED)
+    failed = Counter(rows.of(event.LOCK_FAILED)[:, 3].tolist())
+    used = sorted({*np.unique(acquired[:, 3]).tolist(), *failed})
+    waits = acquired[acquired[:, 5] > 0]
+    holds = np.concatenate(
+        [
+            rows.of(event.LOCK_RELEASED)[:, [3, 5]],
+            rows.of(event.LOCK_DOWNGRADED)[:, [3, 4]],
+        ]
+    )
+    queued = _waiters_max(rows)
+    grouped = _by_lock(acquired, 3), _by_lock(waits, 3), _by_lock(holds, 0)
+    table: list[dict[str, Any]] = []
+    for lock in used:
+        own, waited, held = (group.get(lock, _NONE) for group in grouped)
+        kind, name = names.get(lock, ("", f"lock {lock}"))
+        wait_ns = durations(waits[waited, 5]) if len(waited) else durations(_NONE)
+        reads = int((acquired[own, 4] == event.READ).sum()) if len(own) else 0
+        table.append(
+            {
+                "name": name,
+                "kind": kind,
+                "reads": reads,
+                "writes": len(own) - reads,
+                "contended": len(waited),
+                "trylock_failed": failed[lock],
+                "wait_ns": wait_ns,
+                "hold_ns": durations(holds[held, 1]) if len(held) else durations(_NONE),
+                "waiters_max": queued.get(lock, 0),
+            }
+        )
+    table.sort(key=lambda row: -row["wait_ns"]["total"])
+    return table[:LOCKS_MAX]
+
+
+def lock_names(rows: Rows) -> dict[int, tuple[str, str]]:
+    """Kind and name of each lock; the lock of a VMA with a name is called after it."""
+    log = rows.log
+    vmas = {
+        int(row[3]): str(log.details[int(row[5])][3]) for row in rows.of(event.VMA_NEW).tolist()
+    }
+    names = {}
+    for row in rows.of(event.LOCK_NEW).tolist():
+        kind, name, owner = log.texts[row[4]], log.texts[row[5]], row[6]
+        if kind == "vma_lock" and vmas.get(owner):
+            name = f"vma_lock {vmas[owner]}"
+        names[row[3]] = kind, name
+    return names
+
+
+def cache_lines(rows: Rows) -> list[dict[str, Any]]:
+    """How often each cache line moved between CPUs and for how long it was on its way."""
+    log = rows.log
+    names = {row[3]: log.texts[row[4]] for row in rows.of(event.LINE_NEW).tolist()}
+    moved = rows.of(event.LINE_MOVED)
+    kind = machine_kind(log.meta["machine"])
+    giver = np.where(moved[:, 4] < 0, moved[:, 5], moved[:, 4]) // kind.cores_per_socket
+    same = giver == moved[:, 5] // kind.cores_per_socket
+    cost = np.where(same, kind.line_same_socket_ns, kind.line_cross_socket_ns)
+    table: dict[str, dict[str, Any]] = {}
+    for line, index in sorted(_by_lock(moved, 3).items()):
+        name = names.get(line, f"line {line}")
+        row = table.setdefault(name, {"name": name, "transfers": 0, "busy_ns": 0, "wait_ns": 0})
+        row["transfers"] += len(index)
+        row["busy_ns"] += int(cost[index].sum())
+        row["wait_ns"] += int(moved[index, 6].sum())
+    return sorted(table.values(), key=lambda row: -row["busy_ns"])[:LINES_MAX]
+
+
+_NONE: Final[Column] = np.empty(0, dtype=np.int64)
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return {name: counts[name] for name in sorted(counts) if name}
+
+
+def _by_lock(table: Column, column: int) -> dict[int, Column]:
+    """Positions in `table` by the value of a column."""
+    if not len(table):
+        return {}
+    keys = table[:, column]
+    order = np.argsort(keys, kind="stable")
+    found, starts = np.unique(keys[order], return_index=True)
+    ends = np.append(starts[1:], len(order))
+    return {int(key): order[start:end] for key, start, end in zip(found, starts, ends, strict=True)}
+
+
+def _waiters_max(rows: Rows) -> dict[int, int]:
+    """The longest queue of each lock: sleepers and spinners together."""
+    begun = np.concatenate([rows.where(event.CONTENTION_BEGIN), rows.where(event.SPIN_BEGIN)])
+    ended = np.concatenate([rows.where(event.CONTENTION_END), rows.where(event.SPIN_END)])
+    where = np.concatenate([begun, ended])
+    change = np.concatenate([np.ones(len(begun), int), -np.ones(len(ended), int)])
+    order = np.argsort(where, kind="stable")
+    where, change = where[order], change[order]
+    taken = rows.all[where]
+    return {lock: int(np.cumsum(change[index]).max()) for lock, index in _by_lock(taken, 3).items()}

@@ -1,0 +1,156 @@
+"""Runs a scenario to its end, headless, and keeps what other runs of it are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pfviz.mm.world import World
+from pfviz.report import json
+from pfviz.scenario import expectations
+from pfviz.scenario.build import build_with
+from pfviz.scenario.errors import ScenarioError, hint
+from pfviz.scenario.expectations import Asked, ExpectationError
+from pfviz.scenario.moments import Moments
+from pfviz.scenario.overrides import NO_CHANGES, Overrides, mode_for, until_ns_of
+from pfviz.scenario.schema import MODES, Expect, Policy, Scenario
+from pfviz.sim.engine import Engine
+from pfviz.sim.event import EventLog
+from pfviz.sim.machine import FOREVER_NS
+
+_CHANGES = ("kernel", "machine", "mode", "seed", "threads")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that has ended, with its JSON object."""
+
+    scenario: Scenario
+    overrides: Overrides
+    log: EventLog
+    object: dict[str, Any]
+
+    @property
+    def is_fine(self) -> bool:
+        """No claim failed, no rule was broken, nobody was left asleep for ever."""
+        return (
+            all(one["holds"] for one in self.object["expect"])
+            and not self.object["broken_rules"]
+            and not self.stuck
+        )
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """Threads that would sleep for ever: the run ended before its time and they had not."""
+        if until_ns_of(self.scenario, self.overrides) is not None:
+            return ()
+        return tuple(one["task"] for one in self.object["unfinished"])
+
+
+def run_to_end(engine: Engine[World], until_ns: int | None) -> None:
+    """Run every step there is, up to `until_ns` when it is given."""
+    engine.run(FOREVER_NS if until_ns is None else until_ns)
+
+
+@dataclass(slots=True)
+class Runs:
+    """All runs of one scenario that were asked for, each made once."""
+
+    scenario: Scenario
+    _objects: dict[Overrides, dict[str, Any]] = field(default_factory=dict)
+
+    def finish(self, overrides: Overrides = NO_CHANGES, with_claims: bool = True) -> Finished:
+        """Run under `overrides`; the object has the claims that are made for such a run."""
+        log = self._log(overrides)
+        run = json.run_object(log, self.scenario, overrides)
+        self._objects[overrides] = run
+        if with_claims:
+            run["expect"] = self._claims(run, log, overrides)
+        return Finished(self.scenario, overrides, log, run)
+
+    def object(self, overrides: Overrides) -> dict[str, Any]:
+        """The object of a run, without claims."""
+        if overrides not in self._objects:
+            self.finish(overrides, with_claims=False)
+        return self._objects[overrides]
+
+    def _log(self, overrides: Overrides) -> EventLog:
+        engine = build_with(self.scenario, overrides)
+        run_to_end(engine, until_ns_of(self.scenario, overrides))
+        return engine.log
+
+    def _claims(
+        self, run: dict[str, Any], log: EventLog, overrides: Overrides
+    ) -> list[dict[str, Any]]:
+        claims = [one for one in self.scenario.expect if self._is_claimed(one, run, overrides)]
+        asked = Asked(run, _Compare(self, overrides), _Happened(log), _FirstNs(log))
+        return [_judged(one, asked) for one in claims]
+
+    def _is_claimed(self, one: Expect, run: dict[str, Any], overrides: Overrides) -> bool:
+        if not overrides.keeps_promises_of(self.scenario):
+            return False
+        kernels = one.kernels or (self.scenario.kernel,)
+        if run["kernel"] not in kernels:
+            return False
+        if one.modes:
+            return run["mode"] in one.modes
+        own = mode_for(self.scenario, Overrides(kernel=overrides.kernel))
+        return bool(run["mode"] == own)
+
+
+def _judged(one: Expect, asked: Asked) -> dict[str, Any]:
+    try:
+        verdict: dict[str, Any] = {"text": one.that, "holds": expectations.holds(one.that, asked)}
+    except (ExpectationError, ScenarioError) as error:
+        verdict = {"text": one.that, "holds": False, "error": str(error)}
+    return verdict | ({"because": one.because} if one.because else {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Compare:
+    """`compare(mode, kernel=..., without=..., threads=..., policy switch=...)`."""
+
+    runs: Runs
+    overrides: Overrides
+
+    def __call__(self, mode: str | None = None, **changes: Any) -> dict[str, Any]:
+        known = (*_CHANGES, "without", *Policy.__struct_fields__)
+        if mode is not None:
+            changes["mode"] = mode
+        if changes.get("mode", MODES[0]) not in MODES:
+            wrong = str(changes["mode"])
+            raise ExpectationError(f'mode "{wrong}" is not known here{hint(wrong, MODES)}')
+        plain: dict[str, Any] = {}
+        policy = dict(self.overrides.policy)
+        for name, value in changes.items():
+            if name not in known:
+                raise ExpectationError(f"compare takes no {name}={hint(name, known)}")
+            if name == "without":
+                plain["without"] = (*self.overrides.without, str(value))
+            elif name in _CHANGES:
+                plain[name] = value
+            else:
+                policy[name] = value
+        plain["policy"] = tuple(sorted(policy.items()))
+        return self.runs.object(self.overrides.and_also(**plain))
+
+
+@dataclass(frozen=True, slots=True)
+class _Happened:
+    log: EventLog
+
+    def __call__(self, text: str) -> int:
+        moments = Moments((text,))
+        moments.extend(self.log)
+        return moments.counts[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstNs:
+    log: EventLog
+
+    def __call__(self, text: str) -> int:
+        moments = Moments((text,))
+        moments.extend(self.log)
+        found = moments.found[0]
+        return -1 if found is None else self.log.row(found)[0]

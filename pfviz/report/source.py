@@ -1,0 +1,108 @@
+"""What a person asked to see: a scenario with changes to it, or a capture. Opens either.
+
+The one place that knows both siblings, `scenario` and `trace`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from pfviz.scenario import checks, from_maps
+from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.load import STDIN, find, load
+from pfviz.scenario.overrides import NO_CHANGES, Overrides
+from pfviz.scenario.schema import Scenario
+
+_GZIP: Final = b"\x1f\x8b"
+_LOOK_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Either a scenario with its overrides, or the path of a capture ("-" is standard input)."""
+
+    scenario: Scenario | None = None
+    overrides: Overrides = NO_CHANGES
+    capture: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it in a title."""
+        if self.scenario is not None:
+            return self.scenario.name
+        return Path(str(self.capture)).name
+
+
+def open_scenario(name: str) -> Scenario:
+    """A scenario by path, name or "-", the VMAs of its maps file put in their place."""
+    scenario = load(name)
+    return _with_maps(scenario, Path() if name == STDIN else find(name).parent)
+
+
+def open_source(name: str, overrides: Overrides = NO_CHANGES) -> Source:
+    """A scenario or a capture, told apart by what is in the file."""
+    if is_capture(name):
+        return Source(capture=name)
+    return Source(open_scenario(name), overrides)
+
+
+def is_capture(name: str) -> bool:
+    """Whether `name` is a file that holds something else than TOML (or has a capture's ending)."""
+    if name == STDIN:
+        return _holds_capture(_peek_stdin())
+    path = Path(name).expanduser()
+    if name.endswith(".toml") or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return _holds_capture(file.read(_LOOK_BYTES))
+    except OSError:
+        return False  # Opening it as a scenario will say why.
+
+
+def _peek_stdin() -> bytes:
+    stream = sys.stdin.buffer
+    return stream.peek(_LOOK_BYTES) if hasattr(stream, "peek") else b""
+
+
+def _holds_capture(begin: bytes) -> bool:
+    """A capture is packed, or its first telling line is no TOML: it has no key and no table."""
+    if begin.startswith((_GZIP, b"PERFILE2")) or b"\x00" in begin:
+        return True
+    for line in begin.decode("utf-8", "replace").splitlines():
+        text = line.strip()
+        if text.startswith(("# tracer:", "#           ", "# entries-in-buffer", "cpus=", "CPU ")):
+            return True
+        if text and not text.startswith("#"):
+            return not (text.startswith("[") or "=" in text.partition(":")[0])
+    return False
+
+
+def _with_maps(scenario: Scenario, folder: Path) -> Scenario:
+    """Put the VMAs of the scenario's maps file into it."""
+    if not scenario.maps:
+        return scenario
+    from pfviz.trace.capture_file import CaptureError
+    from pfviz.trace.maps import read_maps
+
+    try:
+        maps = read_maps(folder / scenario.maps)
+    except CaptureError as error:
+        raise ScenarioError(scenario.name, 0, f"maps: {error}", exit_code=3) from None
+    files, vmas = from_maps.tables(maps.vmas)
+    taken = {file.name for file in scenario.file}
+    whole = msgspec.structs.replace(
+        scenario,
+        maps="",
+        file=(*scenario.file, *(file for file in files if file.name not in taken)),
+        vma=(*vmas, *scenario.vma),
+    )
+    # Now that the VMAs are known, so are the places: look at the whole again.
+    for problem in checks.problems(whole):
+        raise ScenarioError(scenario.name, 0, problem.reason)
+    return whole
