@@ -82,6 +82,9 @@ def act(engine: Engine[Any], task: Actor) -> Step | None:
         case ("downgrade",):
             downgrade_write(engine, task, task.sem)
             task.mode = "read"
+        case ("if_taken", actions):
+            if task.tried[-1]:
+                task.script[:0] = actions
         case ("hold", ns):
             engine.charge(ns)
         case ("rest", ns):
