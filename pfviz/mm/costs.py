@@ -56,7 +56,6 @@ MM_COSTS: Final[dict[str, int]] = {
     "folio_lock": 8,
     "folio_unlock": 6,
     "io": 80_000,
-    "io_page": 250,  # each further page of one read
     "io_page": 1_300,  # each page of one read, at 3 GB/s
     "page_mkwrite": 400,
     "send_signal": 1_200,
@@ -67,7 +66,6 @@ MM_COSTS: Final[dict[str, int]] = {
     "ipi": 1_500,
     "ipi_per_cpu": 150,
     "ipi_handler": 400,
-    "csd_poll": 20,  # one more look whether the other CPU answered
     "csd_poll": 50,  # one look at the answers of interrupted CPUs
     # System calls
     "vma_alloc": 60,

@@ -164,7 +164,10 @@ def vma_mark_attached(engine: Mm, vma: Vma) -> None:
     """The VMA is in the tree now: readers may lock it (part of the step that stores it)."""
     vma.detached = False
     if vma.vm_refcnt is not None:
-        vma.vm_refcnt.set(engine, 1)
+        if engine.task is None:
+            vma.vm_refcnt.value = 1  # set-up: no CPU owns the line yet
+        else:
+            vma.vm_refcnt.set(engine, 1)
     _say(engine, vma, "attached")
 
 

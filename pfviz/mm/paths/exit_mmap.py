@@ -1,4 +1,4 @@
-"""exit: the last thread of an address space unmaps it under the read lock, frees it under the write lock."""
+"""exit: the last thread unmaps all under the read lock and frees all under the write lock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @step("kernel/exit.c", cost="exit_base")
-def do_exit(engine: Mm, thread: Thread) -> Step:
+def do_exit(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """The thread ends; the last one of its process takes the address space down."""
     mm = thread.mm
     mm.threads -= 1

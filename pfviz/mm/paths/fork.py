@@ -1,7 +1,7 @@
-"""fork: both address spaces locked for writing, VMA after VMA copied, the TLB flushed at the very end.
+"""fork: both address spaces write-locked, VMA after VMA copied, the TLBs flushed at the very end.
 
 Pages become read-only in the parent while its other threads may still write them through stale TLB
-entries: what keeps their faults out until the flush is the write lock on each VMA (missing in 6.4.0).
+entries: what keeps faults out until the flush is the write lock on each VMA (missing in 6.4.0).
 """
 
 from __future__ import annotations
@@ -198,14 +198,14 @@ def copy_pte_range_nested(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/memory.c")
 def copy_present_ptes(engine: Mm, thread: Thread) -> Step:
-    """Copy the entries; what was writable becomes read-only on both sides, to be copied on write."""
+    """Copy the entries; what was writable becomes read-only on both sides: copy on write."""
     call = _call(thread)
     vma, source, target = call.vma, call.source, call.target
     assert source is not None
     assert target is not None
     copied = copy_pte_range(
         engine, thread.mm.page_tables, source, call.child.page_tables, target,
-        call.address, vma.vm_end, cow=bool(vma.vm_flags & VM_WRITE and not vma.vm_flags & VM_SHARED),
+        call.address, vma.vm_end, cow=vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE,
     )  # fmt: skip
     engine.charge(copied * engine.machine.costs["copy_pte"])
     return copy_pte_range_unlock

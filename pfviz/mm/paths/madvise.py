@@ -1,4 +1,4 @@
-"""madvise: give pages back (under the VMA lock where the kernel can, else mmap_lock) or change flags."""
+"""madvise: give pages back, under the VMA lock where the kernel can, or change flags of VMAs."""
 
 from __future__ import annotations
 

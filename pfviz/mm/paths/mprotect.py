@@ -1,4 +1,4 @@
-"""mprotect: VMA by VMA under mmap_lock for writing, page tables rewritten, one TLB flush at the end."""
+"""mprotect: VMA by VMA under the write lock, page tables rewritten, one TLB flush at the end."""
 
 from __future__ import annotations
 

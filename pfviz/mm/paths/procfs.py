@@ -1,7 +1,7 @@
 """Reading maps, smaps and smaps_rollup of a process: what a monitor holds, and for how long.
 
-A read() returns one buffer (seq_file), so a long file takes many; maps and smaps hold their lock from
-m_start to m_stop of each. Since 6.17 maps locks one VMA at a time. smaps walks the page tables.
+A read() returns one buffer (seq_file), so a long file takes many; maps and smaps hold their lock
+from m_start to m_stop of each. Since 6.17 maps locks one VMA at a time. smaps walks page tables.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def read_proc(engine: Mm, thread: Thread) -> Step:
         operation.file, kernel.smaps_rollup_lock
     )
     thread.sys = ReadCall(mm, operation.file, world.has_vma_lock and lock == "vma_lock")
-    return m_start(engine, thread)
+    return m_start
 
 
 @step("fs/proc/task_mmu.c", cost="read_chunk")
@@ -83,7 +83,7 @@ def proc_got_vma(engine: Mm, thread: Thread) -> Step:
     """The next VMA is locked for reading (or there is none)."""
     call = _call(thread)
     call.vma = thread.vma
-    return _show_or_stop(engine, thread)
+    return _show_or_stop(thread)
 
 
 @step("fs/proc/task_mmu.c", cost="find_vma")
@@ -91,13 +91,13 @@ def proc_get_vma(engine: Mm, thread: Thread) -> Step:
     """Find the next VMA of the file."""
     call = _call(thread)
     call.vma = call.mm.tree.next_at(engine, call.position)
-    return _show_or_stop(engine, thread)
+    return _show_or_stop(thread)
 
 
-def _show_or_stop(engine: Mm, thread: Thread) -> Step:
+def _show_or_stop(thread: Thread) -> Step:
     call = _call(thread)
     if call.vma is None:
-        return m_stop(engine, thread)
+        return m_stop
     return show_map if call.file == "maps" else show_smap
 
 
@@ -167,7 +167,7 @@ def m_next(engine: Mm, thread: Thread) -> Step:
         return _rollup_next(engine, thread, call)
     full = MAPS_PER_READ if call.file == "maps" else SMAPS_PER_READ
     if call.shown == full:
-        return m_stop(engine, thread)
+        return m_stop
     if not call.under_vma_lock:
         return proc_get_vma(engine, thread)
     vma_end_read(engine, thread, vma)

@@ -106,9 +106,9 @@ def compute(engine: Mm, thread: Thread) -> Next:
 
 
 @step("arch/x86/entry/common.c", cost="syscall_entry", function="do_syscall_64")
-def syscall_entry(engine: Mm, thread: Thread) -> Next:
+def syscall_entry(engine: Mm, thread: Thread) -> Next:  # noqa: ARG001
     """Enter the kernel by a system call."""
-    return _syscall(thread)(engine, thread)
+    return _syscall(thread)
 
 
 def _syscall(thread: Thread) -> Step:

@@ -28,9 +28,7 @@ def split_vma(
     """Cut `vma` at `address`; the new VMA is the part below or above. Then go on with `then`."""
     assert vma.vm_start < address < vma.vm_end
     change = VmaChange(vma, vma.vm_start, vma.vm_end, "split")
-    change.start, change.end = (
-        (vma.vm_start, address) if new_below else (address, vma.vm_end)
-    )
+    change.start, change.end = (vma.vm_start, address) if new_below else (address, vma.vm_end)
     thread.change = change
     return thread.call(duplicate_vma, then)
 
