@@ -26,6 +26,7 @@ MM_COSTS: Final[dict[str, int]] = {
     "find_vma": 4,
     "seq_check": 2,
     "vma_check": 2,
+    "vma_snapshot": 8,  # three cache lines copied
     "ma_prealloc": 30,
     "ma_store": 40,
     "ma_node": 30,  # a node allocated or copied
