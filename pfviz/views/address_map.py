@@ -16,7 +16,7 @@ from .memory_state import (
     VmaState,
 )
 from .numbers import address, count
-from .rows import Cell, Row, Rows, clip, fit_rows, pad
+from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad
 
 Marks = dict[int, list[int]]
 """Strip cell -> tasks that fault there."""
@@ -24,7 +24,7 @@ Marks = dict[int, list[int]]
 
 def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     """One row per VMA of one address space, in address order."""
-    if why := absent(frame, "address", "address_map"):
+    if why := absent(frame, "address"):
         return message(why, width, height, look)
     number = shown_mm(frame, look)
     if number not in frame.mms or not frame.mms[number].vmas:
@@ -93,17 +93,13 @@ class _Plan:
     """Where the columns are, for one width."""
 
     def __init__(self, vmas: list[VmaState], width: int) -> None:
-        longest = max((len(_name(vma)) for vma in vmas), default=4)
+        longest = max((cell_width(vma.label) for vma in vmas), default=4)
         self.address = 15 if width >= 64 else 0
         self.name = min(max(longest, 4), 8 if width < 50 else 12 if width < 100 else 20) + 1
         self.perms = 5 if width >= 44 else 0
         rest = max(width - self.address - self.name - self.perms, 0)
         self.info = max(min(rest * 2 // 5, 44), min(rest, 8)) if rest >= 16 else 0
         self.strip = max(rest - self.info - (1 if self.info else 0), 0)
-
-
-def _name(vma: VmaState) -> str:
-    return vma.name or vma.kind
 
 
 def _row(
@@ -114,7 +110,7 @@ def _row(
     if plan.address:
         row.append((pad(address(vma.start), plan.address), "vma-detached" if gone else "address"))
     style = "vma-detached" if gone else "vma"
-    row.append((pad(_name(vma), plan.name - 1) + " ", style))
+    row.append((pad(vma.label, plan.name - 1) + " ", style))
     if plan.perms:
         row.append((pad(vma.perms, plan.perms), "dim"))
     row.extend(_strip(mm, vma, tasks, plan.strip, look))

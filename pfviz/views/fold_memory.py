@@ -13,6 +13,7 @@ from .frame import FaultState, Frame
 from .memory_state import (
     PAGES_PER_TABLE,
     PRESENT,
+    TREE_EVENTS_MAX,
     MmState,
     NodeState,
     VmaState,
@@ -225,8 +226,18 @@ def _ipi(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
 # The tree
 
 
+def _ma_read(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    events = f.mms[d].tree_events
+    events.append((now, task, False, f.log.texts[a], b))
+    if len(events) > TREE_EVENTS_MAX:
+        del events[: TREE_EVENTS_MAX // 2]
+
+
 def _ma_write(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
     mm = f.mms[d]
+    mm.tree_events.append((now, task, True, f.log.texts[a], b))
+    if len(mm.tree_events) > TREE_EVENTS_MAX:
+        del mm.tree_events[: TREE_EVENTS_MAX // 2]
     mm.write_ns = now
     mm.write_function = f.log.texts[a]
     mm.write_task = task
@@ -285,7 +296,9 @@ FOLDS: Final = {
     ev.TLB_FLUSH: _tlb_flush,
     ev.IPI: _ipi,
     ev.FILE_NEW: _file_new,
+    ev.MA_READ: _ma_read,
     ev.MA_WRITE: _ma_write,
+    ev.MA_OP: _ma_read,
     ev.TREE_NODE: _tree_node,
     ev.TREE_NODE_DEAD: _tree_node_dead,
     ev.TREE_NODE_FREED: _tree_node_freed,

@@ -9,7 +9,7 @@ from pfviz.sim.event import SPIN, WRITE
 from . import states
 from .fold_locks import RWSEM_KINDS
 from .frame import Frame, Hold, LockState
-from .look import DEFAULT, Look, absent, message
+from .look import DEFAULT, Look, absent, message, shown_mm
 from .numbers import count, duration
 from .rows import Cell, Row, Rows, cell_width, fit_rows
 
@@ -28,9 +28,9 @@ Block = list[Row]
 
 def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     """Locks, the most contended first: a line each, more lines where there is room."""
-    if why := absent(frame, "locks", "lock_board"):
+    if why := absent(frame, "locks"):
         return message(why, width, height, look)
-    locks = ordered(frame)
+    locks = ordered(frame, shown_mm(frame, look))
     if not locks:
         return message("no lock was touched yet", width, height, look)
     top = min(max(look.top, 0), len(locks) - 1)
@@ -65,8 +65,8 @@ def summary(frame: Frame) -> str:
     return text
 
 
-def ordered(frame: Frame) -> list[LockState]:
-    """The locks worth a line: every mmap_lock, then those in use, then those used last.
+def ordered(frame: Frame, mm: int = -1) -> list[LockState]:
+    """The locks worth a line: the mmap_lock of `mm`, those in use, then those used last.
 
     A page-table, zone or folio lock that one thread has to itself is not worth one.
     """
@@ -76,12 +76,12 @@ def ordered(frame: Frame) -> list[LockState]:
         if lock.kind in ("mmap_lock", "vma_lock") or lock.waiters or lock.spinners
         or (lock.holders and lock.kind in RWSEM_KINDS)
     ]  # fmt: skip
-    return sorted(shown, key=_rank)
+    return sorted(shown, key=lambda lock: _rank(lock, mm))
 
 
-def _rank(lock: LockState) -> tuple[int, int, int, int, int]:
+def _rank(lock: LockState, mm: int) -> tuple[int, int, int, int, int]:
     kind = _KIND_ORDER.index(lock.kind) if lock.kind in _KIND_ORDER else len(_KIND_ORDER)
-    first = 0 if lock.kind == "mmap_lock" else 1
+    first = 0 if lock.kind == "mmap_lock" and (lock.owner == mm or lock.busy) else 1
     queue = len(lock.waiters) + len(lock.spinners)
     return (
         first,
@@ -213,7 +213,7 @@ def title(frame: Frame, lock: LockState) -> str:
         vma = frame.vmas.get(lock.owner)
         if vma is None:
             return f"VMA {lock.name} (gone)"
-        return f"VMA {vma.name or vma.kind}" if vma.name else f"VMA {vma.start:x}"
+        return f"VMA {vma.label}" if vma.name else f"VMA {vma.start:x}"
     if lock.kind == "ptl":
         return f"PTL {lock.name.removeprefix('ptl').strip()}"
     return lock.name or f"{lock.kind} {lock.id}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from .frame import Frame
 from .glyphs import UNICODE, Glyphs
@@ -65,10 +66,50 @@ def message(text: str, width: int, height: int, look: Look = DEFAULT) -> Rows:
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
 
 
-def absent(frame: Frame, *panes: str) -> str:
-    """Why a capture cannot fill a pane (`log.meta["absent:<pane>"]`), or nothing."""
+_REASONS: Final[dict[str, tuple[str, ...]]] = {
+    "threads": ("threads",),
+    "locks": ("locks", "mmap_lock"),
+    "address": ("address", "vmas", "vma_changes"),
+    "tree": ("tree",),
+    "latency": ("latency", "faults"),
+    "steps": ("steps",),
+    "counters": ("counters",),
+}
+"""Pane -> the names under which a log's meta may say why the pane stays empty."""
+
+
+def absent(frame: Frame, pane: str) -> str:
+    """Why a pane that has nothing to show cannot show anything; nothing when it has something.
+
+    The reason is what the log says of itself: `log.meta["absent.<name>"]`.
+    """
+    if _has_content(frame, pane):
+        return ""
     meta = frame.log.meta
-    return next((meta[key] for pane in panes if (key := f"absent:{pane}") in meta), "")
+    for name in _REASONS.get(pane, (pane,)):
+        for key in (f"absent.{name}", f"absent:{name}"):
+            if key in meta:
+                return meta[key]
+    return ""
+
+
+def _has_content(frame: Frame, pane: str) -> bool:
+    match pane:
+        case "threads":
+            return bool(frame.tasks)
+        case "locks":
+            return bool(frame.locks)
+        case "address":
+            return any(mm.vmas for mm in frame.mms.values())
+        case "tree":
+            return any(mm.nodes or mm.tree_events for mm in frame.mms.values())
+        case "latency":
+            return any(histogram.n for histogram in frame.fault_latency)
+        case "steps":
+            return bool(frame.log.steps)
+        case "counters":
+            return bool(frame.counters or frame.op_latency or frame.switches)
+    return False
 
 
 def window(count: int, height: int, top: int, keep: int = -1) -> tuple[int, int]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 PAGES_PER_TABLE: Final = 512
+TREE_EVENTS_MAX: Final = 48
+TreeEvent = tuple[int, int, bool, str, int]
+"""(now_ns, task, is_write, kernel function, index) of one read or write of a tree."""
 PRESENT: Final = 0x80
 """In `MmState.tables`: bit 7 says present, bits 0..5 are `pte_set.flags`."""
 PTE_WRITABLE: Final = 1
@@ -44,6 +47,11 @@ class VmaState:
     def pages(self) -> int:
         """Its length in pages."""
         return (self.end - self.start) >> 12
+
+    @property
+    def label(self) -> str:
+        """Its name without folders, or its kind when it has none."""
+        return self.name.rpartition("/")[2] or self.name or self.kind
 
 
 @dataclass(slots=True)
@@ -88,6 +96,8 @@ class MmState:
     write_function: str = ""
     write_task: int = -1
     write_range: tuple[int, int] = (0, 0)
+    tree_events: list[TreeEvent] = field(default_factory=list)
+    """The last few, the newest at the end; all that a capture knows of the tree."""
 
     def page(self, address: int) -> int:
         """The byte of a page (see PRESENT); 0 when it is not present."""

@@ -167,7 +167,7 @@ def _standing(frame: Frame, task: TaskState) -> Cell:
     if task.state == states.SPIN:
         return (f"spins {frame.lock_name(task.spins_lock)}", style)
     if task.state == states.IO:
-        return (f"I/O {task.asleep_why}".strip(), style)
+        return (task.asleep_why or "waits for I/O", style)
     if task.state in (states.OFF_CPU, states.OFF_CPU_HOLDING):
         why = "lost its CPU" if task.preempted else "waits for a CPU"
         return (why, style)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from pfviz.sim.event import unsigned
+
 from .frame import Frame, TaskState
 from .look import DEFAULT, Look, absent, message, shown_mm
 from .memory_state import MmState, NodeState
@@ -26,8 +28,8 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     mm = frame.mms.get(number)
     if mm is None or not mm.nodes:
         text = "the tree is empty" if mm is not None else "no tree is known yet"
-        if mm is not None and mm.write_ns >= 0:
-            text = f"no nodes; last {mm.write_function}"
+        if mm is not None and mm.tree_events:
+            return _told(frame, mm, width, height, look)
         return message(text, width, height, look)
     walkers = _walkers(frame, number, mm)
     foot = _foot(frame, mm, width) if height >= 4 else []
@@ -40,7 +42,12 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     spare = room - len(lines)
     for branches, node, folded in lines:
         if node is None:
-            rows.append(((branches, "faint"), (f"… {count(folded)} nodes", "faint")))
+            rows.append(
+                (
+                    (branches, "faint"),
+                    (f"… {count(folded)} node{'s' if folded != 1 else ''}", "faint"),
+                )
+            )
             continue
         here = walkers.get(node.id, [])
         rows.append(_node(frame, mm, node, branches, here, width, look))
@@ -52,6 +59,21 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
             spare -= 1
     rows.extend(() for _ in range(room - len(rows)))
     return fit_rows([*rows[:room], *foot], width, height, look.glyphs.ascii_only)
+
+
+def _told(frame: Frame, mm: MmState, width: int, height: int, look: Look) -> Rows:
+    """The last reads and writes of a tree whose nodes are not known: all a capture has."""
+    rows: list[Row] = []
+    for now, task, is_write, function, index in mm.tree_events[-max(height, 0) :]:
+        style = "hold-write" if is_write else "text"
+        rows.append((
+            (f"{'W' if is_write else 'r'} ", style),
+            (f"{function:<18} ", style),
+            (f"{address_short(unsigned(index))} ", "address"),
+            (f"{frame.label(task)} ", "task"),
+            (f"{duration(frame.now_ns - now)} ago", "dim"),
+        ))  # fmt: skip
+    return fit_rows(rows, width, height, look.glyphs.ascii_only)
 
 
 def summary(frame: Frame, look: Look = DEFAULT) -> str:
@@ -179,12 +201,14 @@ def _node(
         row.append((glyphs.slot * used, "node-walked" if here else "slot"))
         row.append((glyphs.slot_free * (capacity - used) + " ", "slot-free"))
     row.append((f"{used}/{capacity} ", "number"))
+    marks = _walk_marks(frame, here, look)
+    left -= sum(cell_width(text) for text, _ in marks)
+    row.extend(marks)
     if left >= capacity + 26:
         row.append((f"{address_short(node.min)}…{address_short(node.max)} ", "address"))
     gap = max(node.gaps, default=0)
     if gap > 0 and left >= capacity + 44:
         row.append((f"gap {size(gap >> 12)} ", "gap"))
-    row.extend(_walk_marks(frame, here, look))
     if node.changed_ns == mm.write_ns and mm.write_ns >= 0 and not here:
         row.append((f"{glyphs.arrow_left} written", "accent"))
     return tuple(row)
@@ -195,7 +219,7 @@ def _walk_marks(frame: Frame, here: list[TaskState], look: Look) -> list[Cell]:
         return []
     names = ", ".join(frame.label(task.id) for task in here[:3])
     verb = "walks" if len(here) == 1 else "walk"
-    return [(f"{look.glyphs.arrow_left} {names} {verb}", "mark")]
+    return [(f"{look.glyphs.arrow_left} {names} {verb} ", "mark")]
 
 
 def _slots(frame: Frame, node: NodeState, under: str, here: list[TaskState], width: int) -> Row:
@@ -219,9 +243,7 @@ def _slots(frame: Frame, node: NodeState, under: str, here: list[TaskState], wid
 
 def _slot_name(frame: Frame, slot: int) -> str:
     vma = frame.vmas.get(slot)
-    if vma is None:
-        return f"#{slot}"
-    return vma.name or vma.kind
+    return vma.label if vma is not None else f"#{slot}"
 
 
 def _foot(frame: Frame, mm: MmState, width: int) -> list[Row]:
