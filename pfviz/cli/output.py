@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +12,7 @@ import click
 
 from pfviz.report.json import encode
 from pfviz.scenario.errors import ScenarioError, printable
+from pfviz.views.rows import to_ascii
 
 STDOUT = "-"
 
@@ -45,13 +46,15 @@ def explained() -> Iterator[None]:
         raise
 
 
-def write(text: str, path: str = STDOUT) -> None:
+def write(text: str, path: str = STDOUT, flush: bool = True) -> None:
     """Write data to a file, or to standard output in whatever encoding that has."""
     if path == STDOUT:
         stream = sys.stdout
-        encoding = stream.encoding or "utf-8"
-        stream.write(text.encode(encoding, "replace").decode(encoding))
-        stream.flush()
+        if (stream.encoding or "utf-8").lower().replace("-", "") != "utf8":
+            text = to_ascii(text)
+        stream.write(text)
+        if flush:
+            stream.flush()
         return
     try:
         Path(path).write_text(text, encoding="utf-8")
@@ -64,9 +67,14 @@ def write_json(value: object, path: str = STDOUT) -> None:
     write(encode(value), path)
 
 
-def write_lines(lines: Sequence[str], path: str = STDOUT) -> None:
-    """Write lines of text."""
-    write("".join(f"{line}\n" for line in lines), path)
+def write_lines(lines: Iterable[str], path: str = STDOUT) -> None:
+    """Write lines of text, as they come when they go to standard output."""
+    if path == STDOUT:
+        for line in lines:
+            write(f"{line}\n", flush=False)
+        sys.stdout.flush()
+    else:
+        write("".join(f"{line}\n" for line in lines), path)
 
 
 def leave(code: int) -> NoReturn:

@@ -72,9 +72,9 @@ def tell_scenario(source: Source, plain: bool, as_json: bool, output: str) -> in
     if as_json:
         write_json(finished.object, output)
     elif plain:
-        from pfviz.report.story import story
+        from pfviz.views.narrator import plain_lines
 
-        write_lines(list(story(finished.log, source.scenario)), output)
+        write_lines(plain_lines(finished.log), output)
     else:
         from pfviz.report.text import summary
 
@@ -89,7 +89,7 @@ def tell_capture(path: str, plain: bool, as_json: bool, output: str) -> int:
     if as_json:
         write_json(capture.stats(path), output)
     elif plain:
-        write_lines(list(capture.story(path)), output)
+        write_lines(capture.story(path), output)
     else:
         write_lines(capture.summary(path), output)
     return 0

@@ -26,9 +26,9 @@ def command(scenario: str, plain: bool, **options: Any) -> None:
     if as_json:
         write_json(finished.object, output)
     elif plain:
-        from pfviz.report.story import story
+        from pfviz.views.narrator import plain_lines
 
-        write_lines(list(story(finished.log, opened)), output)
+        write_lines(plain_lines(finished.log), output)
     else:
         from pfviz.report.text import summary
 

@@ -8,6 +8,8 @@ from typing import Any
 from pfviz.report.text import table
 from pfviz.scenario.errors import printable
 from pfviz.trace.capture_stats import capture_stats
+from pfviz.trace.infer import infer_log
+from pfviz.views.narrator import plain_lines
 
 
 def stats(path: str) -> dict[str, Any]:
@@ -45,4 +47,4 @@ def _plain(value: Any) -> str:
 
 def story(path: str) -> Iterator[str]:
     """A capture event by event."""
-    raise NotImplementedError
+    yield from plain_lines(infer_log(path))

@@ -6,8 +6,7 @@ Reads events only; it asks neither engine nor world, so a saved log gives the sa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +59,9 @@ def latency(values: Column) -> dict[str, int]:
     """Percentiles by nearest rank, maximum and rounded mean in ns; zeros where nothing happened."""
     if not len(values):
         return dict.fromkeys((*RANKS, "max", "mean"), 0)
-    ordered = np.sort(values)
-    some = cast("Sequence[int]", ordered)  # An array is one, as far as ranks go.
-    ranks = {name: int(percentile(some, rank)) for name, rank in RANKS.items()}
-    return {**ranks, "max": int(ordered[-1]), "mean": round(float(ordered.mean()))}
+    ordered: list[int] = np.sort(values).tolist()
+    ranks = {name: percentile(ordered, rank) for name, rank in RANKS.items()}
+    return {**ranks, "max": ordered[-1], "mean": round(float(values.mean()))}
 
 
 def durations(values: Column) -> dict[str, int]:

@@ -33,7 +33,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     folded = word.casefold().replace("_", "-")
     if folded in by_folded:
         return by_folded[folded]
-    near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.55)
     if near:
         return by_folded[near[0]]
     begun = [choice for choice in known if len(folded) > 1 and choice.startswith(folded)]
