@@ -1,6 +1,7 @@
 """What the locks charge, by name, with the origin of each figure; `mm/costs.py` includes it.
 
-The engine itself needs `context_switch` and `wake`; they stand here: locks run without an mm.
+Lock operations charge themselves, cache-line transfers included: a step that takes a lock needs no
+cost for that. `context_switch` and `wake` are the engine's; they stand here: locks need no mm.
 """
 
 from __future__ import annotations

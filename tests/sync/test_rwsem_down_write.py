@@ -146,6 +146,18 @@ def test_only_the_first_spinner_looks_at_the_lock() -> None:
     assert second.state == SPINNING
 
 
+def test_a_spinner_goes_on_to_watch_the_writer_that_was_faster() -> None:
+    engine = ideal_engine(3)
+    sem = mmap_lock(engine)
+    actor(engine, sem, "owner", Write, hold(5_000), Release)
+    faster = actor(engine, sem, "faster", Write, hold(2_500), Release, after_ns=5_000)
+    spinner = actor(engine, sem, "spinner", Write, Release, after_ns=1)
+    run_checked(engine, sem)
+    assert acquired_ns(engine, faster) == [5_000]
+    assert acquired_ns(engine, spinner) == [7_500]
+    assert not events(engine, SLEEP)
+
+
 def test_a_spinner_gives_up_when_another_task_should_have_its_cpu() -> None:
     engine = ideal_engine(3)
     engine.machine.slice_ns = 10_000

@@ -16,6 +16,7 @@ from lock_worlds import (
     mmap_lock,
     rest,
     run_checked,
+    steps_of,
     stuck,
     word,
 )
@@ -96,6 +97,19 @@ def test_at_most_256_readers_are_woken_at_once() -> None:
     assert MAX_READERS_WAKEUP == 256
     assert word(sem) == "256R WAITERS"
     assert [task.state for task in queued.values()].count(SLEEPING) == 300 - 256
+    run_checked(engine, sem)
+    assert stuck(engine) == []
+
+
+def test_a_late_reader_takes_those_beyond_256_and_itself_along() -> None:
+    names = tuple(f"R{index}" for index in range(300))
+    engine, sem, _ = queue_behind_a_sleeping_writer(names, cpus=302)
+    late = actor(engine, sem, "late", Read, Release, after_ns=50_100 - engine.now_ns)
+    run_checked(engine, sem, until_ns=50_101)
+    assert steps_of(engine, late)[:4] == [
+        "act", "rwsem_down_read_slowpath", "rwsem_queue_reader", "rwsem_read_granted",
+    ]  # fmt: skip
+    assert acquired_ns(engine, late) == [50_100]
     run_checked(engine, sem)
     assert stuck(engine) == []
 
