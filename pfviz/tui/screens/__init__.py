@@ -1,0 +1,1 @@
+"""The screens: gallery, lab, compare, help, and the small ones that ask."""

@@ -1,0 +1,229 @@
+"""The Textual application: themes, glyphs, keys of every screen, and where it begins.
+
+pfviz            gallery ──enter──▸ lab ──=──▸ compare
+pfviz play NAME            lab ──esc──▸ gallery
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual.app import App, SystemCommand
+from textual.filter import LineFilter, NoColor
+
+from pfviz.report.source import Source
+from pfviz.scenario.errors import ScenarioError
+from pfviz.trace.capture_file import CaptureError
+from pfviz.views.glyphs import ASCII, UNICODE, Glyphs
+
+from . import keys, themes
+from .plain_output import AsciiFilter, wants_ascii, why_no_screen
+from .run import Run
+from .sources import Entry, entries, run_of
+
+if TYPE_CHECKING:
+    from rich.style import Style
+    from textual.binding import BindingType
+    from textual.screen import Screen
+
+FPS_DEFAULT: Final = 15
+FPS_MAX: Final = 60
+APP_KEYS: Final = tuple(key for key in keys.KEYS if keys.EVERYWHERE in key.screens)
+
+
+class LabApp(App[None]):
+    """The app around the screens."""
+
+    TITLE = "pfviz"
+    CSS_PATH = "theme.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings(APP_KEYS)]
+
+    def __init__(
+        self,
+        *,
+        run: Run | None = None,
+        entries: Sequence[Entry] = (),
+        compare: Sequence[str] = (),
+        theme: str | None = None,
+        ascii_only: bool = False,
+        fps: int = FPS_DEFAULT,
+        keymap: Mapping[str, str] | None = None,
+        play: bool = True,
+    ) -> None:
+        super().__init__()
+        self.first_run = run
+        self.entries = tuple(entries)
+        self.compare_modes = tuple(compare)
+        self.fps = max(1, min(fps, FPS_MAX))
+        self.ascii_only = ascii_only
+        self.glyphs: Glyphs = ASCII if ascii_only else UNICODE
+        self.play_at_once = play
+        for palette in themes.PALETTES.values():
+            self.register_theme(themes.textual_theme(palette))
+        self.theme = themes.SHORT_NAMES.get(theme or "dark", themes.DARK.name)
+        self.styles_by_name: Mapping[str, Style] = {}
+        self._dress()
+        if keymap:
+            self.set_keymap(keys.rebound(keymap))
+        self._plain: tuple[LineFilter, ...] = (
+            *((NoColor(),) if self.no_color else ()),
+            *((AsciiFilter(),) if ascii_only else ()),
+        )
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's own filters, with ours for terminals without colour or UTF-8.
+
+        Without colour, Textual would leave shades of grey; we leave weight and reverse instead.
+        """
+        if not self._plain:
+            return super().get_line_filters()
+        return self._plain
+
+    def _dress(self) -> None:
+        palette = themes.PALETTES[self.theme]
+        self.styles_by_name = themes.style_table(palette, colors=not self.no_color)
+
+    def on_mount(self) -> None:
+        """Open the first screen."""
+        from .screens.gallery import Gallery
+        from .screens.lab import Lab
+
+        if self.entries:
+            self.push_screen(Gallery(self.entries))
+        if self.first_run is not None:
+            self.push_screen(Lab(self.first_run, play=self.play_at_once))
+            if self.compare_modes:
+                self.call_after_refresh(self._compare_at_once)
+
+    def _compare_at_once(self) -> None:
+        from .screens.lab import Lab
+
+        if isinstance(self.screen, Lab):
+            self.screen.open_compare(self.compare_modes)
+
+    # Actions of every screen
+
+    def action_theme(self) -> None:
+        """Dark or light."""
+        dark = self.theme == themes.DARK.name
+        self.theme = themes.LIGHT.name if dark else themes.DARK.name
+        self._dress()
+        for screen in self.screen_stack:
+            dress = getattr(screen, "dress", None)
+            if dress is not None:
+                dress()
+
+    def action_help(self) -> None:
+        """The help page, or back from it."""
+        from .screens.help import Help
+
+        if isinstance(self.screen, Help):
+            self.pop_screen()
+        elif not self.screen.is_modal:
+            self.push_screen(Help())
+
+    def action_shot(self) -> None:
+        """Save the screen as SVG, in the current directory or else in pfviz's state directory."""
+        svg = self.export_screenshot(title=self.TITLE)
+        try:
+            path = write_screenshot(svg, Path.cwd())
+        except OSError:
+            try:
+                path = write_screenshot(svg, state_folder())
+            except OSError as error:
+                self.report(f"The screenshot could not be saved: {error.strerror or error}.")
+                return
+        self.report(f"Saved {path}.")
+
+    async def action_back(self) -> None:
+        """One screen back; the first one stays."""
+        self.leave_screen()
+
+    def leave_screen(self) -> None:
+        """Back to the screen before this one; the first one stays."""
+        if len(self.screen_stack) > 2:
+            self.pop_screen()
+        else:
+            self.report("This is the first screen; q quits.")
+
+    def report(self, text: str) -> None:
+        """Say something where the current screen says such things."""
+        say = getattr(self.screen, "say", None)
+        if say is None:
+            self.notify(text, markup=False)
+        else:
+            say(text)
+            moved = getattr(self.screen, "moved", None)
+            if moved is not None:
+                moved()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every action of this screen, by its label, from the one table of keys."""
+        name = getattr(screen, "KEYS_OF", keys.LAB)
+        for key in keys.keys_of(name):
+            if key.id in ("palette", "pane.focus", "go.g"):
+                continue
+            label = f"{key.label}  ({keys.spelled(key.keys)})"
+            yield SystemCommand(label, key.help, partial(self.run_action, key.action, screen))
+
+
+def write_screenshot(svg: str, folder: Path) -> Path:
+    """Write to the first free name `pfviz-1.svg`, `pfviz-2.svg`, ... of a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while (path := folder / f"pfviz-{number}.svg").exists():
+        number += 1
+    path.write_text(svg, encoding="utf-8")
+    return path
+
+
+def state_folder() -> Path:
+    """$XDG_STATE_HOME/pfviz."""
+    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(home).expanduser() / "pfviz"
+
+
+def run_app(
+    source: Source | None = None,
+    *,
+    captures: Sequence[str] = (),
+    compare: Sequence[str] = (),
+    theme: str | None = None,
+    ascii: bool | None = None,  # noqa: A002
+    fps: int | None = None,
+    keymap: Mapping[str, str] | None = None,
+) -> int:
+    """Show the app until it is left; the exit code.
+
+    Without a source the gallery opens, with the bundled and own scenarios and `captures` in it.
+    `compare` names the modes to begin comparing in.
+
+    Raises:
+        ScenarioError: the source's scenario cannot be built.
+        CaptureError: its capture cannot be read.
+        ValueError: the keymap names an unknown binding.
+    """
+    why = why_no_screen(os.environ, sys.stdout.isatty())
+    if why:
+        sys.stderr.write(f"pfviz: {why}\n")
+        return 2
+    app = LabApp(
+        run=None if source is None else run_of(source),
+        entries=entries(captures),
+        compare=compare,
+        theme=theme,
+        ascii_only=wants_ascii(os.environ) if ascii is None else ascii,
+        fps=FPS_DEFAULT if fps is None else fps,
+        keymap=keymap,
+    )
+    app.run()
+    return app.return_code or 0
+
+
+__all__ = ["CaptureError", "LabApp", "ScenarioError", "run_app"]

@@ -1,0 +1,240 @@
+"""The rows around the panes: header, seek bar, tabs, hints. Pure painting, no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from pfviz.views import timeline as grains
+from pfviz.views.numbers import clock, count, duration
+from pfviz.views.rows import Cell, Row, cell_width, clip, fit
+
+from .keys import Key
+from .player import Player
+from .recipe import MODE_TITLES
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A stretch of a row that does something when it is clicked."""
+
+    y: int
+    first: int
+    last: int
+    """Excluded."""
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chrome:
+    """Rows and the zones in them."""
+
+    rows: tuple[Row, ...]
+    zones: tuple[Zone, ...] = ()
+
+    def action_at(self, x: int, y: int) -> str:
+        """What a click there does; empty for nothing."""
+        for zone in self.zones:
+            if zone.y == y and zone.first <= x < zone.last:
+                return zone.action
+        return ""
+
+
+class _Line:
+    """A row that grows, remembering where its zones are."""
+
+    def __init__(self, y: int) -> None:
+        self.y = y
+        self.cells: list[Cell] = []
+        self.zones: list[Zone] = []
+        self.width = 0
+
+    def add(self, text: str, style: str, action: str = "") -> None:
+        cells = cell_width(text)
+        if action:
+            self.zones.append(Zone(self.y, self.width, self.width + cells, action))
+        self.cells.append((text, style))
+        self.width += cells
+
+
+def header(player: Player, width: int, lines: int, what: str = "") -> Chrome:
+    """What runs, on what, in which mode; below it where we are in time.
+
+    `what` stands in the place of the mode switch, where there is none.
+    """
+    first = _title_line(player, width, what)
+    if lines == 1:
+        short = _Line(0)
+        _play_state(short, player)
+        short.add(" ", "text")
+        short.add(clip(player.run.title, max(width - short.width, 0)), "strong")
+        return Chrome((fit(short.cells, width),), tuple(short.zones))
+    second = _time_line(player, width)
+    return Chrome(
+        (fit(first.cells, width), fit(second.cells, width)), (*first.zones, *second.zones)
+    )
+
+
+def _title_line(player: Player, width: int, what: str) -> _Line:
+    run, recipe = player.run, player.run.recipe
+    tail = _Line(0)
+    if recipe is not None and what:
+        tail.add(f"  kernel {recipe.kernel}  {what}  seed {recipe.seed} ", "dim")
+    elif recipe is not None:
+        tail.add(f"  kernel {recipe.kernel} ", "dim", "kernel")
+        possible = recipe.modes()
+        for mode, title in MODE_TITLES.items():
+            if mode == recipe.mode:
+                tail.add(f" {title} ", f"mode-{mode}", "mode")
+            elif mode in possible:
+                tail.add(f" {title} ", "dim", f"set_mode('{mode}')")
+        if width >= 100:
+            tail.add(f"  seed {recipe.seed} ", "dim", "reseed")
+    else:
+        tail.add("  a recording: what really happened ", "dim")
+    line = _Line(0)
+    line.add(" pfviz ", "brand", "help")
+    room = width - line.width - tail.width - 1
+    if room < 12:
+        room = width - line.width - 1
+        tail = _mode_only(player) if recipe is not None else _Line(0)
+        room -= tail.width
+    line.add(" " + clip(run.title, max(room, 0)), "strong")
+    for zone in tail.zones:
+        line.zones.append(Zone(0, zone.first + line.width, zone.last + line.width, zone.action))
+    line.cells += tail.cells
+    return line
+
+
+def _mode_only(player: Player) -> _Line:
+    recipe = player.run.recipe
+    assert recipe is not None
+    tail = _Line(0)
+    tail.add(" ", "text")
+    tail.add(f" {MODE_TITLES[recipe.mode]} ", f"mode-{recipe.mode}", "mode")
+    return tail
+
+
+def _play_state(line: _Line, player: Player) -> None:
+    if player.errand is not None:
+        line.add(f" … looking for {player.errand.what} ", "say", "back")
+    elif player.playing:
+        line.add(" ▶ playing ", "good", "play")
+    else:
+        line.add(" ‖ paused  ", "warn", "play")
+    if player.in_past:
+        line.add(" PAST ", "past", "go_end")
+        line.add(" ", "text")
+
+
+def _time_line(player: Player, width: int) -> _Line:
+    run = player.run
+    line = _Line(1)
+    _play_state(line, player)
+    line.add(f"{clock(player.now_ns):>11} ", "strong", "go_to")
+    line.add(f" {player.speed_text():<13}", "dim", "speed(1)")
+    unit = grains.STEP if run.has_steps else grains.EVENT
+    if width >= 70:
+        number = run.timeline.count(player.index, unit)
+        line.add(f" {unit} {count(number):<8}", "dim", "unit")
+    if player.unit != unit and width >= 110:
+        line.add(f" ←/→ by {player.unit} ", "accent", "unit")
+    end = f" {duration(run.timeline.end_ns)}{'' if run.finished else '…'} "
+    room = width - line.width - len(end) - 1
+    if room >= 10:
+        line.add(" ", "text")
+        _seek_bar(line, player, room)
+        line.add(end, "dim", "go_end")
+    return line
+
+
+SEEK_MARKS: Final = {"seek-cue": "◇", "seek-break": "!", "seek-mark": "♦", "seek-hit": "+"}
+
+
+def _seek_bar(line: _Line, player: Player, width: int) -> None:
+    """The known part of the run with the cursor, cues, bookmarks, stops and search hits."""
+    run = player.run
+    end_ns = max(run.timeline.end_ns, 1)
+
+    def column(ns: int) -> int:
+        return max(0, min(width - 1, ns * width // end_ns))
+
+    here, there = column(player.now_ns), column(run.timeline.time_at(player.present))
+    cells: list[Cell] = [
+        ("━", "seek") if x <= here else ("━", "dim") if x <= there else ("─", "seek-ahead")
+        for x in range(width)
+    ]
+    for style, positions in _marks(player):
+        for position in positions:
+            cells[column(run.timeline.time_at(position))] = (SEEK_MARKS[style], style)
+    cells[here] = ("●", "strong")
+    for x in range(width):
+        line.zones.append(Zone(line.y, line.width + x, line.width + x + 1, f"seek({x}, {width})"))
+    line.cells += _merged(cells)
+    line.width += width
+
+
+HITS_SHOWN_MAX: Final = 200
+
+
+def _marks(player: Player) -> Iterable[tuple[str, list[int]]]:
+    known = len(player.run.timeline)
+    hits = player.hits
+    if hits is not None:
+        yield "seek-hit", [at for at in hits.everything()[:HITS_SHOWN_MAX] if at <= known]
+    for point in player.breakpoints:
+        at = point.index.everything()[:HITS_SHOWN_MAX]
+        yield "seek-break", [position for position in at if position <= known]
+    yield "seek-cue", [c.position for c in player.run.cues.found() if c.position <= known]
+    yield "seek-mark", [at for at in player.bookmarks if at <= known]
+
+
+def _merged(cells: list[Cell]) -> list[Cell]:
+    """Neighbouring cells of one style as one cell: fewer segments to paint."""
+    merged: list[Cell] = []
+    for text, style in cells:
+        if merged and merged[-1][1] == style:
+            merged[-1] = (merged[-1][0] + text, style)
+        else:
+            merged.append((text, style))
+    return merged
+
+
+def tabs(titles: Iterable[tuple[str, str]], visible: tuple[str, ...], focused: str,
+         width: int) -> Chrome:  # fmt: skip
+    """Numbered names of all panes; those on the screen are lit."""
+    line = _Line(0)
+    for number, (pane, title) in enumerate(titles, start=1):
+        style = "selected" if pane == focused else "text" if pane in visible else "dim"
+        line.add(f" {number} {title} ", style, f"pane({number})")
+    return Chrome((fit(line.cells, width),), tuple(line.zones))
+
+
+def hints(keys: Iterable[Key], width: int) -> Chrome:
+    """The keys that matter most, as many as fit; help always fits."""
+    listed = [(key.hint, key.label, key.action) for key in keys if key.hint]
+    return hints_of(listed, width)
+
+
+def hints_of(listed: Iterable[tuple[str, str, str]], width: int) -> Chrome:
+    """(key, what it does, action) as many as fit; the last of them is kept whatever happens."""
+    *front, last = listed
+    used = _hint_width(last)
+    line = _Line(0)
+    for hint in front:
+        used += _hint_width(hint)
+        if used > width:
+            break
+        _add_hint(line, hint)
+    _add_hint(line, last)
+    return Chrome((fit(line.cells, width),), tuple(line.zones))
+
+
+def _hint_width(hint: tuple[str, str, str]) -> int:
+    return cell_width(hint[0]) + cell_width(hint[1]) + 5
+
+
+def _add_hint(line: _Line, hint: tuple[str, str, str]) -> None:
+    line.add(f" {hint[0]} ", "key", hint[2])
+    line.add(f" {hint[1]}  ", "dim", hint[2])

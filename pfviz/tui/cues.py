@@ -1,0 +1,70 @@
+"""The cues of a scenario and where in a run they come: moments that its author marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pfviz.scenario.moments import Moments
+from pfviz.scenario.schema import Cue
+from pfviz.scenario.times import nanoseconds
+from pfviz.sim.event import EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cue that was reached: its number in the file (from 1), where, and what it says."""
+
+    position: int
+    number: int
+    caption: str
+    note: str
+    focus: str
+    pause: bool
+
+
+class Cues:
+    """Finds the moments of cues while a log grows; cues by time come when time has passed them."""
+
+    def __init__(self, cues: Sequence[Cue], log: EventLog, known_ns: Callable[[], int]) -> None:
+        self._cues = cues
+        self._log = log
+        self._known_ns = known_ns
+        self._whens = [index for index, cue in enumerate(cues) if cue.when]
+        self._moments = Moments([cues[index].when for index in self._whens])
+        self._seen = -1
+        self._found: tuple[Place, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self._cues)
+
+    def found(self) -> tuple[Place, ...]:
+        """The cues that are known to come, in the order in which they do."""
+        if self._seen == len(self._log) or not self._cues:
+            return self._found
+        self._seen = len(self._log)
+        self._moments.extend(self._log)
+        rows = dict(zip(self._whens, self._moments.found, strict=True))
+        places = []
+        for number, cue in enumerate(self._cues):
+            position = self._position(cue, rows.get(number))
+            if position is not None:
+                places.append(
+                    Place(position, number + 1, cue.caption, cue.note, cue.focus, cue.pause)
+                )
+        self._found = tuple(sorted(places, key=lambda place: (place.position, place.number)))
+        return self._found
+
+    def _position(self, cue: Cue, row: int | None) -> int | None:
+        if cue.at is None:
+            return None if row is None else row + 1
+        at_ns = nanoseconds(cue.at)
+        return self._log.index_at(at_ns) if at_ns <= self._known_ns() else None
+
+    def current(self, position: int, events_max: int) -> Place | None:
+        """The last cue before a position, unless it is more than `events_max` events ago."""
+        current = None
+        for place in self.found():
+            if place.position <= position <= place.position + events_max:
+                current = place
+        return current

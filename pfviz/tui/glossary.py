@@ -1,0 +1,63 @@
+"""The words of the screen in one or two sentences each, for the help page. Data only."""
+
+from __future__ import annotations
+
+from typing import Final
+
+READING: Final = (
+    ("The line on top", "What runs: scenario, kernel, lock mode, seed. Below it: playing or "
+     "paused, the simulated time, how much of it passes in one of your seconds, the step, and the "
+     "seek bar. Brighter is the part you have seen."),
+    ("1 Threads", "A lane per thread; time flows to the right, up to the line of now. Colour, "
+     "glyph and letter say what it did: V in a fault under a VMA lock, M under mmap_lock, L "
+     "without a lock, r/w waiting to read/write. Beside it stands the kernel function it is in."),
+    ("2 Lock wait queues", "Who holds each lock, for how long, and who waits in which order. "
+     "Circles read, squares write."),
+    ("3 Address space", "The process's VMAs as strips, the pages that are present, who has which "
+     "VMA's lock, and where threads fault."),
+    ("4 Maple tree", "The tree in which the kernel looks VMAs up: its nodes and the walk in "
+     "progress. Struck-out nodes are replaced and wait until no reader can still be in them."),
+    ("5 Fault latency", "How long faults took, on a logarithmic scale, by the lock they ended "
+     "under."),
+    ("6 Steps", "The selected thread's way through the kernel, the current step lit, the likely "
+     "next ones grey, and why a faster path was left."),
+    ("7 Counters", "What /proc/vmstat would show, fallbacks by cause, cache-line transfers."),
+    ("The sentence", "The moment in plain words: who waits for whom and why."),
+)  # fmt: skip
+"""How to read the screen, from top to bottom."""
+
+WORDS: Final = (
+    ("page fault", "The CPU touches a page that the page tables do not map yet; the kernel has to "
+     "find the VMA, check it, get a page and map it, while other threads go on."),
+    ("VMA", "A range of the address space with one kind of contents and rights, such as the heap "
+     "or a mapped file: what /proc/PID/maps lists, one a line."),
+    ("mmap_lock", "One reader-writer lock for a whole address space. Before 6.4 every fault took "
+     "it for reading; mmap, munmap and fork take it for writing."),
+    ("VMA lock", "One lock per VMA (Linux 6.4 and later): a fault locks only the VMA it is in. A "
+     "writer marks each VMA it changes; a fault that meets a marked VMA falls back to mmap_lock."),
+    ("lockless", "A fault that takes no lock at all: it reads a sequence number, works, and starts "
+     "again if a writer came by. Not in Linux; the third mode of this laboratory."),
+    ("fallback", "A fault leaves its fast path for a slower one, always for a cause that has a "
+     "name: it is shown in the Steps and counted in the Counters."),
+    ("hand-over", "A lock goes from one thread to another that waited for it."),
+    ("handoff", "A writer that waited too long (4 ms) is promised the lock: nobody may steal it."),
+    ("optimistic spinning", "A writer burns CPU instead of sleeping as long as the owner runs: "
+     "sleeping and waking would take longer."),
+    ("downgrade", "A writer keeps the lock for reading only, so that readers come in at once."),
+    ("rwsem", "The kernel's reader-writer semaphore: mmap_lock is one. Readers that come after a "
+     "waiting writer wait behind it; that is why one slow reader can stop everybody."),
+    ("PTL", "Page-table lock: a spinlock for one page of the page tables."),
+    ("RCU", "Readers go without a lock; what they might still see is freed after a grace period, "
+     "when all readers of that time are done."),
+    ("maple tree", "The B-tree with ranges as keys that has kept the VMAs since 6.1. A change "
+     "replaces nodes; the old ones die and wait for their grace period."),
+    ("minor, major fault", "Major: the page had to be read from a device. Minor: it did not."),
+    ("cache line", "64 bytes that move between CPUs as a whole. Taking a lock means owning its "
+     "line, so a busy lock costs time even when nobody has to wait for it."),
+    ("priority inversion", "A low-priority thread holds what a high-priority one needs, and loses "
+     "its CPU to somebody in between."),
+    ("step", "One indivisible thing that a thread does; a kernel function is one or several."),
+    ("PAST", "You look at an earlier moment than the last one played. Play goes on from there; "
+     "G goes back at once."),
+)  # fmt: skip
+"""What the words mean."""

@@ -1,0 +1,215 @@
+"""Every key of the app in one table, from which bindings, hints, help and the palette are made.
+
+An id names what a key does and stays when the key is rebound; nothing here acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from textual.binding import Binding, BindingType
+
+LAB: Final = "lab"
+COMPARE: Final = "compare"
+GALLERY: Final = "gallery"
+EVERYWHERE: Final = "everywhere"
+
+GROUPS: Final = ("Play", "Move", "Look", "Change", "Take away", "The app")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One binding: `keys` in Textual's spelling, the action it calls, what help says of it."""
+
+    id: str
+    keys: str
+    action: str
+    label: str
+    """One or two words, for the hint line and the palette."""
+    help: str
+    group: str
+    screens: tuple[str, ...] = (LAB,)
+    hint: str = ""
+    """How the hint line writes the key; empty keeps it out of the hint line."""
+
+
+BOTH: Final = (LAB, COMPARE)
+
+KEYS: Final = (
+    # Play
+    Key("play.toggle", "space", "play", "play / pause",
+        "Play or pause. In the past, play goes on from there until it is back in the present.",
+        "Play", BOTH, "space"),
+    Key("step.forward", "right,l,full_stop", "step(1)", "step",
+        "One step forward: one indivisible thing that one thread does.", "Play", BOTH, "←/→"),
+    Key("step.back", "left,h", "step(-1)", "step back", "One step back.", "Play", BOTH),
+    Key("step.unit", "u", "unit", "step by",
+        "Choose what the arrows step by: step, event, fault or lock hand-over.", "Play", BOTH),
+    Key("event.forward", "shift+right", "by('event', 1)", "next event",
+        "One event forward; a step is one or more events.", "Play"),
+    Key("event.back", "shift+left", "by('event', -1)", "event back", "One event back.", "Play"),
+    Key("fault.next", "f", "by('fault', 1)", "next fault",
+        "To where the next page fault begins.", "Play"),
+    Key("fault.previous", "F", "by('fault', -1)", "previous fault",
+        "To where the fault before began.", "Play"),
+    Key("handover.next", "o", "by('hand-over', 1)", "next hand-over",
+        "To the next moment at which a waiting thread gets its lock.", "Play"),
+    Key("handover.previous", "O", "by('hand-over', -1)", "previous hand-over",
+        "To the hand-over before.", "Play"),
+    Key("cue.next", "right_square_bracket,pagedown", "by('cue', 1)", "next cue",
+        "To the next cue, a moment that the scenario's author marked.", "Play", BOTH, "[ ]"),
+    Key("cue.previous", "left_square_bracket,pageup", "by('cue', -1)", "previous cue",
+        "To the cue before.", "Play", BOTH),
+    Key("speed.slower", "less_than_sign,comma", "speed(-1)", "slower",
+        "Less simulated time per second.", "Play", BOTH, "< >"),
+    Key("speed.faster", "greater_than_sign", "speed(1)", "faster",
+        "More simulated time per second.", "Play", BOTH),
+    # Move
+    Key("go.start", "home", "go_start", "to the start",
+        "To the start of the run; `gg` does the same.", "Move", BOTH),
+    Key("go.g", "g", "prefix_g", "gg: start", "First half of `gg`.", "Move", BOTH),
+    Key("go.end", "end,G", "go_end", "to the end",
+        "From the past to the present; from the present to the end of the run.", "Move", BOTH),
+    Key("go.to", "colon", "go_to", "go to",
+        "Go to a time (`12.4us`), a step (`412`), an event (`e1200`), a share (`50%`), "
+        "a cue (`cue 2`) or a bookmark (`mark 1`).", "Move", (LAB,), ":"),
+    Key("search.start", "slash", "search", "find",
+        "Find steps, events, threads, locks and addresses; every word must match.",
+        "Move", (LAB,), "/"),
+    Key("search.next", "n", "found(1)", "next hit", "To the next hit of the search.", "Move"),
+    Key("search.previous", "N", "found(-1)", "previous hit", "To the hit before.", "Move"),
+    Key("owner.follow", "right_curly_bracket", "follow_owner", "who holds it",
+        "From a waiting thread to the thread that holds the lock it waits for.",
+        "Move", (LAB,), "}"),
+    Key("owner.back", "left_curly_bracket", "back_from_owner", "back to the waiter",
+        "Back to the thread that you followed from.", "Move"),
+    Key("mark.set", "M", "mark", "bookmark", "Set or remove a bookmark here.", "Move"),
+    Key("mark.next", "apostrophe", "next_mark", "next bookmark",
+        "To the next bookmark, then round to the first.", "Move"),
+    Key("break.add", "b", "break_add", "break on",
+        "Stop playing when a condition comes true.", "Move", (LAB,), "b"),
+    Key("break.list", "B", "break_list", "breakpoints",
+        "List the breakpoints; enter removes one.", "Move"),
+    # Look
+    Key("pane.focus", "1,2,3,4,5,6,7,8,9", "pane", "focus a pane", "Focus a pane by its number.",
+        "Look"),
+    Key("pane.next", "tab", "pane_next(1)", "next pane", "Focus the next pane.", "Look"),
+    Key("pane.previous", "shift+tab", "pane_next(-1)", "previous pane",
+        "Focus the pane before.", "Look"),
+    Key("pane.zoom", "z", "zoom", "maximise",
+        "Give the focused pane the whole screen; again or esc gives it back.", "Look", (LAB,), "z"),
+    Key("row.down", "j,down", "row(1)", "next thread",
+        "Select the next thread (in 1); scroll down (elsewhere).", "Look"),
+    Key("row.up", "k,up", "row(-1)", "previous thread",
+        "Select the thread before (in 1); scroll up (elsewhere).", "Look"),
+    Key("lanes.wider", "minus", "window(1)", "longer lanes",
+        "Show more time in the thread lanes.", "Look", BOTH),
+    Key("lanes.closer", "plus", "window(-1)", "closer lanes",
+        "Show less time in the thread lanes, in more detail.", "Look", BOTH),
+    Key("captions", "C", "captions", "captions", "Captions of cues on or off.", "Look"),
+    # Change
+    Key("mode.next", "m", "mode", "mode",
+        "Next lock mode: mmap_lock, per-VMA, lockless. The run starts again with the same seed "
+        "and goes to the same place in the workload.", "Change", (LAB,), "m"),
+    Key("kernel.choose", "K", "kernel", "kernel",
+        "Another kernel preset, at the same place in the workload.", "Change"),
+    Key("policy.choose", "P", "policy", "policy",
+        "Another choice of a kernel's policy, at the same place in the workload.", "Change"),
+    Key("compare", "equals_sign", "compare", "compare",
+        "The same workload in each mode, side by side; again goes back.", "Change", BOTH, "="),
+    Key("align", "a", "align", "align",
+        "In compare: line the runs up by operations done, or by simulated time.", "Change",
+        (COMPARE,), "a"),
+    Key("divergence", "D", "divergence", "first divergence",
+        "In compare: to the first operation that the modes do differently.", "Change",
+        (COMPARE,), "D"),
+    Key("runner.choose", "c", "choose", "who runs",
+        "At the next moment at which several threads could run: choose which one does.",
+        "Change"),
+    Key("restart", "r", "restart", "restart", "Start again with the same seed.", "Change"),
+    Key("reseed", "R", "reseed", "new seed", "Start again with the next seed.", "Change"),
+    # Take away
+    Key("copy", "y", "copy", "copy the sentence",
+        "Copy the sentence of the moment to the clipboard.", "Take away"),
+    Key("screenshot", "s", "shot", "screenshot",
+        "Save the screen as SVG in the current directory.", "Take away", (EVERYWHERE,)),
+    Key("export", "e", "export", "export", "Export the run for other tools.", "Take away"),
+    # The app
+    Key("play.enter", "enter", "open", "play it", "Play the selected scenario.", "The app",
+        (GALLERY,)),
+    Key("help", "question_mark,f1", "help", "help",
+        "This page: how to read the screen, every key, every word.", "The app",
+        (EVERYWHERE,), "?"),
+    Key("palette", "ctrl+p", "command_palette", "commands",
+        "All actions by name; type to find one.", "The app", (EVERYWHERE,)),
+    Key("theme", "T", "theme", "theme", "Dark or light.", "The app", (EVERYWHERE,)),
+    Key("stage", "S", "stage", "stage", "Large, quiet screen for talks.", "The app"),
+    Key("back", "escape", "back", "back",
+        "Stop what is under way, then back: from a prompt, a maximised pane, the lab.",
+        "The app", (EVERYWHERE,)),
+    Key("suspend", "ctrl+z", "suspend_process", "suspend", "Suspend; `fg` comes back.",
+        "The app", (EVERYWHERE,)),
+    Key("quit", "q,ctrl+q", "quit", "quit", "Quit.", "The app", (EVERYWHERE,)),
+)  # fmt: skip
+
+
+def keys_of(screen: str) -> Iterator[Key]:
+    """The keys that act on a screen, in the table's order."""
+    for key in KEYS:
+        if screen in key.screens or EVERYWHERE in key.screens:
+            yield key
+
+
+def bindings(keys: Iterable[Key]) -> list[BindingType]:
+    """Textual bindings; a pane digit passes its digit to the action."""
+    made: list[BindingType] = []
+    for key in keys:
+        if key.id == "pane.focus":
+            made += [
+                Binding(digit, f"pane({digit})", key.label, show=False, id=f"pane.{digit}")
+                for digit in key.keys.split(",")
+            ]
+        else:
+            made.append(Binding(key.keys, key.action, key.label, show=False, id=key.id))
+    return made
+
+
+SPELLINGS: Final = {
+    "space": "space", "right": "→", "left": "←", "up": "↑", "down": "↓", "full_stop": ".",
+    "comma": ",", "shift+right": "shift+→", "shift+left": "shift+←", "less_than_sign": "<",
+    "greater_than_sign": ">", "right_square_bracket": "]", "left_square_bracket": "[",
+    "right_curly_bracket": "}", "left_curly_bracket": "{", "pagedown": "PgDn", "pageup": "PgUp",
+    "home": "Home", "end": "End", "colon": ":", "slash": "/", "apostrophe": "'", "minus": "-",
+    "plus": "+", "equals_sign": "=", "question_mark": "?", "f1": "F1", "escape": "esc",
+}  # fmt: skip
+
+
+def spelled(keys: str) -> str:
+    """Keys as a person reads them: `right,l` is `→ l`."""
+    if keys == "1,2,3,4,5,6,7,8,9":
+        return "1…9"
+    if keys == "g":
+        return "gg"
+    return " ".join(SPELLINGS.get(key, key) for key in keys.split(","))
+
+
+def rebound(keymap: Mapping[str, str]) -> dict[str, str]:
+    """A user's `id = keys` table, checked.
+
+    Raises:
+        ValueError: an id is unknown, naming the nearest known one.
+    """
+    known = {key.id for key in KEYS} | {f"pane.{digit}" for digit in range(1, 10)}
+    for name in keymap:
+        if name not in known:
+            raise ValueError(f"no binding is called {name!r}; nearest: {_nearest(name, known)!r}")
+    return dict(keymap)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # Only needed to word a mistake.
+
+    ordered = sorted(known)
+    return (get_close_matches(name, ordered, n=1, cutoff=0.0) or ordered)[0]

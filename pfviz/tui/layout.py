@@ -1,0 +1,106 @@
+"""Which panes are seen at which size, and how large: pure arithmetic over cells.
+
+wide (100 x 32 and up)           stacked (60 x 14 and up)      single
+header                           header                        header
+1 Threads     | 2 Locks          tabs                          one pane
+3 Address     | 4 Maple tree     1 Threads                     sentence
+5 Latency | 6 Steps | 7 Counters the focused one, more if tall
+sentence, hints                  sentence, hints
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+PANES: Final = ("threads", "locks", "address", "tree", "latency", "steps", "counters")
+"""Pane ids in the order of their numbers, from 1."""
+
+WIDE_MIN: Final = (100, 32)
+STACKED_MIN: Final = (50, 14)
+SINGLE_MIN: Final = (24, 6)
+STACKED_PANE_LINES: Final = 8
+"""A stacked pane is not made lower than this, its border included."""
+
+GRID: Final = (
+    (("threads", 58), ("locks", 42)),
+    (("address", 52), ("tree", 48)),
+    (("latency", 36), ("steps", 38), ("counters", 26)),
+)
+"""Rows of (pane, share of the width in percent)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the lab divides its screen."""
+
+    kind: str
+    """`wide`, `stacked`, `single` or `tiny` (too small for anything but a word)."""
+    rows: tuple[tuple[int, tuple[tuple[str, int], ...]], ...]
+    """(height in lines, ((pane, width in cells), ...)) from top to bottom."""
+    header_lines: int
+    tab_lines: int
+    sentence_lines: int
+    hint_lines: int
+
+    @property
+    def visible(self) -> tuple[str, ...]:
+        """The panes that are seen, from top left to bottom right."""
+        return tuple(pane for _, row in self.rows for pane, _ in row)
+
+
+def plan(width: int, height: int, focused: str, zoomed: bool, threads: int) -> Plan:
+    """The plan for a screen of so many cells; `threads` is how many lanes there are to show."""
+    if width < SINGLE_MIN[0] or height < SINGLE_MIN[1]:
+        return Plan("tiny", (), 0, 0, 0, 0)
+    if width < STACKED_MIN[0] or height < STACKED_MIN[1]:
+        lines = height - 3
+        return Plan("single", ((lines, ((focused, width),)),), 1, 0, 2, 0)
+    header, sentence, hints = 2, 2, 1
+    if width >= WIDE_MIN[0] and height >= WIDE_MIN[1]:
+        lines = height - header - sentence - hints
+        if zoomed:
+            return Plan("wide", ((lines, ((focused, width),)),), header, 0, sentence, hints)
+        return Plan("wide", _grid(width, lines, threads), header, 0, sentence, hints)
+    lines = height - header - sentence - hints - 1
+    if zoomed:
+        return Plan("stacked", ((lines, ((focused, width),)),), header, 1, sentence, hints)
+    return Plan("stacked", _stack(width, lines, focused, threads), header, 1, sentence, hints)
+
+
+def _grid(
+    width: int, lines: int, threads: int
+) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
+    upper = max(9, min(threads + 5, lines * 45 // 100))
+    lower = max(8, min(14, lines * 28 // 100))
+    heights = (upper, lines - upper - lower, lower)
+    return tuple(
+        (lines_of_row, _shares(width, row)) for lines_of_row, row in zip(heights, GRID, strict=True)
+    )
+
+
+def _shares(width: int, row: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    widths = [width * share // 100 for _, share in row]
+    widths[-1] += width - sum(widths)
+    return tuple((pane, cells) for (pane, _), cells in zip(row, widths, strict=True))
+
+
+def _stack(
+    width: int, lines: int, focused: str, threads: int
+) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
+    """Threads on top, then the focused pane and, while there is room, those that follow it."""
+    count = max(1, min(len(PANES), lines // STACKED_PANE_LINES))
+    if count == 1:
+        return ((lines, ((focused, width),)),)
+    shown = ["threads"]
+    start = PANES.index(focused) if focused != "threads" else 1
+    for offset in range(len(PANES)):
+        pane = PANES[(start + offset) % len(PANES)]
+        if pane not in shown and len(shown) < count:
+            shown.append(pane)
+    shown.sort(key=PANES.index)
+    first = max(STACKED_PANE_LINES, min(threads + 5, lines // 2))
+    each = (lines - first) // (count - 1)
+    heights = [first] + [each] * (count - 1)
+    heights[-1] += lines - sum(heights)
+    return tuple((height, ((pane, width),)) for height, pane in zip(heights, shown, strict=True))

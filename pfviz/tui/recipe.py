@@ -1,0 +1,127 @@
+"""What a run is made of: a scenario, the viewer's changes to it, and choices of who runs.
+
+The same recipe gives the same events, so a run is thrown away and made again rather than changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from pfviz.mm.presets import MODES, PRESETS
+from pfviz.scenario.build import build_with
+from pfviz.scenario.overrides import Overrides, kernel_of, mode_for, until_ns_of
+from pfviz.scenario.schema import Layout, Policy, Scenario
+from pfviz.scenario.times import nanoseconds
+from pfviz.sim.machine import FOREVER_NS
+
+from .chooser import Chooser
+from .run import Run
+
+MODE_TITLES: Final = {"mmap_lock": "mmap_lock", "per-vma": "per-VMA", "lockless": "lockless"}
+
+POLICY_CHOICES: Final[dict[str, tuple[Any, ...]]] = {
+    "merge": (True, False),
+    "io_wait": ("restart", "hold"),
+    "restart_lock": ("mmap", "vma"),
+    "page_table_free": ("rcu", "ipi"),
+    "lockless_scope": ("mm_seq", "vma_seq"),
+    "lockless_snapshot": ("copy", "rcu_ref"),
+    "lockless_fallback": ("vma_lock", "mmap_lock"),
+    "downgrade": (True, False),
+}
+"""The policies that can be switched while watching, and what they can be."""
+
+POLICY_MEANINGS: Final = {
+    "merge": "neighbouring VMAs that are alike become one",
+    "io_wait": "what a fault does while its page is read: drop its lock and start again, or hold",
+    "restart_lock": "which lock a fault takes when it starts again after I/O",
+    "page_table_free": "how a page table is freed under the feet of lockless walkers",
+    "lockless_scope": "what a lockless fault compares: the whole mm's sequence or the VMA's",
+    "lockless_snapshot": "how a lockless fault keeps the VMA: a copy, or a reference under RCU",
+    "lockless_fallback": "where a lockless fault that was disturbed goes next",
+    "downgrade": "munmap keeps mmap_lock for reading while it frees pages",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A scenario with what was changed about it."""
+
+    scenario: Scenario
+    overrides: Overrides = field(default_factory=Overrides)
+    choices: Mapping[int, int] = field(default_factory=dict)
+    """Decision number -> which of the due tasks ran, where the viewer decided."""
+
+    @property
+    def kernel(self) -> str:
+        """The kernel preset by name."""
+        return kernel_of(self.scenario, self.overrides)
+
+    @property
+    def mode(self) -> str:
+        """The lock mode: `mmap_lock`, `per-vma` or `lockless`."""
+        return mode_for(self.scenario, self.overrides)
+
+    @property
+    def seed(self) -> int:
+        """The seed of the dice that decide among equals."""
+        changed = self.overrides.seed
+        return self.scenario.seed if changed is None else changed
+
+    def with_changes(self, **changes: Any) -> Recipe:
+        """The same run with other overrides; choices are kept only while they still mean it."""
+        return replace(self, overrides=self.overrides.and_also(**changes), choices={})
+
+    def with_choice(self, number: int, choice: int) -> Recipe:
+        """The same run up to a decision, and another task running there."""
+        kept = {key: value for key, value in self.choices.items() if key < number}
+        return replace(self, choices={**kept, number: choice})
+
+    def modes(self) -> tuple[str, ...]:
+        """The modes that this kernel can be run in, in their usual order."""
+        has_vma_lock = PRESETS[self.kernel].has_vma_lock
+        return tuple(mode for mode in MODES if mode != "per-vma" or has_vma_lock)
+
+    def policy(self) -> dict[str, Any]:
+        """The switchable policies as they stand."""
+        said = {name: getattr(self.scenario.policy, name) for name in POLICY_CHOICES}
+        said.update((name, value) for name, value in self.overrides.policy if name in said)
+        return said
+
+    def with_policy(self, name: str, value: Any) -> Recipe:
+        """The same run under another policy."""
+        others = tuple(pair for pair in self.overrides.policy if pair[0] != name)
+        return self.with_changes(policy=(*others, (name, value)))
+
+    def start(self) -> Run:
+        """A run at its very beginning.
+
+        Raises:
+            ScenarioError: the changes do not fit the scenario.
+        """
+        engine = build_with(self.scenario, self.overrides)
+        engine.picker = chooser = Chooser(engine.picker, engine.log, dict(self.choices))
+        until_ns = until_ns_of(self.scenario, self.overrides)
+        return Run(
+            log=engine.log,
+            title=self.scenario.title,
+            story=" ".join(self.scenario.story.split()),
+            engine=engine,
+            recipe=self,
+            until_ns=FOREVER_NS if until_ns is None else until_ns,
+            wanted_speed_ns=_wanted_speed_ns(self.scenario),
+            chooser=chooser,
+            source_cues=self.scenario.cue,
+        )
+
+
+def _wanted_speed_ns(scenario: Scenario) -> int:
+    """The speed that the author chose, 0 when the file says nothing."""
+    wish = scenario.layout.speed
+    return 0 if wish == Layout().speed else nanoseconds(wish)
+
+
+assert set(POLICY_CHOICES) == set(POLICY_MEANINGS)
+assert set(POLICY_CHOICES) <= set(Policy.__struct_fields__)

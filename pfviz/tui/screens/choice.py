@@ -1,0 +1,84 @@
+"""A short list to choose from: who runs, which kernel, which policy, which breakpoint to drop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+
+class Choice(ModalScreen[int]):
+    """Lists options; gives the number of the chosen one, -1 when none was.
+
+    Digits choose at once, so that a talk needs no arrows.
+    """
+
+    BINDINGS = [  # noqa: RUF012
+        Binding("escape", "leave", "back", show=False),
+        Binding("j", "cursor(1)", "down", show=False),
+        Binding("k", "cursor(-1)", "up", show=False),
+        *(Binding(str(digit), f"take({digit})", show=False) for digit in range(1, 10)),
+    ]
+
+    def __init__(
+        self, title: str, explain: str, options: Sequence[tuple[str, str]], current: int = 0
+    ) -> None:
+        super().__init__()
+        self.heading = title
+        self.explain = explain
+        self.options = options
+        self.current = current
+
+    def compose(self) -> ComposeResult:
+        """A box of explanation and list."""
+        width = max((len(name) for name, _ in self.options), default=0)
+        with Vertical(id="choice") as box:
+            box.border_title = f" {self.heading} "
+            box.border_subtitle = " enter or digit: choose · esc: leave "
+            yield Static(self.explain, id="explain", markup=False)
+            yield OptionList(
+                *(
+                    Option(
+                        Content.assemble(
+                            (f"{number} " if number < 10 else "  ", "$dim"),
+                            (f"{name:<{width}}", "bold"),
+                            (f"  {meaning}", "$dim"),
+                        )
+                    )
+                    for number, (name, meaning) in enumerate(self.options, start=1)
+                ),
+                id="options",
+            )
+
+    def on_mount(self) -> None:
+        """Begin at what is now."""
+        options = self.query_one(OptionList)
+        options.highlighted = self.current if self.options else None
+        options.focus()
+
+    def on_option_list_option_selected(self, selected: OptionList.OptionSelected) -> None:
+        """Leave with the chosen one."""
+        self.dismiss(selected.option_index)
+
+    def action_cursor(self, lines: int) -> None:
+        """Move as the arrows do."""
+        options = self.query_one(OptionList)
+        options.action_cursor_down() if lines > 0 else options.action_cursor_up()
+
+    def action_take(self, digit: int) -> None:
+        """Leave with the option of that number."""
+        if digit <= len(self.options):
+            self.dismiss(digit - 1)
+
+    def action_leave(self) -> None:
+        """Leave with nothing chosen."""
+        self.dismiss(-1)

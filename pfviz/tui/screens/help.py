@@ -1,0 +1,65 @@
+"""The help page, made from the key table, the prompts' examples and the glossary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from pfviz.tui import breakpoints, glossary, go_to, keys
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+KEY_CELLS = 14
+
+
+class Help(Screen[None]):
+    """How to read the screen, every key, what can be typed, what the words mean."""
+
+    KEYS_OF = "help"
+    BINDINGS = [  # noqa: RUF012
+        Binding("j,down", "scroll(1)", "down", show=False),
+        Binding("k,up", "scroll(-1)", "up", show=False),
+        Binding("space,pagedown", "scroll(15)", "page down", show=False),
+        Binding("pageup", "scroll(-15)", "page up", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """One long page."""
+        with VerticalScroll(id="help") as page:
+            page.border_title = " Help "
+            page.border_subtitle = " ↑/↓ scroll · esc: back "
+            for number, (title, block) in enumerate(self._blocks()):
+                yield Static(Content.styled(title, "$accent bold"), classes="heading")
+                yield Static(block, classes="block", id=f"block{number}")
+
+    def on_mount(self) -> None:
+        """Keys scroll at once."""
+        self.query_one("#help").focus()
+
+    def _blocks(self) -> Iterator[tuple[str, Content]]:
+        yield "How to read the screen", _pairs(glossary.READING)
+        for group in keys.GROUPS:
+            listed = [(keys.spelled(key.keys), key.help) for key in keys.KEYS if key.group == group]
+            yield f"Keys: {group.lower()}", _pairs(listed)
+        yield "What : (go to) understands", _pairs(go_to.EXAMPLES)
+        yield "What b (break on) understands", _pairs(breakpoints.EXAMPLES)
+        yield "Words", _pairs(glossary.WORDS)
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll the page."""
+        self.query_one("#help").scroll_relative(y=lines, animate=False)
+
+
+def _pairs(listed: Iterable[tuple[str, str]]) -> Content:
+    """Bold heads and their texts, one a line."""
+    parts: list[Content | tuple[str, str] | str] = []
+    for head, text in listed:
+        parts += [(f"{head:<{KEY_CELLS}} ", "bold"), text, "\n"]
+    return Content.assemble(*parts[:-1])

@@ -1,0 +1,233 @@
+"""The lab: header, seven panes, the sentence of the moment and the keys, for one run.
+
+pfviz  A monitor reads smaps      kernel 6.12  mmap_lock ▐per-VMA▌ lockless
+▶ playing  1.213 ms  1 s = 20 µs  step 41,208  ━━━━━━━━●──────────────  4 ms
+╭ 1 Threads ───────────────╮╭ 2 Lock wait queues ────────╮
+╭ 3 Address space ─────────╮╭ 4 Maple tree ──────────────╮
+╭ 5 Fault latency ╮╭ 6 Steps ──────────╮╭ 7 Counters ─────╮
+T3 waits: smaps (T9) has held mmap_lock for read for 1.21 ms …
+space play   ←/→ step   [ ] cue   m mode   = compare   ? help
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from textual.containers import Container, Horizontal
+
+from pfviz.tui import chrome, keys, painters
+from pfviz.tui.layout import GRID, PANES, Plan, plan
+from pfviz.tui.painters import VIEWS, Scene
+from pfviz.tui.pane import Pane
+from pfviz.tui.player import Player
+from pfviz.tui.screens.lab_changes import LabChanges
+from pfviz.tui.screens.playing import Paint
+from pfviz.tui.sentence import paint_sentence
+from pfviz.views.look import Look
+from pfviz.views.rows import Rows
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+
+    from pfviz.tui.run import Run
+
+TITLES: Final = tuple((name, VIEWS[name].name) for name in PANES)
+FRAME_CELLS: Final = 2
+"""What a pane's border takes of its width and height."""
+
+
+class Lab(LabChanges):
+    """Seven panes over one run."""
+
+    BINDINGS = keys.bindings(key for key in keys.KEYS if keys.LAB in key.screens)
+    AUTO_FOCUS = ""
+
+    def __init__(self, run: Run, *, play: bool = False) -> None:
+        super().__init__()
+        self.player = Player(run, self.say)
+        self.player.playing = play
+        self.look = Look()
+        self.tops: dict[str, int] = {}
+        self.pane_name = "threads"
+        self.zoomed = False
+        self.plan = Plan("tiny", (), 0, 0, 0, 0)
+        self._header = self._tabs = self._hints = chrome.Chrome(())
+
+    def compose(self) -> ComposeResult:
+        """The bars and, row by row, the panes of the grid."""
+        yield Pane(id="header")
+        yield Pane(id="tabs")
+        with Container(id="grid"):
+            for number, row in enumerate(GRID):
+                with Horizontal(id=f"row{number}", classes="row"):
+                    for name, _ in row:
+                        title = VIEWS[name].name
+                        yield Pane(id=name, number=PANES.index(name) + 1, title=title)
+        yield Pane(id="sentence")
+        yield Pane(id="hints")
+
+    def on_mount(self) -> None:
+        """Dress the panes and begin."""
+        self.look = replace(self.look, glyphs=self.app.glyphs)
+        self.dress()
+        self.divide()
+        self.begin()
+        self.focus_pane(self.pane_name)
+        self.moved()
+
+    def dress(self) -> None:
+        """Take the theme's styles again."""
+        for pane in self.query(Pane):
+            pane.dress(self.app.styles_by_name)
+
+    def players(self) -> tuple[Player, ...]:
+        """The one player of the lab."""
+        return (self.player,)
+
+    # Layout
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Divide the screen anew; a storm of these is answered once per refresh."""
+        self.divide()
+        self.call_after_refresh(self.paint_now)
+
+    def divide(self) -> None:
+        """Give every pane its place for the screen's size, the focus and the zoom."""
+        width, height = self.app.size
+        threads = len(self.player.frame.people())
+        new = plan(width, height, self.pane_name, self.zoomed, threads)
+        if new == self.plan:
+            return
+        self.plan = new
+        places = {name: cells for _, row in new.rows for name, cells in row}
+        heights = {name: lines for lines, row in new.rows for name, _ in row}
+        with self.app.batch_update():
+            for number, grid_row in enumerate(GRID):
+                shown = [name for name, _ in grid_row if name in places]
+                holder = self.query_one(f"#row{number}")
+                holder.display = bool(shown)
+                # Stacked panes of one grid row stand below one another.
+                stacked = new.kind != "wide"
+                holder.styles.layout = "vertical" if stacked else "horizontal"
+                lines = [heights[name] for name in shown]
+                holder.styles.height = sum(lines) if stacked else max(lines, default=0)
+                for name, _ in grid_row:
+                    pane = self.query_one(f"#{name}", Pane)
+                    pane.display = name in places
+                    if name in places:
+                        pane.styles.width = places[name]
+                        pane.styles.height = heights[name]
+            for bar, bar_lines in (
+                ("header", new.header_lines),
+                ("tabs", new.tab_lines),
+                ("sentence", new.sentence_lines),
+                ("hints", new.hint_lines),
+            ):
+                pane = self.query_one(f"#{bar}", Pane)
+                tiny = new.kind == "tiny" and bar == "sentence"
+                pane.display = bool(bar_lines) or tiny
+                pane.styles.height = height if tiny else bar_lines
+
+    def inner_size(self, name: str) -> tuple[int, int]:
+        """The room inside a pane's border, from the plan (the layout may not have settled)."""
+        for lines, row in self.plan.rows:
+            for pane, cells in row:
+                if pane == name:
+                    return cells - FRAME_CELLS, lines - FRAME_CELLS
+        return 0, 0
+
+    # Painting
+
+    def scene(self, name: str = "") -> Scene:
+        """The moment at the cursor as a pane sees it."""
+        frame = self.player.frame
+        # Between two events time goes on: waits grow, lanes move.
+        frame.now_ns = max(frame.now_ns, self.player.now_ns)
+        look = replace(self.look, top=self.tops.get(name, -1))
+        return Scene(frame, self.player.run.timeline, look)
+
+    def paints(self) -> Mapping[str, Paint]:
+        """Everything that is seen now."""
+        if self.plan.kind == "tiny":
+            return {"sentence": self._paint_tiny}
+        bars: dict[str, Paint] = {"header": self._paint_header, "sentence": self._paint_sentence}
+        if self.plan.hint_lines:
+            bars["hints"] = self._paint_hints
+        if self.plan.tab_lines:
+            bars["tabs"] = self._paint_tabs
+        panes = {name: partial(self._paint_pane, name) for name in self.plan.visible}
+        return {**panes, **bars}
+
+    def _paint_pane(self, name: str) -> Rows:
+        width, height = self.inner_size(name)
+        scene = self.scene(name)
+        pane = self.query_one(f"#{name}", Pane)
+        pane.entitle(*VIEWS[name].words(scene, height))
+        return painters.paint(name, scene, width, height)
+
+    def _paint_header(self) -> Rows:
+        self._header = chrome.header(self.player, self.app.size.width, self.plan.header_lines)
+        return self._header.rows
+
+    def paint_header(self) -> None:
+        """The seek bar's end while the engine computes ahead."""
+        if self.plan.header_lines and self.is_current:
+            self.query_one("#header", Pane).show(self._paint_header())
+
+    def _paint_sentence(self) -> Rows:
+        caption = self.caption()
+        return paint_sentence(
+            self.scene(), self.message, caption, self.app.size.width, self.plan.sentence_lines
+        )
+
+    def _paint_tabs(self) -> Rows:
+        self._tabs = chrome.tabs(TITLES, self.plan.visible, self.pane_name, self.app.size.width)
+        return self._tabs.rows
+
+    def _paint_hints(self) -> Rows:
+        self._hints = chrome.hints(keys.keys_of(keys.LAB), self.app.size.width)
+        return self._hints.rows
+
+    def _paint_tiny(self) -> Rows:
+        width, height = self.app.size
+        words = ("pfviz needs 24 x 6 cells" if width >= 24 else "larger, please").split()
+        lines = [((word[:width], "dim"),) for word in words]
+        return tuple(lines[:height])
+
+    # Mouse and focus
+
+    def focus_pane(self, name: str) -> None:
+        """Make a pane the one that keys act on; bring it on the screen."""
+        self.pane_name = name
+        self.divide()
+        pane = self.query_one(f"#{name}", Pane)
+        if pane.display:
+            pane.focus(scroll_visible=False)
+
+    async def on_pane_pressed(self, pressed: Pane.Pressed) -> None:
+        """A click: on a bar it is the action there, on a pane it focuses and may select."""
+        bars = {"header": self._header, "tabs": self._tabs, "hints": self._hints}
+        name = pressed.pane.id or ""
+        if name in bars:
+            action = bars[name].action_at(pressed.x, pressed.y)
+            if action:
+                await self.run_action(action)
+        elif name in PANES:
+            self.focus_pane(name)
+            if name == "threads":
+                self.select_row(pressed.y)
+            self.moved()
+
+    def on_pane_wheeled(self, wheeled: Pane.Wheeled) -> None:
+        """The wheel scrolls the pane under it."""
+        name = wheeled.pane.id or ""
+        if name in PANES:
+            self.scroll_pane(name, wheeled.rows)
+
+    def thread_rows(self) -> list[tuple[int, int]]:
+        """(task, row) of the threads that are seen in the thread pane."""
+        return []

@@ -1,0 +1,242 @@
+"""What changes the run itself: mode, kernel, policy, seed, who runs. The run is made again.
+
+A new run starts from the same seed and goes to the same place in the workload, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pfviz.mm.presets import PRESETS
+from pfviz.scenario.errors import ScenarioError
+from pfviz.tui.player import Errand, Player
+from pfviz.tui.recipe import MODE_TITLES, POLICY_CHOICES, POLICY_MEANINGS, Recipe
+from pfviz.tui.screens.compare import Compare
+from pfviz.tui.screens.lab_actions import LabActions
+from pfviz.tui.workload_position import WorkloadPosition
+
+if TYPE_CHECKING:
+    from pfviz.tui.chooser import Decision
+
+RECORDED = "This is a recording of a real kernel: what happened cannot be changed."
+
+
+class LabChanges(LabActions):
+    """Actions that replace the run by another one."""
+
+    def _recipe(self) -> Recipe | None:
+        recipe = self.player.run.recipe
+        if recipe is None:
+            self.say(RECORDED)
+            self.moved()
+        return recipe
+
+    def _remake(self, recipe: Recipe, why: str, position: int | None = None) -> None:
+        """Run another recipe and go on at the same place in the workload (or at `position`)."""
+        try:
+            run = recipe.start()
+        except ScenarioError as error:
+            self.say(error.reason)
+            self.moved()
+            return
+        before = self.player
+        place = WorkloadPosition.of(before)
+        player = Player(run, self.say)
+        player.rung, player.unit = before.rung, before.unit
+        for point in before.breakpoints:
+            player.add_breakpoint(point.text)
+        self.player = player
+        self.divide()
+        if position is not None:
+            errand = Errand("the same step", lambda: _if_known(player, position), why)
+        else:
+            errand = Errand("the same place in the workload", lambda: place.find(player),
+                            f"{why} {place.words()}")  # fmt: skip
+        player.look_for(errand)
+        self.moved()
+
+    def action_mode(self) -> None:
+        """The next mode that this kernel can have."""
+        recipe = self._recipe()
+        if recipe is not None:
+            modes = recipe.modes()
+            self.action_set_mode(modes[(modes.index(recipe.mode) + 1) % len(modes)])
+
+    def action_set_mode(self, mode: str) -> None:
+        """Run in this mode."""
+        recipe = self._recipe()
+        if recipe is None:
+            return
+        if mode not in recipe.modes():
+            self.say(f"Linux {recipe.kernel} has no per-VMA lock; K chooses another kernel.")
+            self.moved()
+            return
+        self._remake(
+            recipe.with_changes(mode=mode),
+            f"Now {MODE_TITLES[mode]}, started again with the same seed {recipe.seed}.",
+        )
+
+    def action_kernel(self) -> None:
+        """Choose another kernel."""
+        recipe = self._recipe()
+        if recipe is None:
+            return
+        names = list(PRESETS)
+
+        def choose(number: int | None) -> None:
+            if number is None or number < 0 or names[number] == recipe.kernel:
+                return
+            # The mode that was asked for may not exist there: the kernel's own one then.
+            mode = recipe.mode if PRESETS[names[number]].has_vma_lock else None
+            if recipe.mode == "lockless":
+                mode = "lockless"
+            self._remake(
+                recipe.with_changes(kernel=names[number], mode=mode),
+                f"Now Linux {names[number]}, started again with the same seed {recipe.seed}.",
+            )
+
+        self.choose(
+            "Kernel",
+            "The same scenario on another release. Each one takes its own locks.",
+            [(name, preset.title) for name, preset in PRESETS.items()],
+            names.index(recipe.kernel),
+            choose,
+        )
+
+    def action_policy(self) -> None:
+        """Choose another policy."""
+        recipe = self._recipe()
+        if recipe is None:
+            return
+        now = recipe.policy()
+        options: list[tuple[str, Any]] = [
+            (name, value)
+            for name, values in POLICY_CHOICES.items()
+            for value in values
+            if value != now[name]
+        ]
+
+        def choose(number: int | None) -> None:
+            if number is None or number < 0:
+                return
+            name, value = options[number]
+            self._remake(
+                recipe.with_policy(name, value),
+                f"{name} is now {_said(value)}, started again with the same seed {recipe.seed}.",
+            )
+
+        self.choose(
+            "Policy",
+            "What the modelled kernel does where it could do otherwise.",
+            [
+                (f"{name} = {_said(value)}", f"now {_said(now[name])}: {POLICY_MEANINGS[name]}")
+                for name, value in options
+            ],
+            0,
+            choose,
+        )
+
+    def action_compare(self) -> None:
+        """The same workload in every mode that this kernel can have."""
+        recipe = self._recipe()
+        if recipe is not None:
+            self.open_compare(recipe.modes())
+
+    def open_compare(self, modes: Sequence[str]) -> None:
+        """Compare the run in these modes, three at most."""
+        recipe = self._recipe()
+        if recipe is None:
+            return
+        self.player.pause()
+        try:
+            recipes = [recipe.with_changes(mode=mode) for mode in modes[:3]]
+            screen = Compare(recipes)
+        except ScenarioError as error:
+            self.say(error.reason)
+            self.moved()
+            return
+        self.app.push_screen(screen)
+
+    def action_restart(self) -> None:
+        """The same run from its start."""
+        self.hush()
+        self.player.go_start()
+        self.player.present = 0
+        self.say("Started again: the same seed gives the same run.")
+        self.moved()
+
+    def action_reseed(self) -> None:
+        """The next seed, from the start."""
+        recipe = self._recipe()
+        if recipe is not None:
+            seed = recipe.seed + 1
+            why = f"Seed {seed}: other choices among threads that could run at the same moment."
+            self._remake(recipe.with_changes(seed=seed), why, position=0)
+
+    def action_choose(self) -> None:
+        """Go to the next decision and ask who runs."""
+        self.hush()
+        if self._recipe() is not None:
+            self.player.next_decision(self._ask_who)
+            self.moved()
+
+    def _ask_who(self, decision: Decision) -> None:
+        recipe = self.player.run.recipe
+        assert recipe is not None
+
+        def choose(number: int | None) -> None:
+            if number is None or number < 0:
+                return
+            name = decision.names[number]
+            if number == decision.chosen:
+                self.say(f"{name} runs first, as it did.")
+                self.moved()
+                return
+            self._remake(
+                recipe.with_choice(decision.number, number),
+                f"{name} runs first now; everything before is as it was.",
+                position=decision.position,
+            )
+
+        self.moved()
+        self.choose(
+            "Who runs?",
+            "These could all take their next step at this very moment. The dice chose the one "
+            "that is marked; another choice starts a different run from here.",
+            [(name, "chosen by the dice" if number == decision.chosen else "")
+             for number, name in enumerate(decision.names)],
+            decision.chosen,
+            choose,
+        )  # fmt: skip
+
+    def action_break_list(self) -> None:
+        """List the breakpoints; the chosen one goes."""
+        points = self.player.breakpoints
+        if not points:
+            self.say("There are no breakpoints yet: b sets one.")
+            self.moved()
+            return
+
+        def drop(number: int | None) -> None:
+            if number is not None and number >= 0:
+                self.say(f"No longer: {points.pop(number).meaning}.")
+            self.moved()
+
+        self.choose(
+            "Breakpoints",
+            "Play stops when one of these comes true. Choosing one removes it.",
+            [(point.text, f"{point.meaning}; {len(point.index)} times so far") for point in points],
+            0,
+            drop,
+        )
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+def _if_known(player: Player, position: int) -> int | None:
+    return position if position <= len(player.run.timeline) else None

@@ -1,0 +1,171 @@
+"""What lab and compare share: the clock that plays, the engine's turns, painting spread over turns.
+
+The event loop must stay free for keys: the engine computes in slices of a few milliseconds, and the
+panes of a frame are painted one per turn and then shown all at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from textual.screen import Screen
+
+from pfviz.tui.pane import Pane
+from pfviz.views.rows import Rows
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+    from pfviz.tui.app import LabApp
+    from pfviz.tui.player import Player
+
+SLICE_S: Final = 0.004
+"""How long the engine may hold the event loop at a time."""
+REST_S: Final = 0.004
+"""How long it leaves the loop alone afterwards, unless somebody waits for it."""
+TICK_MAX_S: Final = 0.25
+"""After a stall (a suspended terminal) play does not leap ahead by more than this."""
+HEADER_EVERY_S: Final = 0.5
+MESSAGE_S: Final = 6.0
+
+Paint = Callable[[], Rows]
+
+
+class PlayingScreen(Screen[None]):
+    """A screen on which one or more players play."""
+
+    app: LabApp
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.message = ""
+        self._message_until = 0.0
+        self._ticker: Timer | None = None
+        self._ticked_s = 0.0
+        self._to_compute = asyncio.Event()
+        self._to_paint = asyncio.Event()
+        self._painting = False
+        self.frames = 0
+        """How many frames were painted so far; measurements and tests read it."""
+
+    # What a screen of this kind provides
+
+    def players(self) -> tuple[Player, ...]:
+        """Everybody who plays here."""
+        raise NotImplementedError
+
+    def work(self, seconds: float) -> bool:
+        """Compute ahead for at most so long; whether more is to be computed soon."""
+        return any(player.work(seconds) for player in self.players())
+
+    def paints(self) -> Mapping[str, Paint]:
+        """Pane id -> how to paint it now, for all panes that are seen."""
+        raise NotImplementedError
+
+    def paint_header(self) -> None:
+        """Show the header alone: what changes while the engine computes ahead."""
+        raise NotImplementedError
+
+    # Running
+
+    def begin(self) -> None:
+        """Start the clock and the two workers, once mounted."""
+        self._ticker = self.set_interval(1 / self.app.fps, self._tick, pause=True)
+        self.run_worker(self._compute_loop(), name="compute", exit_on_error=True)
+        self.run_worker(self._paint_loop(), name="paint", exit_on_error=True)
+        self.compute()
+
+    def compute(self) -> None:
+        """Let the engines compute ahead again."""
+        self._to_compute.set()
+
+    def moved(self) -> None:
+        """Somebody moved a cursor by a key: paint at once, compute ahead again."""
+        playing = any(player.playing for player in self.players())
+        if self._ticker is not None:
+            if playing:
+                self._ticked_s = perf_counter()
+                self._ticker.resume()
+            else:
+                self._ticker.pause()
+        self.paint_now()
+        self.compute()
+
+    def say(self, text: str) -> None:
+        """Show a line of the app itself where the narrator speaks, for some seconds."""
+        if text:
+            self.message = text
+            self._message_until = perf_counter() + MESSAGE_S
+            self.set_timer(MESSAGE_S + 0.1, self._forget)
+
+    def hush(self) -> None:
+        """Take the app's own line away: a key was pressed."""
+        self.message = ""
+
+    def _forget(self) -> None:
+        if self.message and perf_counter() >= self._message_until:
+            self.message = ""
+            self._to_paint.set()
+
+    def _tick(self) -> None:
+        now_s = perf_counter()
+        wall_s = min(now_s - self._ticked_s, TICK_MAX_S)
+        self._ticked_s = now_s
+        moved = [player.tick(wall_s) for player in self.players()]
+        if any(moved):
+            self._to_paint.set()
+        if not any(player.playing for player in self.players()) and self._ticker is not None:
+            self._ticker.pause()
+            self._to_paint.set()
+        self.compute()
+
+    async def _compute_loop(self) -> None:
+        header_s = 0.0
+        while True:
+            await self._to_compute.wait()
+            before = self._marks()
+            waited_for = any(player.errand for player in self.players())
+            more = self.work(SLICE_S)
+            now_s = perf_counter()
+            if self._marks() != before:
+                self._to_paint.set()
+            elif now_s - header_s > HEADER_EVERY_S or not more:
+                header_s = now_s
+                self.paint_header()
+            if not more:
+                self._to_compute.clear()
+            await asyncio.sleep(0 if waited_for else REST_S)
+
+    def _marks(self) -> list[tuple[int, bool]]:
+        return [(player.index, player.errand is None) for player in self.players()]
+
+    # Painting
+
+    async def _paint_loop(self) -> None:
+        while True:
+            await self._to_paint.wait()
+            self._to_paint.clear()
+            if not self.is_current:
+                continue
+            painted: dict[str, Rows] = {}
+            positions = self._marks()
+            for name, paint in self.paints().items():
+                painted[name] = paint()
+                await asyncio.sleep(0)
+            if self._marks() == positions or any(p.playing for p in self.players()):
+                self._show(painted)
+
+    def paint_now(self) -> None:
+        """Paint everything in this turn."""
+        if self.is_mounted:
+            self._show({name: paint() for name, paint in self.paints().items()})
+
+    def _show(self, painted: Mapping[str, Rows]) -> None:
+        self.frames += 1
+        with self.app.batch_update():
+            for name, rows in painted.items():
+                for pane in self.query(f"#{name}").results(Pane):
+                    pane.show(rows)

@@ -1,0 +1,85 @@
+"""A line to type into at the foot of the screen, with examples of what can be typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from pfviz.tui import breakpoints, go_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a prompt asks, and what could be answered."""
+
+    title: str
+    placeholder: str
+    examples: tuple[tuple[str, str], ...]
+
+
+GO_PROMPT: Final = Question("Go to", "412 or 12.4us or 50% or cue 2", go_to.EXAMPLES)
+BREAK_PROMPT: Final = Question("Stop when", "lock mmap_lock waits", breakpoints.EXAMPLES)
+FIND_PROMPT: Final = Question(
+    "Find", "T3 waits",
+    (
+        ("vma_start_write", "a step, by its kernel function"),
+        ("T3 fault", "events of a thread; every word must match"),
+        ("mmap_lock waits", "waits for a lock"),
+        ("fallback", "faults that left their fast path"),
+        ("0x7f1040000000", "an address"),
+    ),
+)  # fmt: skip
+
+
+class Prompt(ModalScreen[str]):
+    """Asks for one line; gives it, or nothing when it was left."""
+
+    BINDINGS = [Binding("escape", "leave", "back", show=False)]  # noqa: RUF012
+
+    def __init__(self, question: Question, check: Callable[[str], str], text: str = "") -> None:
+        """`check` says what is wrong with a line, or nothing; a wrong line can be mended."""
+        super().__init__()
+        self.question = question
+        self.check = check
+        self.text = text
+
+    def compose(self) -> ComposeResult:
+        """A box of title, line, examples."""
+        width = max(len(example) for example, _ in self.question.examples)
+        with Vertical(id="prompt") as box:
+            box.border_title = f" {self.question.title} "
+            box.border_subtitle = " enter: do it · esc: leave "
+            yield Input(self.text, placeholder=self.question.placeholder, id="line")
+            yield Static("", id="problem", markup=False)
+            for example, meaning in self.question.examples:
+                yield Static(
+                    Content.assemble((f"{example:<{width}}", "bold"), (f"  {meaning}", "$dim")),
+                    classes="example",
+                )
+
+    def on_input_changed(self) -> None:
+        """A complaint is about the line as it was."""
+        self.query_one("#problem", Static).update("")
+
+    def on_input_submitted(self, submitted: Input.Submitted) -> None:
+        """Leave with a good line; stay with a bad one and say what is wrong."""
+        problem = self.check(submitted.value)
+        if problem:
+            self.query_one("#problem", Static).update(problem)
+        else:
+            self.dismiss(submitted.value)
+
+    def action_leave(self) -> None:
+        """Leave with nothing."""
+        self.dismiss("")

@@ -1,0 +1,21 @@
+"""The lines under the panes: a cue's caption, the app's own word, the narrator's sentence."""
+
+from __future__ import annotations
+
+from pfviz.views import narrator
+from pfviz.views.rows import Row, Rows, fit_rows, wrap
+
+from .painters import Scene
+
+
+def paint_sentence(scene: Scene, message: str, caption: str, width: int, lines: int) -> Rows:
+    """At most `lines` rows: what the app has to say goes before a caption and the narration."""
+    rows: list[Row] = []
+    if message:
+        rows += [((text, "say-text"),) for text in wrap(message, width - 1, lines)]
+    if caption and len(rows) < lines:
+        rows.append((("◇ ", "seek-cue"), (caption, "strong")))
+    left = lines - len(rows)
+    if left > 0:
+        rows += narrator.paint(scene.frame, width, left, scene.look)
+    return fit_rows(rows, width, lines, scene.look.glyphs.ascii_only)

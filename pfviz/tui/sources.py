@@ -1,0 +1,66 @@
+"""What the gallery lists: scenarios by name and captures by file. Opening one gives a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfviz.report.source import Source, open_source
+from pfviz.scenario.load import Listing, listing
+from pfviz.scenario.overrides import NO_CHANGES, Overrides
+from pfviz.trace.infer import infer_log
+
+from .recipe import Recipe
+from .run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the gallery."""
+
+    name: str
+    title: str
+    story: str
+    path: str
+    error: str = ""
+    """Why it cannot be opened; empty when it can."""
+    is_capture: bool = False
+
+    def matches(self, words: str) -> bool:
+        """Whether every word stands somewhere in its name, title or story."""
+        text = f"{self.name} {self.title} {self.story}".lower()
+        return all(word in text for word in words.lower().split())
+
+
+def entries(captures: Iterable[str] = ()) -> tuple[Entry, ...]:
+    """Captures first (they were asked for), then every scenario that has a name."""
+    recorded = [
+        Entry(Path(path).name, Path(path).name, "A capture of a real kernel.", path, "", True)
+        for path in captures
+    ]
+    return (*recorded, *(_of(found) for found in listing()))
+
+
+def _of(found: Listing) -> Entry:
+    story = " ".join(found.story.split())
+    return Entry(found.name, found.title, story, found.path, found.error)
+
+
+def open_entry(entry: Entry, overrides: Overrides = NO_CHANGES) -> Run:
+    """A run at its beginning.
+
+    Raises:
+        ScenarioError: the scenario cannot be read or built.
+        CaptureError: the capture cannot be read.
+    """
+    source = Source(capture=entry.path) if entry.is_capture else open_source(entry.path, overrides)
+    return run_of(source)
+
+
+def run_of(source: Source) -> Run:
+    """A run of a scenario or a capture; the errors are those of `open_entry`."""
+    if source.scenario is not None:
+        return Recipe(source.scenario, source.overrides).start()
+    assert source.capture is not None
+    return Run(infer_log(source.capture), source.name, "A capture of a real kernel.")

@@ -1,0 +1,32 @@
+"""The ladder of playing speeds: simulated nanoseconds per second of the viewer's time."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final
+
+LADDER_NS: Final[tuple[int, ...]] = tuple(
+    int(step * 10**power) for power in range(9) for step in (1, 2, 5) if step * 10**power >= 10
+)
+"""10 ns to 500 ms of simulated time per second: 1, 2, 5 times each power of ten."""
+
+STEPS_PER_SECOND: Final = 4
+"""How many steps of one thread should be seen per second at first."""
+WHOLE_RUN_S: Final = 45
+"""A run should not take much longer than this to be seen from end to end at first."""
+
+
+def rung(ns_per_s: float) -> int:
+    """The index of the ladder's speed nearest above."""
+    return min(bisect_left(LADDER_NS, ns_per_s), len(LADDER_NS) - 1)
+
+
+def first_rung(step_ns: float, run_ns: int, wanted_ns: int = 0) -> int:
+    """The speed to begin with, from the usual length of a step and of the whole run.
+
+    `wanted_ns` is the scenario's own wish, 0 for none. Without one, steps should be seen one by
+    one, unless the run is so long that its story would never be reached.
+    """
+    if wanted_ns:
+        return rung(wanted_ns)
+    return rung(max(step_ns * STEPS_PER_SECOND, run_ns / WHOLE_RUN_S))
