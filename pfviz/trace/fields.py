@@ -37,11 +37,13 @@ _FILEMAP = re.compile(
 _BLOCK = re.compile(r"\d+,\d+ (\w+) \d+ \(.*?\) \d+ \+ (\d+) .*")
 _NEWTASK = re.compile(r"pid=(\d+) comm=.* clone_flags=(?:0x)?([0-9a-f]+)")
 
+# enum tlb_flush_reason, as trace-cmd report spells it (6.18 itself prints capitals).
 _TLB_REASONS = (
     "flush on task switch",
     "remote shootdown",
-    "local MM shootdown",
-    "remote IPI send",
+    "local shootdown",
+    "local mm shootdown",
+    "remote ipi send",
     "remote wrong CPU",
 )
 # include/trace/events/lock.h, LCB_F_*

@@ -100,7 +100,7 @@ class Inference:
         if tid == 0:
             return
         thread = self.tasks.threads.get(tid)
-        if thread is None or thread.ended:
+        if thread is None:
             if event == "tlb_flush":
                 return  # A task switch lets single events of foreign tasks through.
             thread = self.tasks.announce(tid, cpu)

@@ -143,15 +143,18 @@ def _task_newtask(run: Inference, thread: Thread, args: str) -> None:
         return
     tid, flags = found
     mm = run.mms.cloned(thread, tid, flags)
-    run.tasks.announce(tid, run.cpu, mm, thread.tgid if flags & _CLONE_THREAD else 0)
+    run.tasks.begin(tid, run.cpu, mm, thread.tgid if flags & _CLONE_THREAD else 0)
 
 
 def _process_exit(run: Inference, thread: Thread, _args: str) -> None:
     run.close_fault(thread)
-    run.tasks.end(thread)
+    thread.exiting = True
 
 
 def _exit_mmap(run: Inference, thread: Thread, _args: str) -> None:
+    if thread.fault is not None:
+        thread.fault.killed()
+    run.close_fault(thread)
     run.mms.destroyed(thread)
 
 

@@ -25,6 +25,8 @@ _NEVER = 1 << 62
 _USUAL_NS = 500
 # A bare trylock for anon_vma is over within this; a fault under mmap_lock can be as short.
 _ANON_VMA_NS = 2_000
+# One fault in so many without any mmap_lock event: the kernel has VMA locks.
+_VMA_LOCK_SHARE = 50
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +56,7 @@ class OpenFault:
     io: bool = False
     slept: str = ""
     slept_before_lock: bool = False
+    was_killed: bool = False
     next_ns: int = _NEVER
     next_row: int = _NEVER
 
@@ -92,6 +95,13 @@ class OpenFault:
         self.read_ns = hold_ns
         self.ended_exactly = True
 
+    def killed(self) -> None:
+        """It never came back: the locks since were those of its end, not of the fault."""
+        self.was_killed = True
+        self.last_ns, self.last_row, self.start_row = self.began_ns, self.row, -1
+        self.reads = self.failed = 0
+        self.write_locked = self.waited = self.ended_exactly = False
+
     def closes(self, now_ns: int, row: int) -> None:
         """The thread is back in user mode (or was, by the event at `row`)."""
         self.next_ns, self.next_row = now_ns, row
@@ -129,9 +139,7 @@ class Faults:
         `knows_locks`, `knows_tree`: whether mmap_lock and maple tree events were traced at all.
         """
         faults = sorted([*self.closed, *still_open], key=lambda fault: fault.number)
-        has_vma_locks = knows_locks and any(
-            fault.start_row < 0 and not fault.from_kernel for fault in self.closed
-        )
+        has_vma_locks = knows_locks and _has_vma_locks(self.closed)
         usual_ns = _usual_ns(self.closed)
         ended = [fault for fault in faults if fault.next_row < _NEVER or fault.ended_exactly]
         ends_ns = [_end_ns(fault, usual_ns) for fault in ended]
@@ -177,6 +185,17 @@ class Faults:
             bits = 1 if fault.error_code & WRITE else 0
             bits |= 8 if fault.vma_kind == "file" else 0
             rows.add_late(place, end_ns, ev.PTE_SET, fault.tid, page, 1, bits, fault.mm)
+
+
+def _has_vma_locks(faults: list[OpenFault]) -> bool:
+    """Whether the kernel handles faults without mmap_lock: before 6.4 none is.
+
+    A fault that slept before it took the mmap_lock had begun under a VMA lock as well. A few
+    without a lock event say nothing: events may be lost at the edges of a capture.
+    """
+    user = [fault for fault in faults if not (fault.from_kernel or fault.was_killed)]
+    without = sum(fault.start_row < 0 or fault.slept_before_lock for fault in user)
+    return without > 0 and without * _VMA_LOCK_SHARE >= len(user)
 
 
 def _usual_ns(faults: list[OpenFault]) -> int:

@@ -83,8 +83,8 @@ class Locks:
         tid = thread.tid
         hold = mm.holders.pop(tid, None)
         thread.holds.pop(mm.lock, None)
-        if mm.is_gone:
-            self._mms.forget(mm)
+        if args.write:
+            self._mms.written(thread, mm)
         if hold is None:
             tid, hold = self._holder_instead(mm, int(args.write))
             if hold is None:

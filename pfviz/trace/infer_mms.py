@@ -26,6 +26,9 @@ OWN_MM_CALLS = frozenset(
     ("mmap", "munmap", "mprotect", "madvise", "mremap", "brk", "mlock", "munlock", "msync")
 )
 _CLONES = ("fork", "vfork", "clone", "clone3")
+_EXITS = ("exit", "exit_group")
+# Calls in which a lock on an unknown mm is a lock on the caller's own.
+_OWN_FIRST = OWN_MM_CALLS | {"execve", *_CLONES}
 _MADV_DONTNEED = 4
 _CLONE_VM = 0x100
 _USER_BYTES = 1 << 47  # x86-64 with four levels of page tables.
@@ -49,25 +52,38 @@ class Mms:
         """Return the mm whose mmap_lock the thread touches, making it when it is new."""
         mm = self._by_pointer.get(pointer)
         operation = thread.operation
-        own = (operation is not None and operation.name in OWN_MM_CALLS) or (
-            operation is None and thread.fault is not None
-        )
-        if mm is None:
-            executes = operation is not None and bool(operation.new_mms)
-            if (own or executes) and thread.mm is not None and not thread.mm.pointer:
-                mm = thread.mm  # execve locks the new mm first, then the old one.
-                mm.pointer = pointer
-            else:
-                clones = operation is not None and operation.name in _CLONES
-                mm = self._new(thread, pointer, thread.mm if clones else None)
-                if clones:
-                    self._cloned[thread.tid] = mm
-                elif operation is not None and operation.name == "execve":
-                    operation.new_mms.append(mm)
-            self._by_pointer[pointer] = mm
+        call = operation.name if operation is not None else ""
+        if mm is None or (mm is not thread.mm and self._is_made_by(call, thread, mm)):
+            mm = self._by_pointer[pointer] = self._meet(thread, pointer, call)
+        own = call in OWN_MM_CALLS or (operation is None and thread.fault is not None)
         if own and thread.mm is not mm:
             thread.mm = mm
             self._by_process.setdefault(thread.tgid or thread.tid, mm)
+        return mm
+
+    def _is_made_by(self, call: str, thread: Thread, mm: Mm) -> bool:
+        """Whether a known pointer must be a new mm, the old one's end having gone unseen."""
+        if call == "execve" and thread.operation is not None:
+            return not thread.operation.new_mms
+        return call in _CLONES and thread.tid not in mm.holders and not self._cloned.get(thread.tid)
+
+    def _meet(self, thread: Thread, pointer: str, call: str) -> Mm:
+        """A pointer that was not seen before: say whose mm it is."""
+        operation = thread.operation
+        if call == "execve" and operation is not None and not operation.new_mms:
+            mm = self._new(thread, pointer, None)  # execve locks the new mm first, then the old.
+            operation.new_mms.append(mm)
+            return mm
+        if call in _CLONES and thread.mm is not None and thread.mm.pointer:
+            mm = self._cloned[thread.tid] = self._new(thread, pointer, thread.mm)
+            return mm
+        own = thread.fault is not None and operation is None
+        if thread.mm is not None and not thread.mm.pointer and (own or call in _OWN_FIRST):
+            thread.mm.pointer = pointer
+            return thread.mm
+        mm = self._new(thread, pointer, None)
+        if thread.mm is None and call in _OWN_FIRST:
+            thread.mm = mm
         return mm
 
     def of(self, thread: Thread) -> Mm:
@@ -105,16 +121,27 @@ class Mms:
         """exit_mmap: the mm that the thread holds for write is taken down."""
         for mm in thread.holds.values():
             if mm.holders.get(thread.tid, (0, 0))[1]:
-                self._clear_range(mm, 0, _USER_BYTES)
-                self._tell(mm, mm.vmas.clear(), "exit")
-                mm.is_gone = True
-                operation = thread.operation
-                mm.ended_by_exec = operation is not None and operation.name == "execve"
+                self._take_down(mm, thread)
 
-    def forget(self, mm: Mm) -> None:
-        """The last lock of an mm that was taken down is released: its pointer may come again."""
-        if self._by_pointer.get(mm.pointer) is mm:
+    def written(self, thread: Thread, mm: Mm) -> None:
+        """The thread releases an mm it held for write; at its end that was exit_mmap.
+
+        Not every capture has the exit_mmap event, so a write lock taken when a thread exits, or by
+        execve on the mm it leaves, counts as one. Only then may the pointer come again.
+        """
+        operation = thread.operation
+        call = operation.name if operation is not None else ""
+        leaves = call == "execve" and operation is not None and mm not in operation.new_mms
+        if not mm.is_gone and (thread.exiting or call in _EXITS or leaves):
+            self._take_down(mm, thread)
+        if mm.is_gone and self._by_pointer.get(mm.pointer) is mm:
             del self._by_pointer[mm.pointer]
+
+    def _take_down(self, mm: Mm, thread: Thread) -> None:
+        self._clear_range(mm, 0, _USER_BYTES)
+        self._tell(mm, mm.vmas.clear(), "exit")
+        mm.is_gone = True
+        mm.ended_by_exec = thread.operation is not None and thread.operation.name == "execve"
 
     def applied(self, thread: Thread, operation: Operation, result: int) -> None:
         """Do to the VMAs what a system call that succeeded did."""

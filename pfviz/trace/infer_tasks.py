@@ -85,6 +85,8 @@ class Thread:
     io: Io | None = None
     last_file: tuple[int, int] | None = None
     """(file, page index) of the last page cache event in a fault."""
+    exiting: bool = False
+    """sched_process_exit was seen; on 6.18 the mm is taken down only after it."""
     ended: bool = False
 
 
@@ -101,8 +103,13 @@ class Tasks:
     def announce(self, tid: int, cpu: int, mm: Mm | None = None, tgid: int = 0) -> Thread:
         """Return the thread, telling the log of it when it is new."""
         thread = self.threads.get(tid)
-        if thread is not None and not thread.ended:
-            return thread
+        return self.begin(tid, cpu, mm, tgid) if thread is None else thread
+
+    def begin(self, tid: int, cpu: int, mm: Mm | None, tgid: int) -> Thread:
+        """A new thread; its id may have been another's before."""
+        before = self.threads.get(tid)
+        if before is not None:
+            self.end(before)
         # The name may change until the end of the capture: its text is filled in by `finish`.
         texts = self._rows.log.texts
         texts.append("")
@@ -120,7 +127,8 @@ class Tasks:
                 self._rows.add(ev.SCHED_SWITCH, NOBODY, other, NOBODY, STILL_RUNNABLE, 0)
         before = self.threads.get(self.running.get(cpu, NOBODY))
         state = ASLEEP if before is not None and before.waits else STILL_RUNNABLE
-        if before is not None and before.ended:
+        if before is not None and before.exiting:
+            self.end(before)
             state = ENDED
         self.running[cpu] = tid
         self._rows.add(
@@ -135,8 +143,8 @@ class Tasks:
         if before is not None:
             if state == ASLEEP:
                 self._put_to_sleep(before, switch.prev_state)
-            elif before.ended:
-                state = ENDED
+            elif before.exiting and state == ENDED:
+                self.end(before)
         if after is not None and after.fault is not None and after.fault.slept:
             after.fault.inside(self._rows.now_ns, self._rows.count)
         prev = before.tid if before is not None else NOBODY
@@ -153,14 +161,16 @@ class Tasks:
             self._rows.add(ev.SCHED_WAKEUP, tid, cpu, waker if waker in self.threads else NOBODY)
 
     def end(self, thread: Thread) -> None:
-        """The thread is gone; its id may come again as another."""
+        """The thread is gone."""
         if not thread.ended:
             thread.ended = True
             self._rows.add(ev.TASK_END, thread.tid)
 
     def finish(self) -> None:
-        """Fill in the names as the capture knew them last."""
+        """End who was exiting, and fill in the names as the capture knew them last."""
         for thread in self.threads.values():
+            if thread.exiting:
+                self.end(thread)
             name = self._capture.tasks.get(thread.tid, ("", 0))[0]
             self._rows.log.texts[thread.name_text] = name or f"task {thread.tid}"
 
