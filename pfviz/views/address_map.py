@@ -156,6 +156,7 @@ def _append(row: list[Cell], cell: Cell) -> None:
         row.append(cell)
 
 
+_RECENT_NS: Final = 2_000
 _SAMPLE_PAGES: Final = 512
 
 
@@ -194,35 +195,53 @@ def _info(
     frame: Frame, vma: VmaState, tasks: list[TaskState], width: int, look: Look
 ) -> list[Cell]:
     """Who has the VMA's lock, who faults in it, what was just done to it."""
-    cells: list[Cell] = []
     if vma.detached_ns >= 0:
-        cells.append(("detached, waits to be freed", "vma-detached"))
-        return [(clip(cells[0][0], width), "vma-detached")]
-    lock = frame.locks.get(vma.lock)
-    sequence = lock.sequence if lock is not None and lock.sequence >= 0 else vma.lock_sequence
-    mm_sequence = frame.mm_sequence(vma.mm)
-    mmap_lock = frame.locks.get(frame.mms[vma.mm].mmap_lock) if vma.mm in frame.mms else None
-    writer = mmap_lock.writer if mmap_lock is not None else -1
-    if sequence >= 0 and sequence == mm_sequence:
-        by = f" by {frame.label(writer)}" if writer >= 0 else ""
-        cells.append((f"W written{by}  ", "hold-write"))
-    elif lock is not None and lock.holders:
-        readers = len(lock.holders)
-        cells.append((f"R {readers} reader{'s' if readers != 1 else ''}  ", "fault-vma"))
+        return [(clip("detached, waits to be freed", width), "vma-detached")]
+    cells = _lock_info(frame, vma, width >= 30)
     if tasks:
-        waiting = [task for task in tasks if task.state in states.WAITING]
-        waits_io = [task for task in tasks if task.state == states.IO]
         names = ", ".join(frame.label(task.id) for task in tasks[:3])
         names += f" +{len(tasks) - 3}" if len(tasks) > 3 else ""
-        verb = "wait" if len(waiting) == len(tasks) else "fault"
-        verb = "wait for I/O" if len(waits_io) == len(tasks) else verb
-        verb += "s" if len(tasks) == 1 and verb != "wait for I/O" else ""
-        verb = "waits for I/O" if verb == "wait for I/O" and len(tasks) == 1 else verb
-        style = "wait-read" if waiting else "io" if waits_io else "mark"
+        verb, style = _verb(tasks)
         cells.append((f"{look.glyphs.mark} {names} {verb}", style))
-    elif vma.changed_why and frame.now_ns - vma.changed_ns < 2_000:
+    elif vma.changed_why and 0 <= frame.now_ns - vma.changed_ns < _RECENT_NS:
         cells.append((vma.changed_why, "accent"))
     if not cells:
         present = frame.mms[vma.mm].present_between(vma.start, vma.end)
         cells.append((f"{count(present)}/{count(vma.pages)} pages", "faint"))
     return cells
+
+
+def _lock_info(frame: Frame, vma: VmaState, wordy: bool) -> list[Cell]:
+    """Whether the VMA is written or read, and by whom."""
+    lock = frame.locks.get(vma.lock)
+    if is_written(frame, vma):
+        mmap_lock = frame.locks.get(frame.mms[vma.mm].mmap_lock) if vma.mm in frame.mms else None
+        writer = mmap_lock.writer if mmap_lock is not None else -1
+        by = frame.label(writer) if writer >= 0 else ""
+        if wordy:
+            return [(f"W written{f' by {by}' if by else ''}  ", "hold-write")]
+        return [(f"W {by} ", "hold-write")]
+    if lock is not None and lock.holders:
+        readers = len(lock.holders)
+        plural = "s" if readers != 1 else ""
+        return [(f"R {readers} reader{plural}  " if wordy else f"R{readers} ", "fault-vma")]
+    return []
+
+
+def is_written(frame: Frame, vma: VmaState) -> bool:
+    """Whether a writer has marked the VMA: its sequence number equals the address space's."""
+    lock = frame.locks.get(vma.lock)
+    sequence = vma.lock_sequence
+    if lock is not None and lock.sequence >= 0:
+        sequence = lock.sequence
+    return sequence >= 0 and sequence == frame.mm_sequence(vma.mm)
+
+
+def _verb(tasks: list[TaskState]) -> Cell:
+    one = len(tasks) == 1
+    if all(task.state == states.IO for task in tasks):
+        return ("waits for I/O" if one else "wait for I/O", "io")
+    waiting = [task for task in tasks if task.state in states.WAITING]
+    if len(waiting) == len(tasks):
+        return ("waits" if one else "wait", "wait-read")
+    return ("faults" if one else "fault", "wait-read" if waiting else "mark")

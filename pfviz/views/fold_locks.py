@@ -157,7 +157,13 @@ def _lock_word(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) ->
 
 
 def _seq_changed(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    f.locks[a].sequence = b
+    lock = f.locks.get(a)
+    if lock is None:
+        # mm_lock_seq has a number of its own: it belongs to the mmap_lock held for write.
+        held = f.tasks[task].holds if task >= 0 else {}
+        number = next((n for n in held if f.locks[n].kind == "mmap_lock"), a)
+        lock = f.locks[number]
+    lock.sequence = b
 
 
 FOLDS: Final = {

@@ -7,7 +7,7 @@ from typing import Final
 from pfviz.sim.event import SPIN, WRITE
 
 from . import states
-from .fold_locks import RWSEM_KINDS
+from .fold_locks import HANDOFF_BIT, RWSEM_KINDS
 from .frame import Frame, Hold, LockState
 from .look import DEFAULT, Look, absent, message, shown_mm
 from .numbers import count, duration
@@ -20,6 +20,7 @@ _WRITER_BIT: Final = 1
 _WAITERS_BIT: Final = 2
 _READER_SHIFT: Final = 8
 _WORD_MASK: Final = (1 << 64) - 1
+_READ_FAIL: Final = 1 << 63
 REFCOUNT_EXCLUDED: Final = 1 << 30
 """VMA_LOCK_OFFSET in `vm_refcnt`: a writer or detacher excludes readers (include/linux/mm.h)."""
 
@@ -70,13 +71,17 @@ def ordered(frame: Frame, mm: int = -1) -> list[LockState]:
 
     A page-table, zone or folio lock that one thread has to itself is not worth one.
     """
-    shown = [
-        lock
-        for lock in frame.locks.values()
-        if lock.kind in ("mmap_lock", "vma_lock") or lock.waiters or lock.spinners
-        or (lock.holders and lock.kind in RWSEM_KINDS)
-    ]  # fmt: skip
+    shown = [lock for lock in frame.locks.values() if _is_worth_a_line(frame, lock)]
     return sorted(shown, key=lambda lock: _rank(lock, mm))
+
+
+def _is_worth_a_line(frame: Frame, lock: LockState) -> bool:
+    if lock.waiters or lock.spinners or lock.kind == "mmap_lock":
+        return True
+    if lock.kind == "vma_lock":
+        vma = frame.vmas.get(lock.owner)
+        return bool(lock.holders) or (vma is not None and vma.detached_ns < 0)
+    return bool(lock.holders) and lock.kind in RWSEM_KINDS
 
 
 def _rank(lock: LockState, mm: int) -> tuple[int, int, int, int, int]:
@@ -153,7 +158,7 @@ def _full(frame: Frame, lock: LockState, width: int, look: Look) -> Block:
     if not lock.busy:
         return [_compact(frame, lock, width, look)]
     rows: Block = [(
-        (title(frame, lock), "lock"), ("  ", "text"), (_words(frame, lock), "dim"),
+        (title(frame, lock), "lock"), ("  ", "text"), (_words(frame, lock, width >= 88), "dim"),
         *_handoff(frame, lock),
     )]  # fmt: skip
     lead = 7 if width >= 40 else 2
@@ -219,7 +224,7 @@ def title(frame: Frame, lock: LockState) -> str:
     return lock.name or f"{lock.kind} {lock.id}"
 
 
-def _words(frame: Frame, lock: LockState) -> str:
+def _words(frame: Frame, lock: LockState, wide: bool = False) -> str:
     """What the lock's words say: readers or writer, waiters, sequence numbers, reference count."""
     parts: list[str] = []
     writer = lock.writer
@@ -235,12 +240,21 @@ def _words(frame: Frame, lock: LockState) -> str:
     if lock.kind == "mmap_lock" and lock.sequence >= 0:
         parts.append(f"seq {lock.sequence}")
     if lock.has_word and lock.kind in RWSEM_KINDS:
-        parts.append(f"word {lock.word & _WORD_MASK:#x}")
+        parts.append(f"word {lock.word & _WORD_MASK:#x}{_bits(lock.word) if wide else ''}")
     if lock.downgraded_ns >= 0 and lock.holders and writer < 0:
         since = [hold[1] for hold in lock.holders.values()]
         if lock.downgraded_ns in since:
             parts.append("downgraded")
     return " · ".join(parts)
+
+
+def _bits(word: int) -> str:
+    """An rwsem's count as its flags say: ` (1 reader, waiters, handoff)`."""
+    readers = (word & _WORD_MASK & ~_READ_FAIL) >> _READER_SHIFT
+    parts = [f"{readers} reader{'s' if readers != 1 else ''}"] if readers else []
+    flags = ((_WRITER_BIT, "writer"), (_WAITERS_BIT, "waiters"), (HANDOFF_BIT, "handoff"))
+    parts.extend(name for bit, name in flags if word & bit)
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _vma_words(frame: Frame, lock: LockState) -> list[str]:

@@ -83,7 +83,7 @@ def _of_task(frame: Frame, task: TaskState) -> Iterator[Cell]:
         yield (f"{name} sleeps", style)
         yield (f": {task.asleep_why}." if task.asleep_why else ".", "text")
         return
-    yield (f"{name} {_place(frame, task)}: ", style)
+    yield (f"{name} in {_place(frame, task)}: ", style)
     yield (_story(frame, task), "text")
     waiters = who_waits_for(frame, task)
     if waiters:
@@ -104,14 +104,15 @@ def _off_cpu(frame: Frame, task: TaskState, name: str) -> Iterator[Cell]:
 
 
 def _place(frame: Frame, task: TaskState) -> str:
-    """The kernel function a thread is in, else what it does."""
+    """The kernel function a thread is in, else the fault or operation."""
     if 0 <= task.step < len(frame.log.steps):
-        return frame.log.steps[task.step].function
+        function = frame.log.steps[task.step].function
+        return "user mode" if function == "user" else function
     if task.in_fault and task.fault is not None:
         regime = task.fault.regime
-        where = f"under {REGIME_NAMES[regime]}" if regime in (0, 1) else ""
-        return f"faults at {task.fault.address:x} {where}".rstrip()
-    return task.op or STATES[task.state].label
+        where = f" under {REGIME_NAMES[regime]}" if regime in (0, 1) else ""
+        return f"a fault at {task.fault.address:x}{where}"
+    return task.op or ("user mode" if task.state == states.USER else STATES[task.state].label)
 
 
 def _story(frame: Frame, task: TaskState) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import states
 from .frame import Frame, TaskState
 from .lanes import Lanes
+from .lock_board import title
 from .look import DEFAULT, Look, letter_cell, message, selected_task, state_cells, window
 from .numbers import duration, round_duration
 from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad
@@ -92,10 +93,12 @@ class _Plan:
         rest = max(width - lead - 2, 0)
         self.lane = max(rest * 11 // 20, min(rest, 8)) if width >= 24 else rest
         text = rest - self.lane
-        if text > 52:  # No step name needs more; the lane takes the rest.
-            self.lane += text - 52
-            text = 52
-        self.lock = 20 if text >= 42 else max(text - 20, 0) if text >= 30 else 0
+        if text > 58:  # No step name needs more; the lane takes the rest.
+            self.lane += text - 58
+            text = 58
+        self.lock = 26 if text >= 56 else 20 if text >= 42 else max(text - 20, 0)
+        if text < 30:
+            self.lock = 0
         self.step = max(text - self.lock, 0)
         self.span_ns = span_of(frame, look)
         self.from_ns = frame.now_ns - self.span_ns
@@ -134,7 +137,7 @@ def _thread(
     row.append((look.glyphs.now, "now"))
     if plan.step > 1:
         text, style = _standing(frame, task)
-        row.append((" " + pad(text, plan.step - 1), style))
+        row.append((" " + pad(clip(text, plan.step - 2), plan.step - 1), style))
     if plan.lock:
         text, style = _lock(frame, task, plan.lock)
         row.append((pad(text, plan.lock), style))
@@ -196,7 +199,7 @@ def _lock(frame: Frame, task: TaskState, width: int) -> Cell:
         )
         letter = "W" if mode == 1 else "R" if mode == 0 else ""
         held = duration(now - since)
-        name = short_lock(frame, lock)
+        name = title(frame, frame.locks[lock])
         if cell_width(name) + len(held) + 3 > width:
             held = ""
         return (" ".join(part for part in (letter, clip(name, width - 3), held) if part), "dim")
@@ -206,12 +209,6 @@ def _lock(frame: Frame, task: TaskState, width: int) -> Cell:
 
 
 _RANK = {"mmap_lock": 0, "vma_lock": 1, "anon_vma": 2, "i_mmap": 3, "folio": 4, "ptl": 5}
-
-
-def short_lock(frame: Frame, lock: int) -> str:
-    """A lock's name without the word lock where its kind says it already."""
-    name = frame.lock_name(lock)
-    return name.removeprefix("vma_lock ").removeprefix("VMA ")
 
 
 def _legend(seen: set[int], width: int, rows_max: int, look: Look) -> list[Row]:

@@ -82,7 +82,8 @@ def summary(frame: Frame, look: Look = DEFAULT) -> str:
     if mm is None or not mm.nodes:
         return ""
     dead = sum(1 for node in mm.nodes.values() if node.dead_ns >= 0)
-    text = f"height {mm.height} · {count(len(mm.nodes) - dead)} nodes"
+    alive = len(mm.nodes) - dead
+    text = f"height {mm.height} · {count(alive)} node{'s' if alive != 1 else ''}"
     return f"{text} · {dead} dead" if dead else text
 
 
@@ -209,9 +210,15 @@ def _node(
     gap = max(node.gaps, default=0)
     if gap > 0 and left >= capacity + 44:
         row.append((f"gap {size(gap >> 12)} ", "gap"))
-    if node.changed_ns == mm.write_ns and mm.write_ns >= 0 and not here:
+    if not here and node.changed_ns == mm.write_ns and _is_writing(frame, mm):
         row.append((f"{glyphs.arrow_left} written", "accent"))
     return tuple(row)
+
+
+def _is_writing(frame: Frame, mm: MmState) -> bool:
+    """Whether the task of the last write still stands on the step that wrote."""
+    writer = frame.tasks.get(mm.write_task)
+    return writer is not None and writer.step_ns <= mm.write_ns
 
 
 def _walk_marks(frame: Frame, here: list[TaskState], look: Look) -> list[Cell]:
@@ -248,11 +255,11 @@ def _slot_name(frame: Frame, slot: int) -> str:
 
 def _foot(frame: Frame, mm: MmState, width: int) -> list[Row]:
     """The last write: its store type, by whom, how long ago."""
-    if mm.write_ns < 0:
+    if mm.write_ns < 0 or mm.write_task < 0:
         return []
     ago = duration(frame.now_ns - mm.write_ns)
     low, high = mm.write_range
     where = f" [{address_short(low)}…{address_short(high)}]" if width >= 60 else ""
-    who = f" by {frame.label(mm.write_task)}" if mm.write_task >= 0 else ""
+    who = f" by {frame.label(mm.write_task)}"
     return [(("last write ", "dim"), (mm.write_function, "accent"),
              (f"{where}{who}, {ago} ago", "dim"))]  # fmt: skip
