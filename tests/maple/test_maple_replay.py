@@ -54,6 +54,14 @@ def test_the_first_full_tree_after_a_wrong_digest_is_drawn(tmp_path: Path) -> No
     assert "recorded after operation 1:" in render_reports([report])
 
 
+def test_without_a_recorded_tree_ours_is_drawn_where_the_operation_began(tmp_path: Path) -> None:
+    op = {"k": "op", "i": 0, "op": ["store", 5, 8, 1], "r": 0, "d": "0" * 16}
+    path = write_lines(tmp_path / "digest.jsonl", HEADER, VECTOR, op)
+    text = render_reports([replay_file(path)])
+    assert "no full tree is recorded from here on; ours:" in text
+    assert "leaf_64 0–max  3/16   ◀ the operation began here" in text
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("r", -17), ("wt", "append"), ("al", 9), ("bo", 4), ("di", 4)]
 )

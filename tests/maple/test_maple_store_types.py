@@ -156,3 +156,19 @@ def test_a_split_reserves_for_fewer_levels_since_levels_with_room_are_known() ->
     expected = 3 if above.end < 9 else 5
     assert tree.prealloc_count(plan, "6.12") == 7
     assert tree.prealloc_count(plan, "7.2") == expected
+
+
+def test_a_store_over_nearly_everything_shrinks_the_tree_where_nothing_can_be_borrowed() -> None:
+    tree = MapleTree()
+    for first in range(0, 5000, 4):
+        tree.store(first, first + 1 + first % 3, first)
+    assert tree.height == 4
+    heights = set()
+    for last in range(4001, 5000, 8):
+        twin = tree.dup()
+        twin.store(0, last, "wide")
+        twin.check()
+        assert next(twin.iter_range()) == (0, last, "wide")
+        assert list(twin.iter_range(last + 1))[1:] == list(tree.iter_range(last + 1))[1:]
+        heights.add(twin.height)
+    assert heights == {1, 2, 3}

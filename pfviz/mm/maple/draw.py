@@ -5,6 +5,7 @@ Knows dumps only, so a tree recorded elsewhere is drawn like ours.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -43,6 +44,16 @@ def count_nodes(node: Dump) -> int:
     if node[0] == "L":
         return 1
     return 1 + sum(count_nodes(child) for child in node[4])
+
+
+def path_to(dump: Dump, index: int) -> Path:
+    """Return the way to the leaf that covers an index; () where there is no node."""
+    height, node = dump
+    path: list[int] = []
+    for _ in range(height - 1):
+        path.append(bisect_left(node[3], index))
+        node = node[4][path[-1]]
+    return tuple(path)
 
 
 def format_index(index: int) -> str:

@@ -129,14 +129,18 @@ def _level_above(left: MapleNode, right: MapleNode, nodes: list[MapleNode]) -> B
 def _borrow(
     graft: Graft, big: BigNode, left: MapleNode, right: MapleNode, level: int
 ) -> tuple[MapleNode, MapleNode]:
-    """Take in a whole neighbouring node: right first, then left, then from one level higher."""
+    """Take in a whole neighbouring node: right first, then left, then from one level higher.
+
+    Returns the new left-most and right-most source (mast_spanning_rebalance).
+    """
     low: MapleNode = left
     high: MapleNode = right
     depth = 0
     while True:
         below, above = low.parent, high.parent
-        assert below is not None, "a region that is not everything has a neighbour"
-        assert above is not None
+        if below is None or above is None:
+            # The region is everything though its level is not the root's: the tree will shrink.
+            return left, right
         if high.parent_slot < above.end:
             right = _descend(above.slots[high.parent_slot + 1], depth, 0)
             big.append_node(right)

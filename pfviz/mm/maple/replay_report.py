@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pfviz.mm.maple.compare import differences
-from pfviz.mm.maple.draw import draw_tree
+from pfviz.mm.maple.draw import Path, draw_tree, path_to
 from pfviz.mm.maple.dump import Dump
 
 FAILURES_DRAWN_MAX = 3
@@ -104,7 +104,7 @@ def _failure_lines(vector: VectorResult) -> Iterator[str]:
     later = f" after operation {failure.drawn_at}" if failure.drawn_at != failure.index else ""
     if failure.recorded is None:
         yield "    no full tree is recorded from here on; ours:"
-        yield from (f"      {line}" for line in draw_tree(failure.ours))
+        yield from (f"      {line}" for line in draw_tree(failure.ours, _place_of(failure)))
         return
     marks = differences(failure.recorded, failure.ours)
     if not marks:
@@ -114,6 +114,14 @@ def _failure_lines(vector: VectorResult) -> Iterator[str]:
     yield from (f"      {line}" for line in draw_tree(failure.recorded, marks))
     yield f"    ours{later}:"
     yield from (f"      {line}" for line in draw_tree(failure.ours, marks))
+
+
+def _place_of(failure: Failure) -> dict[Path, str]:
+    """Mark the leaf where the operation began, if it names an index."""
+    operands = failure.op[1:]
+    if failure.ours is None or not operands or type(operands[0]) is not int:
+        return {}
+    return {path_to(failure.ours, operands[0]): "the operation began here"}
 
 
 def _shorten(op: list[Any], width: int = 160) -> str:

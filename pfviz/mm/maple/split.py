@@ -86,14 +86,20 @@ def overfull_leaf(plan: WritePlan, leaf: MapleNode) -> BigNode:
 def build_node(
     tree: MapleTree, graft: Graft, big: BigNode, start: int = 0, stop: int | None = None
 ) -> MapleNode:
-    """Make a new node of slots start ... stop-1 of a scratch node (mab_mas_cp)."""
-    node = tree.new_node(
-        big.type,
-        big.pivots[start - 1] + 1 if start else big.min,
-        big.pivots[start:stop],
-        big.slots[start:stop],
-        None if big.gaps is None else big.gaps[start:stop],
-    )
+    """Make a new node of slots start ... stop-1 of a scratch node (mab_mas_cp).
+
+    A node of all its slots takes over the scratch node's lists.
+    """
+    if start == 0 and stop is None:
+        node = tree.new_node(big.type, big.min, big.pivots, big.slots, big.gaps)
+    else:
+        node = tree.new_node(
+            big.type,
+            big.pivots[start - 1] + 1 if start else big.min,
+            big.pivots[start:stop],
+            big.slots[start:stop],
+            None if big.gaps is None else big.gaps[start:stop],
+        )
     graft.born.append(node)
     return node
 
