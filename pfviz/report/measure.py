@@ -122,17 +122,19 @@ def vmstat(rows: Rows) -> dict[str, int]:
 def locks(rows: Rows) -> list[dict[str, Any]]:
     """Every lock that was used, those waited for longest first (at most LOCKS_MAX of them)."""
     names = lock_names(rows)
-    acquired = rows.of(event.LOCK_ACQUIRED)
-    failed = Counter(rows.of(event.LOCK_FAILED)[:, 3].tolist())
+    # Locks of one name (a VMA that comes and goes) are one: number them by the first.
+    first: dict[tuple[str, str], int] = {}
+    for lock in sorted(names):
+        first.setdefault(names[lock], lock)
+    same = {lock: first[name] for lock, name in names.items()}
+    acquired = _renumbered(rows.of(event.LOCK_ACQUIRED), same)
+    failed = Counter(_renumbered(rows.of(event.LOCK_FAILED), same)[:, 3].tolist())
     used = sorted({*np.unique(acquired[:, 3]).tolist(), *failed})
     waits = acquired[acquired[:, 5] > 0]
-    holds = np.concatenate(
-        [
-            rows.of(event.LOCK_RELEASED)[:, [3, 5]],
-            rows.of(event.LOCK_DOWNGRADED)[:, [3, 4]],
-        ]
-    )
-    queued = _waiters_max(rows)
+    released = _renumbered(rows.of(event.LOCK_RELEASED), same)[:, [3, 5]]
+    downgraded = _renumbered(rows.of(event.LOCK_DOWNGRADED), same)[:, [3, 4]]
+    holds = np.concatenate([released, downgraded])
+    queued = _waiters_max(rows, same)
     grouped = _by_lock(acquired, 3), _by_lock(waits, 3), _by_lock(holds, 0)
     table: list[dict[str, Any]] = []
     for lock in used:
@@ -175,7 +177,14 @@ def lock_names(rows: Rows) -> dict[int, tuple[str, str]]:
 def cache_lines(rows: Rows) -> list[dict[str, Any]]:
     """How often each cache line moved between CPUs and for how long it was on its way."""
     log = rows.log
-    names = {row[3]: log.texts[row[4]] for row in rows.of(event.LINE_NEW).tolist()}
+    called = lock_names(rows)  # A lock's line is called as the lock is.
+    locks_by_name = {
+        log.texts[row[5]]: called[row[3]][1] for row in rows.of(event.LOCK_NEW).tolist()
+    }
+    names = {
+        row[3]: locks_by_name.get(log.texts[row[4]], log.texts[row[4]])
+        for row in rows.of(event.LINE_NEW).tolist()
+    }
     moved = rows.of(event.LINE_MOVED)
     kind = machine_kind(log.meta["machine"])
     giver = np.where(moved[:, 4] < 0, moved[:, 5], moved[:, 4]) // kind.cores_per_socket
@@ -209,7 +218,14 @@ def _by_lock(table: Column, column: int) -> dict[int, Column]:
     return {int(key): order[start:end] for key, start, end in zip(found, starts, ends, strict=True)}
 
 
-def _waiters_max(rows: Rows) -> dict[int, int]:
+def _renumbered(table: Column, same: dict[int, int]) -> Column:
+    """The rows with their lock (column 3) replaced by the one it counts as."""
+    table = table.copy()
+    table[:, 3] = [same.get(lock, lock) for lock in table[:, 3].tolist()]
+    return table
+
+
+def _waiters_max(rows: Rows, same: dict[int, int]) -> dict[int, int]:
     """The longest queue of each lock: sleepers and spinners together."""
     begun = np.concatenate([rows.where(event.CONTENTION_BEGIN), rows.where(event.SPIN_BEGIN)])
     ended = np.concatenate([rows.where(event.CONTENTION_END), rows.where(event.SPIN_END)])
@@ -217,5 +233,5 @@ def _waiters_max(rows: Rows) -> dict[int, int]:
     change = np.concatenate([np.ones(len(begun), int), -np.ones(len(ended), int)])
     order = np.argsort(where, kind="stable")
     where, change = where[order], change[order]
-    taken = rows.all[where]
+    taken = _renumbered(rows.all[where], same)
     return {lock: int(np.cumsum(change[index]).max()) for lock, index in _by_lock(taken, 3).items()}

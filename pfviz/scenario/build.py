@@ -163,12 +163,12 @@ class _Builder:
         if vma.kind == "stack":
             return STACK_TOP - size
         gap = vma.gap << PAGE_SHIFT
-        start = mm.tree.gap_below(0x10000, self.tops[mm.name], size + gap)
+        start = mm.tree.gap_below(0x10000, self.tops[mm.name], size + 2 * gap)
         if start is None:
             reason = f'there is no room for VMA "{vma.name}" with {vma.pages} pages'
             raise ScenarioError(self.scenario.name, 0, reason)
         self.tops[mm.name] = start
-        return start
+        return start + gap
 
     def _place_one(self, mm: AddressSpace, vma: Vma, name: str, start: int) -> None:
         flags = sum(

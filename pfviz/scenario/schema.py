@@ -63,7 +63,7 @@ class Vma(Table, frozen=True, kw_only=True):
         Number | Literal["all"], Meta(description="its first pages mapped from the start")
     ] = 0
     anon_vma: bool = False
-    gap: Annotated[int, Meta(ge=0, description="free pages before the next VMA")] = 16
+    gap: Annotated[int, Meta(ge=0, description="pages left free on either side")] = 16
     per_thread: Annotated[bool, Meta(description="one for each thread that scales")] = False
 
 

@@ -24,7 +24,7 @@ merge = true
 [[vma]]               # memory that exists when the run begins
 name = "arena"
 pages = 64
-gap = 16              # free pages below the VMA above it
+gap = 16              # pages left free on either side
 
 [[thread]]            # a thread, or a group of them
 name = "worker"

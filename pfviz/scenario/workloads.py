@@ -41,6 +41,9 @@ class PageFaultShared(Workload, frozen=True, kw_only=True, tag="page_fault_share
 
     at: str
     pages: Pages = 32
+    apart: Annotated[
+        int, Meta(ge=0, description="pages from one thread's first to the next one's; 0: pages")
+    ] = 0
     write: bool = True
     give_back: bool = True
 
@@ -167,8 +170,9 @@ def _round(workload: Workload, dice: Rng) -> tuple[Op, ...]:
         case PageFault1(pages=pages, at=at) as churn:
             return (_touch(churn.write, at, pages), op.Madvise(at=at, pages=pages))
         case PageFaultShared(pages=pages, at=at) as shared:
-            touch = _touch(shared.write, at, pages, apart=pages)
-            back = op.Madvise(at=at, pages=pages, apart=pages)
+            apart = shared.apart or pages
+            touch = _touch(shared.write, at, pages, apart)
+            back = op.Madvise(at=at, pages=pages, apart=apart)
             return (touch, back) if shared.give_back else (touch,)
         case MadviseChurn(pages=pages, at=at, apart=apart) as churn:
             advise = op.Madvise(at=at, pages=pages, advice=churn.advice, apart=apart)
