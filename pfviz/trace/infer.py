@@ -165,9 +165,11 @@ class Inference:
         """Whatever comes next, the thread's fault is over."""
         if thread.io is not None:
             self.end_io(thread)
-        if thread.fault is not None:
-            self.faults.close(thread.fault)
-            thread.fault = None
+        fault, thread.fault = thread.fault, None
+        if fault is not None:
+            self.faults.close(fault)
+            if fault.makes_anon_vma and fault.vma is not None and thread.mm is not None:
+                thread.mm.vmas.prepare(fault.vma)
 
     def end_io(self, thread: Thread) -> None:
         """The thread goes on, so the read it waited for is done."""

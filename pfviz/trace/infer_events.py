@@ -34,8 +34,11 @@ def _page_fault(run: Inference, thread: Thread, args: str, from_kernel: bool) ->
     mm = run.mms.of(thread)
     address = found.address if found.address is not None else 0
     vma = mm.vmas.at(address)
-    kind = vma.kind if vma is not None else ""
-    thread.fault = run.faults.open(thread.tid, address, found.error_code, from_kernel, mm.id, kind)
+    fault = run.faults.open(thread.tid, address, found.error_code, from_kernel, mm.id, vma)
+    if vma is not None:
+        fault.is_prepared = vma.id in mm.vmas.prepared
+        fault.is_fresh = vma.id in mm.vmas.fresh
+    thread.fault = fault
 
 
 def _page_fault_user(run: Inference, thread: Thread, args: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pfviz.sim import event as ev
 from pfviz.sim.event import signed
+from pfviz.trace.infer_vmas import Range
 from pfviz.trace.late_rows import LateRows
 
 MMAP_LOCK, VMA_LOCK, UNKNOWN = 0, 1, -1
@@ -25,6 +26,8 @@ _NEVER = 1 << 62
 _USUAL_NS = 500
 # A bare trylock for anon_vma is over within this; a fault under mmap_lock can be as short.
 _ANON_VMA_NS = 2_000
+# From the fault to its first lock call: longer than this it slept in between.
+_PROMPT_NS = 8_000
 # One fault in so many without any mmap_lock event: the kernel has VMA locks.
 _VMA_LOCK_SHARE = 50
 
@@ -41,11 +44,14 @@ class OpenFault:
     error_code: int
     from_kernel: bool
     mm: int
-    vma_kind: str
+    vma: Range | None
     last_ns: int
     last_row: int
+    is_prepared: bool = False
+    is_fresh: bool = False
     ended_exactly: bool = False
     start_row: int = -1
+    start_ns: int = 0
     reads: int = 0
     failed: int = 0
     write_locked: bool = False
@@ -75,7 +81,7 @@ class OpenFault:
         """A lock call on the mmap_lock began."""
         self.inside(now_ns, row)
         if self.start_row < 0:
-            self.start_row = row
+            self.start_row, self.start_ns = row, now_ns
 
     def lock_failed(self, now_ns: int, row: int) -> None:
         """mmap_read_trylock found a writer, or the wait was killed."""
@@ -94,6 +100,24 @@ class OpenFault:
         self.inside(now_ns, row)
         self.read_ns = hold_ns
         self.ended_exactly = True
+
+    @property
+    def vma_kind(self) -> str:
+        """What the VMA maps, "" when it is not known."""
+        return self.vma.kind if self.vma is not None else ""
+
+    @property
+    def makes_anon_vma(self) -> bool:
+        """Whether this fault gives its VMA an anon_vma: a write to private memory (FP 3.9)."""
+        private = self.vma is not None and self.vma.perms[3] == "p"
+        return private and bool(self.error_code & WRITE)
+
+    @property
+    def waited_before_lock(self) -> bool:
+        """Whether it did something slow before it took the mmap_lock: I/O, or userfaultfd."""
+        return self.slept_before_lock or (
+            self.start_row >= 0 and self.start_ns - self.began_ns > _PROMPT_NS
+        )
 
     def killed(self) -> None:
         """It never came back: the locks since were those of its end, not of the fault."""
@@ -116,13 +140,13 @@ class Faults:
         self.count = 0
 
     def open(
-        self, tid: int, address: int, error_code: int, from_kernel: bool, mm: int, vma_kind: str
+        self, tid: int, address: int, error_code: int, from_kernel: bool, mm: int, vma: Range | None
     ) -> OpenFault:
         """Log the beginning of a fault."""
         rows = self._rows
         row = rows.add(ev.FAULT_BEGIN, tid, signed(address), error_code, self.count, mm)
         fault = OpenFault(
-            self.count, row, tid, rows.now_ns, address, error_code, from_kernel, mm, vma_kind,
+            self.count, row, tid, rows.now_ns, address, error_code, from_kernel, mm, vma,
             rows.now_ns, row,
         )  # fmt: skip
         self.count += 1
@@ -174,7 +198,7 @@ class Faults:
         rows = self._rows
         major = fault.io or (fault.slept == "D" and fault.file)
         flags = MAJOR if major else 0
-        flags |= RETRIED if fault.slept_before_lock and fault.reads else 0
+        flags |= RETRIED if regime == MMAP_LOCK and fault.waited_before_lock else 0
         flags |= 0 if fault.ended_exactly else INFERRED_END
         kind = rows.log.text(_kind(fault))
         latency_ns = end_ns - fault.began_ns
@@ -221,16 +245,19 @@ def _regime(fault: OpenFault, knows_locks: bool, knows_tree: bool, has_vma_locks
         return MMAP_LOCK
     if knows_tree:
         return MMAP_LOCK if fault.found_vma else VMA_LOCK
-    prepares_anon_vma = (
-        fault.vma_kind != "file" or bool(fault.error_code & WRITE)
-    ) and fault.read_ns <= _ANON_VMA_NS
-    return VMA_LOCK if prepares_anon_vma else MMAP_LOCK
+    writes = bool(fault.error_code & WRITE)
+    if fault.is_prepared or not writes or (fault.vma is not None and not fault.makes_anon_vma):
+        return MMAP_LOCK  # It needed no anon_vma.
+    if fault.is_fresh:
+        return VMA_LOCK
+    quick = not fault.waited_before_lock and fault.read_ns <= _ANON_VMA_NS
+    return VMA_LOCK if quick else MMAP_LOCK
 
 
 def _cause(fault: OpenFault) -> str:
     if fault.write_locked:
         return "no VMA at the address: the stack grows"
-    if fault.slept_before_lock or fault.io:
+    if fault.waited_before_lock or fault.io:
         return "dropped the VMA lock for I/O" if fault.file else "waited for userfaultfd or I/O"
     if fault.failed:
         return "mmap_lock was taken; what broke off the VMA lock was not traced"
@@ -238,7 +265,7 @@ def _cause(fault: OpenFault) -> str:
 
 
 def _counter(fault: OpenFault) -> str:
-    return "vma_lock_retry" if fault.slept_before_lock or fault.io else "vma_lock_abort"
+    return "vma_lock_retry" if fault.waited_before_lock or fault.io else "vma_lock_abort"
 
 
 def _kind(fault: OpenFault) -> str:

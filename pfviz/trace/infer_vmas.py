@@ -46,6 +46,10 @@ class RangeMap:
         self._starts: list[int] = []
         self._ranges: list[Range] = []
         self.brk = 0
+        self.prepared: set[int] = set()
+        """VMAs that have an anon_vma, as far as faults showed."""
+        self.fresh: set[int] = set()
+        """VMAs mapped before our eyes that no fault has given an anon_vma yet."""
 
     def __len__(self) -> int:
         return len(self._ranges)
@@ -67,7 +71,13 @@ class RangeMap:
         changes = self.unmap(start, end)
         vma = Range(self._new_id(), start, end, perms, name, kind, pgoff_pages)
         self._put(vma)
+        self.fresh.add(vma.id)
         return [*changes, (NEW, vma)]
+
+    def prepare(self, vma: Range) -> None:
+        """A fault gave the VMA an anon_vma."""
+        self.prepared.add(vma.id)
+        self.fresh.discard(vma.id)
 
     def unmap(self, start: int, end: int) -> list[Change]:
         """Take a range away; VMAs at its edges shrink or are split."""
@@ -187,6 +197,11 @@ class RangeMap:
     def copy_to(self, other: RangeMap) -> list[Change]:
         """Give a forked child the same VMAs under numbers of their own."""
         other._ranges = [replace(vma, id=other._new_id()) for vma in self._ranges]
+        for mine, copy in zip(self._ranges, other._ranges, strict=True):
+            if mine.id in self.prepared:
+                other.prepared.add(copy.id)
+            if mine.id in self.fresh:
+                other.fresh.add(copy.id)
         other._starts = list(self._starts)
         other.brk = self.brk
         return [(NEW, vma) for vma in other._ranges]
@@ -207,6 +222,9 @@ class RangeMap:
         if vma.end > end:
             right = replace(_tail(vma, end), id=self._new_id())
             middle = replace(middle, end=end)
+        for kind in (self.prepared, self.fresh):
+            if vma.id in kind:
+                kind.update(piece.id for piece in (middle, right) if piece is not None)
         return left, middle, right
 
     def _put(self, vma: Range) -> None:
