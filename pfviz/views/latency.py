@@ -100,9 +100,9 @@ def paint_series(shown: Sequence[Series], width: int, height: int, look: Look = 
 
 def _numbers_width(width: int) -> int:
     if width >= 96:
-        return 50
-    if width >= 62:
-        return 36
+        return 54
+    if width >= 66:
+        return 39
     return 26 if width >= 46 else 0
 
 
@@ -114,12 +114,12 @@ def _quantiles(histogram: Histogram, largest: int, width: int) -> list[Cell]:
         ("p50", min(histogram.percentile(0.5) or 0, largest)),
         ("p99", min(histogram.percentile(0.99) or 0, largest)),
     ]
-    if width >= 36:
+    if width >= 39:
         wanted.append(("max", largest))
     for word, value in wanted:
         cells.append((f"{word} ", "dim"))
         cells.append((f"{duration(value):<8} ", "number"))
-    if width >= 50:
+    if width >= 54:
         cells.append((f"n {count(histogram.n)}", "dim"))
     return cells
 

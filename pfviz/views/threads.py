@@ -96,8 +96,8 @@ class _Plan:
         if text > 58:  # No step name needs more; the lane takes the rest.
             self.lane += text - 58
             text = 58
-        self.lock = 26 if text >= 56 else 20 if text >= 42 else max(text - 20, 0)
-        if text < 30:
+        self.lock = 26 if text >= 56 else 20 if text >= 42 else max(text - 20, 10)
+        if text < 28:
             self.lock = 0
         self.step = max(text - self.lock, 0)
         self.span_ns = span_of(frame, look)
@@ -137,7 +137,8 @@ def _thread(
     row.append((look.glyphs.now, "now"))
     if plan.step > 1:
         text, style = _standing(frame, task)
-        row.append((" " + pad(clip(text, plan.step - 2), plan.step - 1), style))
+        room = plan.step - (2 if plan.lock else 1)
+        row.append((" " + pad(clip(text, room), plan.step - 1), style))
     if plan.lock:
         text, style = _lock(frame, task, plan.lock)
         row.append((pad(text, plan.lock), style))

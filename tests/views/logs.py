@@ -250,3 +250,25 @@ def long(faults: int = 2_000, threads: int = 4) -> Story:
         story.step(task, "vma_end_read")
         story.ends(task, "access", story.now - began, number)
     return story
+
+
+def walked_tree() -> Story:
+    """The monitor's world with a tree of two levels: one leaf walked, one replaced and dead."""
+    story = monitor()
+    top = (1 << 64) - 1
+    heap, anon, stack = 102, 104, 106
+    story.node(
+        1, "arange_64", 0, top, (2, 5, 4), (0x5FFF_FFFF_FFFF, 0x7F1F_FFFF_FFFF),
+        (HEAP, 0x100_0000, 0x200_0000),
+    )  # fmt: skip
+    story.node(2, "leaf_64", 0, 0x5FFF_FFFF_FFFF, (-1, heap, -1), parent=1, slot=0)
+    for node in (3, 5):
+        story.node(
+            node, "leaf_64", 0x6000_0000_0000, 0x7F1F_FFFF_FFFF, (-1, anon, -1), (), (), 1, 1
+        )
+    story.node(4, "leaf_64", 0x7F20_0000_0000, top, (-1, stack, -1), parent=1, slot=2)
+    story.dies(3, "split_store")
+    story.root(1, 2)
+    story.at(story.now + 300)
+    story.looks_at(0, 2, HEAP + 0x14000, 1)
+    return story

@@ -1,0 +1,98 @@
+"""The sentences: who waits for whom, and why."""
+
+from __future__ import annotations
+
+from pfviz.sim import event as ev
+from pfviz.views import narrator, waits
+from pfviz.views.look import Look
+from pfviz.views.rows import plain
+from pfviz.views.timeline import Timeline
+
+from . import logs
+
+
+def said(story: logs.Story, task: int) -> str:
+    timeline = Timeline(story.log)
+    return narrator.spoken(timeline.at(len(timeline)), Look(selected=task))
+
+
+def test_a_reader_behind_a_queued_writer_is_told_why() -> None:
+    assert said(logs.monitor(), 0) == (
+        "app-0 waits: smaps has held mmap_lock for read for 1.21 ms and lost its CPU 1.21 ms ago; "
+        "the writer app-1 queued behind it, so every new reader queues too."
+    )
+
+
+def test_the_writer_itself_waits_for_the_reader_alone() -> None:
+    assert said(logs.monitor(), 1) == (
+        "app-1 waits: smaps has held mmap_lock for read for 1.21 ms and lost its CPU 1.21 ms ago."
+    )
+
+
+def test_a_preempted_holder_is_told_with_those_who_wait_for_it() -> None:
+    assert said(logs.monitor(), 3) == (
+        "smaps lost its CPU 1.21 ms ago; app-1, app-0 and app-2 wait for mmap_lock, which it holds."
+    )
+
+
+def test_the_owner_of_a_lock_can_be_followed() -> None:
+    timeline = Timeline(logs.monitor().log)
+    frame = timeline.at(len(timeline))
+    assert [waits.owner_of(frame, task) for task in range(4)] == [3, 3, 3, -1]
+
+
+def test_a_running_thread_is_told_by_its_step() -> None:
+    story = logs.one_fault()
+    timeline = Timeline(story.log)
+    frame = timeline.at(timeline.nth(2))
+    assert narrator.spoken(frame) == (
+        "app in lock_vma_under_rcu: Look the VMA up under RCU, without any lock."
+    )
+
+
+def test_the_end_of_a_fault_says_how_long_and_under_which_lock() -> None:
+    lines = list(narrator.plain_lines(logs.one_fault().log))
+    assert len(lines) == 6
+    assert lines[-1] == (
+        "       250 ns  app         vma_end_read        include/linux/mm.h   Let the VMA go. "
+        "The fault (anon write) is done after 250 ns, under VMA lock."
+    )
+
+
+def test_a_fallback_says_what_was_given_up_and_what_comes_next() -> None:
+    lines = [line for line in narrator.plain_lines(logs.monitor().log) if "gives up" in line]
+    assert len(lines) == 2
+    assert lines[0].endswith("It gives up VMA lock: no anon_vma yet; mmap_lock comes next.")
+
+
+def test_a_broken_rule_comes_before_everything_else() -> None:
+    story = logs.monitor()
+    story.add(ev.RULE_BROKEN, 3, story.log.text("no page outlives its vma"), 0)
+    assert said(story, 0) == "smaps breaks a rule: no page outlives its vma."
+
+
+def test_a_capture_without_steps_is_told_by_its_waits_and_faults() -> None:
+    story = logs.Story()
+    _, lock = story.address_space()
+    a, b = story.thread("a"), story.thread("b", 1)
+    story.takes(a, lock, ev.WRITE)
+    story.queues(b, lock)
+    story.at(5_000)
+    story.gets(b, lock, wait=5_000)
+    story.faults(b, logs.HEAP, 0)
+    story.is_served(b, 700, 0, "")
+    assert list(narrator.plain_lines(story.log)) == [
+        "         0 ns  b                 waits: a has held mmap_lock for write for 0 ns.",
+        "     5.000 µs  b                 gets mmap_lock after 5.00 µs.",
+        "     5.000 µs  b                 fault at 558012345000 (page fault) is done after 700 ns "
+        "under mmap_lock.",
+    ]
+
+
+def test_the_sentence_wraps_and_its_first_words_keep_their_colour() -> None:
+    timeline = Timeline(logs.monitor().log)
+    rows = narrator.paint(timeline.at(len(timeline)), 60, 3, Look(selected=0))
+    assert rows[0][0] == ("app-0 waits:", "wait-read")
+    assert plain(rows).splitlines()[1] == (
+        "and lost its CPU 1.21 ms ago; the writer app-1 queued behind"
+    )

@@ -1,0 +1,75 @@
+"""Thread lanes as text."""
+
+from __future__ import annotations
+
+from pfviz.sim import event as ev
+from pfviz.views import threads
+from pfviz.views.glyphs import ASCII
+from pfviz.views.look import Look
+from pfviz.views.rows import plain
+from pfviz.views.timeline import Timeline
+
+from . import logs
+
+
+def lanes_of(story: logs.Story, width: int, height: int, look: Look | None = None) -> str:
+    timeline = Timeline(story.log)
+    frame = timeline.at(len(timeline))
+    return plain(threads.paint(frame, timeline.lanes, width, height, look or Look()))
+
+
+def test_the_lanes_show_who_waits_and_who_lost_its_cpu() -> None:
+    assert lanes_of(logs.monitor(), 80, 7) == (
+        "            -2 ms  ─▸                        now│ step               lock\n"
+        "app-0 c0  r               r░░░░░░░░░░░░░░░░░░░░░│ waits mmap_lock    R 1.21 ms\n"
+        "app-1 c1  w               w▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒│ waits mmap_lock    W 1.21 ms\n"
+        "app-2 c2  r               r░░░░░░░░░░░░░░░░░░░░░│ waits mmap_lock    R 1.21 ms\n"
+        "smaps c3  h               h•••••••••••••••••••••│ lost its CPU       R mmap_l…\n"
+        "░r waits read  ▒w waits write  •h off CPU, holds\n"
+    )
+
+
+def test_in_ascii_each_state_still_has_its_own_character() -> None:
+    shown = lanes_of(logs.monitor(), 60, 6, Look(glyphs=ASCII))
+    assert shown.isascii()
+    assert "rrrrrr" in shown
+    assert "wwwwww" in shown
+    assert "hhhhhh" in shown
+
+
+def test_thirty_cells_are_enough_for_name_letter_and_lane() -> None:
+    assert lanes_of(logs.monitor(), 30, 5).splitlines()[1] == "app-0 r     r░░░░░░│ waits m…"
+
+
+def test_the_selected_thread_is_kept_in_sight() -> None:
+    story = logs.Story()
+    for number in range(30):
+        story.thread(f"t{number}", number)
+    assert "t29" not in lanes_of(story, 60, 10, Look(selected=0))
+    assert "t29" in lanes_of(story, 60, 10, Look(selected=29))
+    assert "t5 " in lanes_of(story, 60, 10, Look(selected=29, top=5))
+
+
+def test_a_short_wait_is_not_lost_in_a_wide_column() -> None:
+    """A quarter of a column is enough for a wait to show."""
+    story = logs.Story()
+    task = story.thread("a")
+    lock = story.lock("mmap_lock", "mmap_lock", 1)
+    story.step(task, "user", 600)
+    story.queues(task, lock)
+    story.at(900)
+    story.gets(task, lock, wait=300)
+    story.lets_go(task, lock)
+    story.at(1_000)
+    story.add(ev.NOTE, -1, story.log.text("end"), -1)
+    shown = lanes_of(story, 40, 3, Look(span_ns=1_000))
+    lane = shown.splitlines()[1]
+    assert "░" in lane
+    assert "━" in lane
+
+
+def test_the_span_grows_with_the_longest_wait() -> None:
+    timeline = Timeline(logs.monitor().log)
+    assert threads.span_of(timeline.at(len(timeline)), Look()) == 2_000_000
+    assert threads.span_of(timeline.at(3), Look()) == 5_000
+    assert threads.span_of(timeline.at(3), Look(span_ns=77)) == 77
