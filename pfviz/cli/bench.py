@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import click
 
-from pfviz.cli.output import leave
+from pfviz.bench.suite import SUITE, as_json, as_line, measure
+from pfviz.cli.options import data_options
+from pfviz.cli.output import write, write_json
 
 
-@click.command("bench", context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(arguments: tuple[str, ...]) -> None:
-    """Measure how fast pfviz itself is."""
-    from pfviz.report import bench
-
-    leave(int(bench.main(list(arguments)) or 0))
+@click.command("bench")
+@click.argument("parts", nargs=-1, type=click.Choice(tuple(SUITE)))
+@data_options
+def command(parts: tuple[str, ...], output: str, **options: bool) -> None:
+    """Measure how fast pfviz itself is: all PARTS, or those named."""
+    wants_json = options["as_json"]
+    found = []
+    for measurement in measure(parts):
+        found.append(measurement)
+        if not wants_json:
+            write(as_line(measurement) + "\n", output)
+    if wants_json:
+        write_json(as_json(found), output)
