@@ -6,7 +6,7 @@ import click
 
 from pfviz.bench.suite import SUITE, as_json, as_line, measure
 from pfviz.cli.options import data_options
-from pfviz.cli.output import write, write_json
+from pfviz.cli.output import STDOUT, write, write_json
 
 
 @click.command("bench")
@@ -18,7 +18,9 @@ def command(parts: tuple[str, ...], output: str, **options: bool) -> None:
     found = []
     for measurement in measure(parts):
         found.append(measurement)
-        if not wants_json:
-            write(as_line(measurement) + "\n", output)
+        if not wants_json and output == STDOUT:
+            write(as_line(measurement) + "\n")  # Each as soon as it is there.
     if wants_json:
         write_json(as_json(found), output)
+    elif output != STDOUT:
+        write("".join(as_line(measurement) + "\n" for measurement in found), output)
