@@ -25,6 +25,11 @@
 A Write is plain data: store_type, index, last, first, end (the range after nulls widened), entry,
 prealloc, born, dead, changed (node ids), rearrangements (split, push_left, make2 ...), and
 trace(kernel) gives the kernel's ma_write and ma_op events in order. All ranges are inclusive.
+
+    bulk_store(tree, ranges), expected_nodes(tree, entries)     fork's loading from 6.1 to 6.7
+    draw_tree(dump_tree(tree)), raw.raw_words(node)             for viewers
+    replay.replay_file(path) -> ReplayReport                    vector_line.VectorError if bad
+    replay_report.render_reports(reports) -> str                "N passed, M failed", trees drawn
 """
 
 from pfviz.mm.maple.bulk import bulk_store, expected_nodes

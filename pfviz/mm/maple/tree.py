@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pfviz.mm.maple import gaps, store, walk
+from pfviz.mm.maple.check import check_tree
 from pfviz.mm.maple.duplicate import duplicate_nodes
 from pfviz.mm.maple.node import MAX_INDEX, MapleNode, is_zero_entry
 from pfviz.mm.maple.plan import plan_in_leaf, plan_store, prealloc_nodes
