@@ -137,9 +137,12 @@ def change_count(engine: Engine[Any], sem: RwSemaphore, count: int) -> None:
 
 
 def stir_watchers(engine: Engine[Any], sem: RwSemaphore) -> None:
-    """The lock became free, or changed hands: spinners see it once the atomic is done."""
+    """The lock became free, or changed hands: spinners see it once the line has reached them."""
+    here = engine.cpu.id
     for waiter in sem.watchers:
-        engine.stop_spinning(waiter.task, engine.extra_ns)
+        there = waiter.task.cpu
+        transfer_ns = engine.machine.transfer_ns(here, there.id) if there is not None else 0
+        engine.stop_spinning(waiter.task, engine.extra_ns + transfer_ns)
     sem.watchers.clear()
 
 

@@ -116,7 +116,7 @@ def up_read(engine: Engine[Any], task: Task, sem: RwSemaphore) -> None:
     change_count(engine, sem, sem.count - READER_BIAS)
     if sem.count & (LOCK_MASK | FLAG_WAITERS) == FLAG_WAITERS:
         clear_nonspinnable(sem)
-        rwsem_wake(engine, sem)
+        rwsem_wake(engine, task, sem)
 
 
 def up_write(engine: Engine[Any], task: Task, sem: RwSemaphore) -> None:
@@ -125,7 +125,7 @@ def up_write(engine: Engine[Any], task: Task, sem: RwSemaphore) -> None:
     clear_owner(sem)
     change_count(engine, sem, sem.count - WRITER_LOCKED)
     if sem.count & FLAG_WAITERS:
-        rwsem_wake(engine, sem)
+        rwsem_wake(engine, task, sem)
 
 
 def downgrade_write(engine: Engine[Any], task: Task, sem: RwSemaphore) -> None:
@@ -139,7 +139,7 @@ def downgrade_write(engine: Engine[Any], task: Task, sem: RwSemaphore) -> None:
     change_count(engine, sem, sem.count - WRITER_LOCKED + READER_BIAS)
     stir_watchers(engine, sem)
     if sem.count & FLAG_WAITERS:
-        rwsem_wake(engine, sem, Wake.READ_OWNED)
+        rwsem_wake(engine, task, sem, Wake.READ_OWNED)
 
 
 def is_contended(sem: RwSemaphore) -> bool:

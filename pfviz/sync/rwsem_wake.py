@@ -1,7 +1,7 @@
 """Who is woken when an rwsem becomes free: rwsem_mark_wake (kernel/locking/rwsem.c).
 
 A writer at the head is woken to compete; a reader at the head is granted its share in its sleep,
-and with it every reader in the queue. All under `wait_lock`, inside one step of the waker.
+and with it every reader in the queue. It happens under `wait_lock`, a moment after the release.
 
 Costs: rwsem_wait_lock, rwsem_grant; wake, wake_up_process.
 """
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pfviz.sim.engine import Engine
 from pfviz.sim.event import LOCK_HANDOFF, WRITE
-from pfviz.sim.task import SLEEPING
+from pfviz.sim.task import SLEEPING, Task
 
 from .rw_semaphore import (
     FLAG_HANDOFF,
@@ -41,11 +41,34 @@ class Wake(Enum):
     READ_OWNED = "readers only, and the waker itself holds it for reading"
 
 
-def rwsem_wake(engine: Engine[Any], sem: RwSemaphore, wake: Wake = Wake.ANY) -> None:
-    """The lock was released or downgraded while somebody waits."""
+def rwsem_wake(engine: Engine[Any], task: Task, sem: RwSemaphore, wake: Wake = Wake.ANY) -> None:
+    """`task` released or downgraded the lock while somebody waits: wake once it has `wait_lock`.
+
+    Until then, later in the same step of `task`, others may steal the lock.
+    """
     engine.cost("rwsem_wait_lock")
+    engine.alarm(engine.extra_ns, _wake_under_wait_lock, (task, sem, wake))
+    _charge_wake_ups(engine, sem, wake)
+
+
+def _charge_wake_ups(engine: Engine[Any], sem: RwSemaphore, wake: Wake) -> None:
+    """The step must last until all are woken, so guess now how many that will be."""
+    if not sem.wait_list:
+        return
+    if sem.wait_list.first.mode == WRITE:
+        count = int(wake is Wake.ANY and sem.wait_list.first.task.state == SLEEPING)
+    else:
+        count = len(readers_to_wake(sem))
+        engine.charge(count * engine.machine.costs["rwsem_grant"])
+    engine.charge(count * engine.machine.costs["wake_up_process"])
+
+
+def _wake_under_wait_lock(engine: Engine[Any], waker: tuple[Task, RwSemaphore, Wake]) -> None:
+    task, sem, wake = waker
     if sem.wait_list:
+        engine.task = task  # This is still its step: what happens is its doing.
         rwsem_mark_wake(engine, sem, wake)
+        engine.task = None
 
 
 def rwsem_cond_wake_waiter(engine: Engine[Any], sem: RwSemaphore, count: int) -> None:
@@ -69,8 +92,7 @@ def rwsem_mark_wake(engine: Engine[Any], sem: RwSemaphore, wake: Wake) -> None:
     if sem.count & FLAG_READFAIL:
         return
     if wake is not Wake.READ_OWNED:
-        # The kernel adds the head's bias first and looks at what was there: a writer may have
-        # stolen the lock since it was released.
+        # A writer may have stolen the lock since it was released.
         if sem.count & WRITER_LOCKED:
             if engine.now_ns > head.deadline_ns:
                 head.handoff_set = True
