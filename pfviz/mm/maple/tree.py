@@ -243,6 +243,4 @@ class MapleTree:
 
     def check(self) -> None:
         """Check every invariant; raises BrokenTreeError with the tree drawn when one fails."""
-        from pfviz.mm.maple.check import check_tree
-
         check_tree(self)
