@@ -84,7 +84,7 @@ def do_read_fault(engine: Mm, thread: Thread) -> Step:
     return read_one_page(engine, thread)
 
 
-@step("mm/memory.c", cost="vma_check", function="vmf_can_call_fault")
+@step("mm/memory.c", cost="vma_check", function="do_read_fault")
 def read_one_page(engine: Mm, thread: Thread) -> Step:
     """The page was not among those mapped: ask the file for it, which may sleep."""
     fault = thread.in_flight
@@ -200,13 +200,19 @@ def copy_cow_page(engine: Mm, thread: Thread) -> Step:
     return pte_offset_map_lock(engine, thread, then=finish_cow_fault)
 
 
-@step("mm/memory.c", cost="map", function="finish_fault")
+@step("mm/memory.c", cost="pte_read", function="finish_fault")
 def finish_cow_fault(engine: Mm, thread: Thread) -> Step:
     """Map the copy unless another thread mapped something here meanwhile."""
     table: PteTable | None = thread.in_flight.pmd
     if table is None or pte_changed(thread, table):
         release_page(engine, thread)
         return thread.call(pte_unmap_unlock, then=unlock_folio)
+    return cow_rmap
+
+
+@step("mm/rmap.c", cost="map", function="folio_add_new_anon_rmap")
+def cow_rmap(engine: Mm, thread: Thread) -> Step:
+    """Count the copy and point it at the VMA's anon_vma."""
     add_new_anon_rmap(engine, thread)
     return thread.call(folio_add_lru_vma, then=set_cow_pte)
 
@@ -267,7 +273,7 @@ def fault_dirty_shared_page(engine: Mm, thread: Thread) -> Step:
     folio: Folio = fault.folio
     folio.dirty = True
     put_folio(engine, thread)
-    if may_drop_lock(engine, thread) and engine.world.preset.file_under_vl == "full":
+    if may_drop_lock(engine, thread):
         release_fault_lock(engine, thread)
         fault.result |= VM_FAULT_COMPLETED
     return thread.back()

@@ -80,10 +80,12 @@ def filemap_fault(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/filemap.c", cost="vma_check")
 def do_sync_mmap_readahead(engine: Mm, thread: Thread) -> Step:
-    """The page is not in memory: this is a major fault. Drop the fault lock, then read."""
+    """The page is not in memory: this is a major fault. Drop the fault lock, then read ahead."""
     fault = thread.in_flight
     fault.result |= VM_FAULT_MAJOR
     fault.kind = "file_read_miss" if fault.kind == "file_read_hit" else fault.kind
+    if fault.scratch["advice"] & VM_RAND_READ:
+        return filemap_get_folio  # No readahead: just this page is read, further down.
     maybe_unlock_mmap_for_io(engine, thread, IO_NEEDED)
     return page_cache_ra_unbounded
 
@@ -93,10 +95,7 @@ def page_cache_ra_unbounded(engine: Mm, thread: Thread) -> Step:
     """Put new, locked pages around the missing one into the page cache and start one read."""
     fault = thread.in_flight
     file, index = _file(thread), _index(thread)
-    advice = fault.scratch["advice"]
-    if advice & VM_RAND_READ:
-        return filemap_get_folio  # no readahead: P7 reads just this page
-    if advice & VM_SEQ_READ:
+    if fault.scratch["advice"] & VM_SEQ_READ:
         first, count = index, READAHEAD_PAGES
     else:
         first, count = max(index - READAHEAD_PAGES // 2, 0), READAHEAD_PAGES

@@ -191,7 +191,9 @@ def _choose_write(engine: Mm, fault: Fault, vma: Vma) -> str:
         file = vma.vm_file
         fault.kind = "shared_write"
         return lockless_attempt.FILESYSTEM if file is not None and file.has_page_mkwrite else ""
-    if not pte & (FILE | SPECIAL) and frames.is_exclusive(pfn_of(pte)):
+    if not pte & (FILE | SPECIAL) and (
+        frames.is_exclusive(pfn_of(pte)) or frames.refcount[pfn_of(pte)] == 1
+    ):
         fault.kind = "anon_reuse"
         return ""
     if vma.anon_vma is None:

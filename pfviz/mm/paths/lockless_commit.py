@@ -20,6 +20,7 @@ from pfviz.mm.page_table import (
     SPECIAL,
     WRITABLE,
     PteTable,
+    pfn_of,
     pte_of,
 )
 from pfviz.mm.paths import attempt as lockless_attempt
@@ -104,6 +105,8 @@ def commit_pte(engine: Mm, thread: Thread) -> Step:
     if fault.kind == "anon_read_zero":
         pte = pte_of(ZERO_PFN, PRESENT | ACCESSED | SPECIAL)
     elif fault.orig_pte:
+        if fault.kind == "anon_reuse" and not _take_over(engine, thread):
+            return lockless_unlock  # Shared again: the access faults once more.
         pte = fault.orig_pte | WRITABLE | DIRTY | ACCESSED
     else:  # a shared page of a file that asks for nothing (tmpfs)
         folio = fault.folio
@@ -114,6 +117,19 @@ def commit_pte(engine: Mm, thread: Thread) -> Step:
         pte = pte_of(folio.pfn, PRESENT | ACCESSED | FILE | WRITABLE | DIRTY)
     set_pte(engine, thread.mm.page_tables, table, fault.address, pte)
     return lockless_unlock
+
+
+def _take_over(engine: Mm, thread: Thread) -> bool:
+    """Make the page exclusive to this process if nobody else refers to it any more."""
+    fault = thread.in_flight
+    frames = engine.world.frames
+    pfn = pfn_of(fault.orig_pte)
+    if not frames.is_exclusive(pfn):
+        if frames.refcount[pfn] != 1:
+            return False
+        assert fault.vma is not None
+        frames.reuse(pfn, fault.vma.anon_vma.id if fault.vma.anon_vma else 0)
+    return True
 
 
 @step("mm/filemap.c", cost="set_pte", function="filemap_map_pages")

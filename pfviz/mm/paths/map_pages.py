@@ -46,7 +46,7 @@ def do_fault_around(engine: Mm, thread: Thread) -> Step:
     return next_uptodate_folio
 
 
-@step("mm/filemap.c", cost="page_cache_lookup")
+@step("mm/filemap.c", cost="page_cache_lookup", function="filemap_map_pages")
 def next_uptodate_folio(engine: Mm, thread: Thread) -> Step:
     """Look for the first page of the window that can be mapped without waiting."""
     fault = thread.in_flight
@@ -58,11 +58,11 @@ def next_uptodate_folio(engine: Mm, thread: Thread) -> Step:
         engine.world.rcu.read_unlock(engine, thread)
         return thread.back()
     fault.scratch["from"] = address
-    return pte_offset_map_lock(engine, thread, then=filemap_map_pages)
+    return pte_offset_map_lock(engine, thread, then=set_pte_range)
 
 
 @step("mm/filemap.c", cost="set_pte")
-def filemap_map_pages(engine: Mm, thread: Thread) -> Step:
+def set_pte_range(engine: Mm, thread: Thread) -> Step:
     """Map the usable pages of the window in one go; entries that exist are left alone."""
     fault = thread.in_flight
     table: PteTable | None = fault.pmd

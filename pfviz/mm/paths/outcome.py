@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pfviz.mm.thread import REGIMES, SEGV_ACCERR, SEGV_MAPERR, SIGBUS
+from pfviz.mm import mmap_lock
+from pfviz.mm.thread import MMAP_LOCK, REGIMES, SEGV_ACCERR, SEGV_MAPERR, SIGBUS
+from pfviz.mm.vma_lock import vma_end_read
 from pfviz.sim import event
 from pfviz.sim.task import Step, step
 
@@ -90,9 +92,15 @@ def bad_area_nosemaphore(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 
 
 @step("arch/x86/mm/fault.c", cost="send_signal")
-def bad_area_access_error(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """The VMA does not allow this kind of access: the thread gets SIGSEGV (SEGV_ACCERR)."""
+def bad_area_access_error(engine: Mm, thread: Thread) -> Step:
+    """The VMA does not allow this access: unlock it and send SIGSEGV (SEGV_ACCERR)."""
     fault = thread.in_flight
+    if fault.regime == MMAP_LOCK:
+        mmap_lock.mmap_read_unlock(engine, thread, thread.mm)
+    else:
+        assert fault.vma is not None
+        vma_end_read(engine, thread, fault.vma)
+        engine.world.count("vma_lock_success")
     fault.kind = "segv_access"
     fault.error = SEGV_ACCERR
     return thread.back()

@@ -26,7 +26,7 @@ RLIMIT_STACK: Final = 8 << 20
 """The usual limit of a stack, in bytes."""
 
 
-@step("mm/memory.c (6.5+, 6.1.37+)", cost="vma_check", function="lock_mm_and_find_vma")
+@step("mm/memory.c (6.5+, 6.1.37+)", cost="vma_check", function="upgrade_mmap_lock")
 def expand_stack(engine: Mm, thread: Thread) -> Step:
     """The address lies below a stack. A read lock cannot be upgraded: drop it, lock for writing."""
     if engine.world.preset.expand_stack == "read":

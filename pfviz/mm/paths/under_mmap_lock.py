@@ -59,7 +59,7 @@ def find_vma(engine: Mm, thread: Thread) -> Step:
     return bad_area_nosemaphore
 
 
-@step("mm/memory.c", cost="vma_check", function="lock_mm_and_find_vma")
+@step("mm/memory.c", cost="vma_check", function="do_user_addr_fault")
 def stack_expanded(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """Go on with the grown stack, or report that nothing is mapped here."""
     if thread.in_flight.vma is None:
@@ -68,12 +68,11 @@ def stack_expanded(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 
 
 @step("arch/x86/mm/fault.c", cost="vma_check", function="access_error")
-def check_access(engine: Mm, thread: Thread) -> Step:
+def check_access(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """Compare the kind of access with what the VMA permits."""
     fault = thread.in_flight
     assert fault.vma is not None
     if access_error(fault, fault.vma.vm_flags):
-        mmap_lock.mmap_read_unlock(engine, thread, thread.mm)
         return bad_area_access_error
     return thread.call(handle_mm_fault, then=fault_handled)
 

@@ -189,10 +189,9 @@ def vma_locked_or_not(engine: Mm, thread: Thread) -> Step:
     fault.vma = vma
     if not access_error(fault, vma.vm_flags):
         return thread.call(handle_mm_fault, then=vma_fault_handled)
-    vma_end_read(engine, thread, vma)
     if engine.world.preset.access_error_under_vl:
-        engine.world.count("vma_lock_success")
         return bad_area_access_error
+    vma_end_read(engine, thread, vma)
     fall_back(engine, thread, ACCESS_RECHECK, MMAP_LOCK, "")
     return under_mmap_lock.begin(engine, thread)
 
