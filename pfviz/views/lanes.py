@@ -6,8 +6,9 @@ Fed by a fold (`Frame.watch`), kept once for the whole run beside the keyframes,
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from typing import Final
 
 from . import states
 from .frame import TaskState
@@ -61,25 +62,21 @@ class Lanes:
         quarter on: they are what the reader looks for.
         """
         lane = self.lanes.get(task)
-        if lane is None or columns <= 0:
+        if lane is None or columns <= 0 or end_ns < from_ns:
             return bytes(max(columns, 0))
-        out = bytearray(columns)
         span = max(to_ns - from_ns, 1)
-        starts, kinds = lane.starts_ns, lane.states
-        index = bisect_right(starts, from_ns) - 1
-        for column in range(columns):
-            begin = from_ns + span * column // columns
-            stop = from_ns + span * (column + 1) // columns
-            if begin > end_ns:
-                break
-            stop = max(min(stop, end_ns + 1), begin + 1)
-            while index + 1 < len(starts) and starts[index + 1] <= begin:
-                index += 1
-            out[column], index = _column(starts, kinds, index, begin, stop)
-        return bytes(out)
+        last_ns = min(to_ns, end_ns + 1)
+        first = bisect_right(lane.starts_ns, from_ns) - 1
+        stop = bisect_left(lane.starts_ns, last_ns)
+        if stop - first > SEGMENTS_A_COLUMN_MAX * columns:
+            return _sampled(lane, from_ns, span, columns, last_ns)
+        return _exact(lane, max(first, 0), stop, (from_ns, span, last_ns), columns)
 
 
-_LOUD = frozenset(
+SEGMENTS_A_COLUMN_MAX: Final = 16
+"""Beyond this a column shows a sample of its segments."""
+
+_LOUD: Final = frozenset(
     (
         states.SPIN,
         states.WAIT_READ,
@@ -91,24 +88,62 @@ _LOUD = frozenset(
 )
 
 
-def _column(
-    starts: array[int], kinds: bytearray, index: int, begin: int, stop: int
-) -> tuple[int, int]:
-    """The state to show for [begin, stop) and the segment that holds its end."""
-    last = index
-    if last + 1 >= len(starts) or starts[last + 1] >= stop:
-        return (kinds[last] if last >= 0 else states.NEW), last
-    times: dict[int, int] = {}
-    at = begin
-    while last + 1 < len(starts) and starts[last + 1] < stop:
-        if last - index > 64:  # A window over a million segments: a sample of it will do.
-            last = bisect_right(starts, stop - 1) - 1
-            break
-        state = kinds[last] if last >= 0 else states.NEW
-        times[state] = times.get(state, 0) + starts[last + 1] - at
-        at = starts[last + 1]
-        last += 1
-    state = kinds[last]
-    times[state] = times.get(state, 0) + stop - at
-    loud = [key for key in times if key in _LOUD and times[key] * 4 >= stop - begin]
-    return max(loud or times, key=lambda key: (times[key], key)), last
+def _exact(lane: Lane, first: int, stop: int, window: tuple[int, int, int], columns: int) -> bytes:
+    """Columns from every segment: whole ones are filled, shared ones decided by time."""
+    from_ns, span, last_ns = window
+    out = bytearray(columns)
+    starts, kinds = lane.starts_ns, lane.states
+    shared: dict[int, int] = {}
+    column = -1
+    for index in range(first, stop):
+        begin = max(starts[index], from_ns)
+        end = starts[index + 1] if index + 1 < stop else last_ns
+        if end > last_ns:
+            end = last_ns
+        if end <= begin:
+            continue
+        kind = kinds[index]
+        c0 = (begin - from_ns) * columns // span
+        c1 = (end - from_ns) * columns // span
+        if c0 != column:
+            if shared:
+                out[column] = _loudest(shared)
+            shared = {}
+            column = c0
+        if c0 == c1:
+            shared[kind] = shared.get(kind, 0) + end - begin
+            continue
+        edge = from_ns + -(-span * (c0 + 1) // columns)
+        shared[kind] = shared.get(kind, 0) + edge - begin
+        out[c0] = _loudest(shared)
+        out[c0 + 1 : c1] = bytes((kind,)) * (c1 - c0 - 1)
+        rest = end - (from_ns + -(-span * c1 // columns))
+        shared = {kind: rest} if rest > 0 and c1 < columns else {}
+        column = c1
+    if shared and column < columns:
+        out[column] = _loudest(shared)
+    return bytes(out)
+
+
+def _loudest(times: dict[int, int]) -> int:
+    if len(times) == 1:
+        return next(iter(times))
+    total = sum(times.values())
+    loud = [kind for kind in times if kind in _LOUD and times[kind] * 4 >= total]
+    return max(loud or times, key=lambda kind: (times[kind], kind))
+
+
+def _sampled(lane: Lane, from_ns: int, span: int, columns: int, last_ns: int) -> bytes:
+    """Columns from a few moments in each: for windows over very many segments."""
+    out = bytearray(columns)
+    starts, kinds = lane.starts_ns, lane.states
+    for column in range(columns):
+        times: dict[int, int] = {}
+        for part in range(8):
+            moment = from_ns + span * (column * 8 + part) // (columns * 8)
+            index = bisect_right(starts, moment) - 1
+            if index >= 0 and moment < last_ns:
+                times[kinds[index]] = times.get(kinds[index], 0) + 1
+        if times:
+            out[column] = _loudest(times)
+    return bytes(out)
