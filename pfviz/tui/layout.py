@@ -19,6 +19,8 @@ PANES: Final = ("threads", "locks", "address", "tree", "latency", "steps", "coun
 WIDE_MIN: Final = (100, 32)
 STACKED_MIN: Final = (50, 14)
 SINGLE_MIN: Final = (24, 6)
+SENTENCE_ROOM: Final = 24
+"""From this height on the sentence gets a third line."""
 STACKED_PANE_LINES: Final = 8
 """A stacked pane is not made lower than this, its border included."""
 
@@ -49,34 +51,67 @@ class Plan:
         return tuple(pane for _, row in self.rows for pane, _ in row)
 
 
-def plan(width: int, height: int, focused: str, zoomed: bool, threads: int) -> Plan:
-    """The plan for a screen of so many cells; `threads` is how many lanes there are to show."""
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """How many rows there are to show in the panes whose contents differ most from run to run."""
+
+    threads: int = 1
+    vmas: int = 1
+    nodes: int = 1
+
+
+def plan(width: int, height: int, focused: str, zoomed: bool, needs: Needs) -> Plan:
+    """The plan for a screen of so many cells."""
     if width < SINGLE_MIN[0] or height < SINGLE_MIN[1]:
         return Plan("tiny", (), 0, 0, 0, 0)
     if width < STACKED_MIN[0] or height < STACKED_MIN[1]:
         lines = height - 3
         return Plan("single", ((lines, ((focused, width),)),), 1, 0, 2, 0)
-    header, sentence, hints = 2, 2, 1
+    header, sentence, hints = 2, 3 if height >= SENTENCE_ROOM else 2, 1
     if width >= WIDE_MIN[0] and height >= WIDE_MIN[1]:
         lines = height - header - sentence - hints
         if zoomed:
             return Plan("wide", ((lines, ((focused, width),)),), header, 0, sentence, hints)
-        return Plan("wide", _grid(width, lines, threads), header, 0, sentence, hints)
+        return Plan("wide", _grid(width, lines, needs), header, 0, sentence, hints)
     lines = height - header - sentence - hints - 1
     if zoomed:
         return Plan("stacked", ((lines, ((focused, width),)),), header, 1, sentence, hints)
-    return Plan("stacked", _stack(width, lines, focused, threads), header, 1, sentence, hints)
+    return Plan("stacked", _stack(width, lines, focused, needs.threads), header, 1, sentence, hints)
+
+
+LEAST: Final = (8, 8, 9)
+"""Rows of the grid are not made lower than this, borders included."""
+LOWER_LINES: Final = 13
+"""What histogram, steps and counters like to have."""
 
 
 def _grid(
-    width: int, lines: int, threads: int
+    width: int, lines: int, needs: Needs
 ) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
-    upper = max(9, min(threads + 5, lines * 45 // 100))
-    lower = max(8, min(14, lines * 28 // 100))
-    heights = (upper, lines - upper - lower, lower)
+    wanted = (
+        max(LEAST[0], needs.threads + 5),
+        max(LEAST[1], needs.vmas + 2, 2 * needs.nodes + 4),
+        LOWER_LINES,
+    )
+    heights = _divided(lines, wanted)
     return tuple(
         (lines_of_row, _shares(width, row)) for lines_of_row, row in zip(heights, GRID, strict=True)
     )
+
+
+def _divided(lines: int, wanted: tuple[int, int, int]) -> list[int]:
+    """So many lines for three rows: the least for each, then up to what is wanted, then equally."""
+    heights = list(LEAST)
+    spare = lines - sum(heights)
+    missing = [want - height for want, height in zip(wanted, heights, strict=True)]
+    total = sum(missing)
+    for row in range(3):
+        heights[row] += min(missing[row], spare * missing[row] // total) if total else 0
+    spare = lines - sum(heights)
+    for row in range(3):
+        heights[row] += spare // 3
+    heights[1] += lines - sum(heights)
+    return heights
 
 
 def _shares(width: int, row: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:

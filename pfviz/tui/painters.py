@@ -34,6 +34,8 @@ class View:
     """One pane: its name, how it is painted for (width, height), the words in its border."""
 
     name: str
+    tab: str
+    """A shorter name, for the row of tabs."""
     paint: Painter
     foot: Words
     title: Words
@@ -50,43 +52,50 @@ def _steps(scene: Scene, width: int, height: int) -> Rows:
     return steps.paint(frame, width, height, scene.look, ahead)
 
 
-def _named(name: str, paint: Painter, foot: Words, title: Words | None = None) -> View:
-    return View(name, paint, foot, title or (lambda _scene, _height: name))
+def _named(name: str, tab: str, paint: Painter, foot: Words, title: Words | None = None) -> View:
+    return View(name, tab, paint, foot, title or (lambda _scene, _height: name))
 
 
 VIEWS: Final[dict[str, View]] = {
     "threads": _named(
+        "Threads",
         "Threads",
         lambda s, w, h: threads.paint(s.frame, s.timeline.lanes, w, h, s.look),
         lambda s, h: threads.summary(s.frame, h),
     ),
     "locks": _named(
         "Lock wait queues",
+        "Locks",
         lambda s, w, h: lock_board.paint(s.frame, w, h, s.look),
         lambda s, _: lock_board.summary(s.frame),
     ),
     "address": _named(
         "Address space",
+        "Space",
         lambda s, w, h: address_map.paint(s.frame, w, h, s.look),
         lambda s, h: address_map.summary(s.frame, h, s.look),
     ),
     "tree": _named(
         "Maple tree",
+        "Tree",
         lambda s, w, h: tree.paint(s.frame, w, h, s.look),
         lambda s, _: tree.summary(s.frame, s.look),
     ),
     "latency": _named(
         "Fault latency",
+        "Latency",
         lambda s, w, h: latency.paint(s.frame, w, h, s.look),
         lambda s, _: latency.summary(s.frame),
     ),
     "steps": _named(
+        "Steps",
         "Steps",
         _steps,
         lambda s, _: steps.summary(s.frame, s.look),
         lambda s, _: steps.title(s.frame, s.look),
     ),
     "counters": _named(
+        "Counters",
         "Counters",
         lambda s, w, h: counters.paint(s.frame, w, h, s.look),
         lambda s, _: counters.summary(s.frame),
@@ -110,3 +119,12 @@ def stretched(span_ns: int, direction: int) -> int:
         best = step
         step = threads.round_up(step + 1)
     return best
+
+
+LANE_S: Final = 4
+"""While playing, a lane shows at least so many of the viewer's seconds: it must seem to flow."""
+
+
+def playing_span(frame: Frame, look: Look, speed_ns: int) -> int:
+    """The time that lanes show while playing: what the views would choose, or more."""
+    return max(threads.span_of(frame, look), threads.round_up(speed_ns * LANE_S))

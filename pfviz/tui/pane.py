@@ -57,8 +57,7 @@ class Pane(ScrollView, inherit_bindings=False, can_focus=True):
 
     def entitle(self, title: str, subtitle: str = "") -> None:
         """Set the words in the border; nothing is repainted when they stay the same."""
-        heading = f" {self.number} {title} " if self.number else f" {title} "
-        words, below = clean(heading), clean(f" {subtitle} " if subtitle else "")
+        words, below = clean(f"{self.number} {title}" if self.number else title), clean(subtitle)
         if words != self._words:
             self._words = words
             self.border_title = words.replace("[", r"\[")

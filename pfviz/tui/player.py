@@ -50,10 +50,10 @@ class Player:
     def __init__(self, run: Run, say: Callable[[str], None] = lambda _: None) -> None:
         self.run = run
         self.say = say
-        self.index = 0
+        self.index = run.origin
         self.now_ns = 0
         """The play cursor; never behind the event at `index`."""
-        self.present = 0
+        self.present = run.origin
         """The furthest position that was ever shown."""
         self.playing = False
         self.errand: Errand | None = None
@@ -176,7 +176,7 @@ class Player:
     def go(self, index: int) -> None:
         """Show another position; playing stops."""
         self.pause()
-        self._place(max(0, min(index, len(self.run.timeline))))
+        self._place(max(self.run.origin, min(index, len(self.run.timeline))))
 
     def by(self, unit: str, direction: int) -> None:
         """Go to the next or previous step, event, fault, hand-over or cue."""
@@ -190,7 +190,7 @@ class Player:
             self._forward(unit)
 
     def _back(self, unit: str) -> None:
-        if self.index == 0:
+        if self.index <= self.run.origin:
             self.say("This is the start of the run.")
             return
         timeline = self.run.timeline
@@ -246,7 +246,7 @@ class Player:
 
     def go_start(self) -> None:
         """To the start of the run."""
-        self.go(0)
+        self.go(self.run.origin)
 
     def go_end(self) -> None:
         """From the past to the present; from there to the end of the run."""

@@ -114,6 +114,7 @@ class Recipe:
             wanted_speed_ns=_wanted_speed_ns(self.scenario),
             chooser=chooser,
             source_cues=self.scenario.cue,
+            origin=len(engine.log),
         )
 
 

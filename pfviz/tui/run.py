@@ -48,6 +48,8 @@ class Run:
     wanted_speed_ns: int = 0
     chooser: Chooser | None = None
     source_cues: tuple[Cue, ...] = ()
+    origin: int = 0
+    """The position at which the run begins: what comes before sets the world up."""
     cut: bool = False
     """Whether the run was stopped at EVENTS_MAX."""
     _computed: bool = False
@@ -98,6 +100,7 @@ class Run:
         """Compute a first stretch, so that there is something to see and to judge a speed by."""
         if not len(self.timeline):
             self.advance(FIRST_LOOK_S)
+        self.timeline.extend(max(self.origin - len(self.timeline), 0))
 
     def advance(self, seconds: float) -> None:
         """Compute and fold for at most so long."""

@@ -63,4 +63,5 @@ def run_of(source: Source) -> Run:
     if source.scenario is not None:
         return Recipe(source.scenario, source.overrides).start()
     assert source.capture is not None
-    return Run(infer_log(source.capture), source.name, "A capture of a real kernel.")
+    log = infer_log(source.capture)
+    return Run(log, source.name, "A capture of a real kernel.", origin=log.index_at(-1))

@@ -79,11 +79,6 @@ class Compare(PlayingScreen):
         self.race.leader.playing = True
         self.moved()
 
-    def dress(self) -> None:
-        """Take the theme's styles again."""
-        for pane in self.query(Pane):
-            pane.dress(self.app.styles_by_name)
-
     def players(self) -> tuple[Player, ...]:
         """The leader alone plays; the others are led."""
         return self.race.players
@@ -106,7 +101,7 @@ class Compare(PlayingScreen):
 
     def paint_header(self) -> None:
         """The seek bar's end while the engines compute ahead."""
-        self.query_one("#header", Pane).show(self._paint_header())
+        self.panes["header"].show(self._paint_header())
 
     def moved(self) -> None:
         """Lead the followers to where the leader went."""
@@ -142,13 +137,13 @@ class Compare(PlayingScreen):
 
     def room(self, name: str) -> tuple[int, int]:
         """Cells inside a pane, none when it is not seen."""
-        pane = self.query_one(f"#{name}", Pane)
+        pane = self.panes[name]
         return pane.size if pane.display else (0, 0)
 
     def _paint_lanes(self, number: int) -> Rows:
         name = f"lanes{number}"
         player, scene = self.race.players[number], self.scene(number)
-        pane = self.query_one(f"#{name}", Pane)
+        pane = self.panes[name]
         operations = player.run.timeline.count(player.index, OPERATION)
         faults = player.run.timeline.count(player.index, FAULT)
         pane.entitle(

@@ -83,14 +83,9 @@ class Gallery(PlayingScreen):
         """Fill the list; begin with its first entry."""
         self.look = replace(self.look, glyphs=self.app.glyphs)
         self.dress()
-        self.query_one("#preview", Pane).entitle("Preview")
+        self.panes["preview"].entitle("Preview")
         self.fill("")
         self.begin()
-
-    def dress(self) -> None:
-        """Take the theme's styles again."""
-        for pane in self.query(Pane):
-            pane.dress(self.app.styles_by_name)
 
     def players(self) -> tuple[Player, ...]:
         """The preview's player, once there is one."""
@@ -216,7 +211,7 @@ class Gallery(PlayingScreen):
         return Scene(frame, self.player.run.timeline, self.look)
 
     def _paint_preview(self) -> Rows:
-        pane, scene = self.query_one("#preview", Pane), self._scene()
+        pane, scene = self.panes["preview"], self._scene()
         width, height = pane.size
         if scene is None:
             entry = self.current()
@@ -227,7 +222,7 @@ class Gallery(PlayingScreen):
         return painters.paint("threads", scene, width, height)
 
     def _paint_sentence(self) -> Rows:
-        width, height = self.query_one("#sentence", Pane).size
+        width, height = self.panes["sentence"].size
         scene = self._scene()
         if scene is None:
             return message(self.message, width, height, self.look)

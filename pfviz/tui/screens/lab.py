@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Final
 from textual.containers import Container, Horizontal
 
 from pfviz.tui import chrome, keys, painters
-from pfviz.tui.layout import GRID, PANES, Plan, plan
-from pfviz.tui.painters import VIEWS, Scene
+from pfviz.tui.layout import GRID, PANES, Needs, Plan, plan
+from pfviz.tui.painters import VIEWS, Scene, playing_span
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Player
 from pfviz.tui.screens.lab_changes import LabChanges
 from pfviz.tui.screens.playing import Paint
 from pfviz.tui.sentence import paint_sentence
-from pfviz.views.look import Look
+from pfviz.views.look import Look, shown_mm
 from pfviz.views.rows import Rows
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from pfviz.tui.run import Run
 
-TITLES: Final = tuple((name, VIEWS[name].name) for name in PANES)
+TITLES: Final = tuple((name, VIEWS[name].tab) for name in PANES)
 FRAME_CELLS: Final = 2
 """What a pane's border takes of its width and height."""
 
@@ -79,11 +79,6 @@ class Lab(LabChanges):
         self.focus_pane(self.pane_name)
         self.moved()
 
-    def dress(self) -> None:
-        """Take the theme's styles again."""
-        for pane in self.query(Pane):
-            pane.dress(self.app.styles_by_name)
-
     def players(self) -> tuple[Player, ...]:
         """The one player of the lab."""
         return (self.player,)
@@ -98,8 +93,7 @@ class Lab(LabChanges):
     def divide(self) -> None:
         """Give every pane its place for the screen's size, the focus and the zoom."""
         width, height = self.app.size
-        threads = len(self.player.frame.people())
-        new = plan(width, height, self.pane_name, self.zoomed, threads)
+        new = plan(width, height, self.pane_name, self.zoomed, self._needs())
         if new == self.plan:
             return
         self.plan = new
@@ -116,7 +110,7 @@ class Lab(LabChanges):
                 lines = [heights[name] for name in shown]
                 holder.styles.height = sum(lines) if stacked else max(lines, default=0)
                 for name, _ in grid_row:
-                    pane = self.query_one(f"#{name}", Pane)
+                    pane = self.panes[name]
                     pane.display = name in places
                     if name in places:
                         pane.styles.width = places[name]
@@ -127,10 +121,19 @@ class Lab(LabChanges):
                 ("sentence", new.sentence_lines),
                 ("hints", new.hint_lines),
             ):
-                pane = self.query_one(f"#{bar}", Pane)
+                pane = self.panes[bar]
                 tiny = new.kind == "tiny" and bar == "sentence"
                 pane.display = bool(bar_lines) or tiny
                 pane.styles.height = height if tiny else bar_lines
+
+    def _needs(self) -> Needs:
+        """What there is to show at the cursor; asked seldom, so that panes do not jump."""
+        frame = self.player.frame
+        mm = frame.mms.get(shown_mm(frame, self.look))
+        if mm is None:
+            return Needs(len(frame.people()))
+        alive = sum(1 for node in mm.nodes.values() if node.dead_ns < 0)
+        return Needs(len(frame.people()), len(mm.vmas), alive)
 
     def inner_size(self, name: str) -> tuple[int, int]:
         """The room inside a pane's border, from the plan (the layout may not have settled)."""
@@ -148,6 +151,8 @@ class Lab(LabChanges):
         # Between two events time goes on: waits grow, lanes move.
         frame.now_ns = max(frame.now_ns, self.player.now_ns)
         look = replace(self.look, top=self.tops.get(name, -1))
+        if not look.span_ns and self.lanes_follow_play:
+            look = replace(look, span_ns=playing_span(frame, look, self.player.speed_ns))
         return Scene(frame, self.player.run.timeline, look)
 
     def paints(self) -> Mapping[str, Paint]:
@@ -165,7 +170,7 @@ class Lab(LabChanges):
     def _paint_pane(self, name: str) -> Rows:
         width, height = self.inner_size(name)
         scene = self.scene(name)
-        pane = self.query_one(f"#{name}", Pane)
+        pane = self.panes[name]
         pane.entitle(*VIEWS[name].words(scene, height))
         return painters.paint(name, scene, width, height)
 
@@ -176,7 +181,7 @@ class Lab(LabChanges):
     def paint_header(self) -> None:
         """The seek bar's end while the engine computes ahead."""
         if self.plan.header_lines and self.is_current:
-            self.query_one("#header", Pane).show(self._paint_header())
+            self.panes["header"].show(self._paint_header())
 
     def _paint_sentence(self) -> Rows:
         caption = self.caption()
@@ -204,7 +209,7 @@ class Lab(LabChanges):
         """Make a pane the one that keys act on; bring it on the screen."""
         self.pane_name = name
         self.divide()
-        pane = self.query_one(f"#{name}", Pane)
+        pane = self.panes[name]
         if pane.display:
             pane.focus(scroll_visible=False)
 

@@ -15,6 +15,7 @@ from pfviz.tui.screens.playing import PlayingScreen
 from pfviz.tui.screens.prompt import BREAK_PROMPT, FIND_PROMPT, GO_PROMPT, Prompt, Question
 from pfviz.views import narrator, threads
 from pfviz.views.look import Look, selected_task
+from pfviz.views.timeline import EVENT, STEP
 
 CAPTION_EVENTS: Final = 400
 """A cue's caption stays for so many events after its moment."""
@@ -40,6 +41,8 @@ class LabActions(PlayingScreen):
     def __init__(self) -> None:
         super().__init__()
         self.captions = True
+        self.lanes_follow_play = True
+        """Whether the lanes are as long as playing asks for; single steps want them closer."""
         self._followed: list[int] = []
         self._g_pressed = False
 
@@ -49,6 +52,7 @@ class LabActions(PlayingScreen):
         """Play or pause."""
         self.hush()
         self.player.toggle()
+        self.lanes_follow_play = True
         self.moved()
 
     def action_step(self, direction: int) -> None:
@@ -59,6 +63,8 @@ class LabActions(PlayingScreen):
         """To the next or previous step, event, fault, hand-over or cue."""
         self.hush()
         self.player.by(unit, direction)
+        if unit in (STEP, EVENT):
+            self.lanes_follow_play = False
         if unit == "cue" and self.player.errand is None:
             self._show_cue()
         self.moved()

@@ -162,7 +162,7 @@ class LabChanges(LabActions):
         """The same run from its start."""
         self.hush()
         self.player.go_start()
-        self.player.present = 0
+        self.player.present = self.player.index
         self.say("Started again: the same seed gives the same run.")
         self.moved()
 

@@ -48,6 +48,8 @@ class PlayingScreen(Screen[None]):
         self._to_compute = asyncio.Event()
         self._to_paint = asyncio.Event()
         self._painting = False
+        self.panes: dict[str, Pane] = {}
+        """All panes of the screen by id, kept: a query for each of them in each frame is slow."""
         self.frames = 0
         """How many frames were painted so far; measurements and tests read it."""
 
@@ -70,6 +72,12 @@ class PlayingScreen(Screen[None]):
         raise NotImplementedError
 
     # Running
+
+    def dress(self) -> None:
+        """Find the panes, and give them the theme's styles."""
+        self.panes = {pane.id or "": pane for pane in self.query(Pane)}
+        for pane in self.panes.values():
+            pane.dress(self.app.styles_by_name)
 
     def begin(self) -> None:
         """Start the clock and the two workers, once mounted."""
@@ -148,7 +156,7 @@ class PlayingScreen(Screen[None]):
         while True:
             await self._to_paint.wait()
             self._to_paint.clear()
-            if not self.is_current:
+            if not self.is_current or not self.is_attached:
                 continue
             painted: dict[str, Rows] = {}
             positions = self._marks()
@@ -167,5 +175,4 @@ class PlayingScreen(Screen[None]):
         self.frames += 1
         with self.app.batch_update():
             for name, rows in painted.items():
-                for pane in self.query(f"#{name}").results(Pane):
-                    pane.show(rows)
+                self.panes[name].show(rows)
