@@ -217,3 +217,24 @@ def test_a_reader_says_how_long_it_waited_and_behind_how_many() -> None:
         for reader in readers
         for entry in events(engine, LOCK_ACQUIRED, task=reader)
     ] == [6_000, 5_900]
+
+
+def readers_that_overlap() -> int:
+    """Readers relieve one another for 220 us without a gap; when does the writer get in?"""
+    engine = ideal_engine(6)
+    sem = mmap_lock(engine)
+    for index in range(5):
+        visits = [Read, hold(1_000), Release, hold(1_200)] * 100
+        actor(engine, sem, f"r{index}", *visits, after_ns=index * 440)
+    writer = actor(engine, sem, "writer", Write, hold(10), Release, after_ns=400)
+    run_checked(engine, sem)
+    return acquired_ns(engine, writer)[0]
+
+
+def test_readers_that_overlap_do_not_keep_a_queued_writer_out() -> None:
+    assert readers_that_overlap() < 15_000
+
+
+def test_readers_that_always_stole_would_keep_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rwsem_down_read, "must_queue_behind_readers", lambda *_: False)
+    assert readers_that_overlap() > 200_000
