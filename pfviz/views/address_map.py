@@ -30,7 +30,7 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     if number not in frame.mms or not frame.mms[number].vmas:
         return message("no VMA is known yet", width, height, look)
     mm = frame.mms[number]
-    vmas = sorted(mm.vmas.values(), key=lambda vma: (vma.start, vma.detached_ns, vma.id))
+    vmas = sorted(_worth_a_row(mm), key=lambda vma: (vma.start, vma.detached_ns, vma.id))
     faulting = _faulting(frame, number)
     chosen = _chosen(frame, vmas, faulting, height, look)
     plan = _Plan(chosen, width)
@@ -46,10 +46,19 @@ def summary(frame: Frame, height: int = 0, look: Look = DEFAULT) -> str:
     mm = frame.mms[number]
     attached = sum(1 for vma in mm.vmas.values() if vma.detached_ns < 0)
     text = f"{count(attached)} VMAs" if attached != 1 else "1 VMA"
-    if 0 < height < len(mm.vmas):
+    if 0 < height < attached:
         text += f" · {height} shown"
+    if attached < len(mm.vmas):
+        text += f" · {count(len(mm.vmas) - attached)} detached"
     text += f" · {count(mm.pages_present)} pages"
     return f"{mm.name} · {text}" if len(frame.mms) > 1 else text
+
+
+def _worth_a_row(mm: MmState) -> list[VmaState]:
+    """The attached VMAs, and of those that wait to be freed the ones that left last."""
+    gone = [vma for vma in mm.vmas.values() if vma.detached_ns >= 0]
+    gone.sort(key=lambda vma: (-vma.detached_ns, vma.id))
+    return [*(vma for vma in mm.vmas.values() if vma.detached_ns < 0), *gone[:_DETACHED_MAX]]
 
 
 def _faulting(frame: Frame, mm: int) -> dict[int, list[TaskState]]:
@@ -156,6 +165,7 @@ def _append(row: list[Cell], cell: Cell) -> None:
         row.append(cell)
 
 
+_DETACHED_MAX: Final = 2
 _RECENT_NS: Final = 2_000
 _SAMPLE_PAGES: Final = 512
 

@@ -24,6 +24,8 @@ _READ_FAIL: Final = 1 << 63
 REFCOUNT_EXCLUDED: Final = 1 << 30
 """VMA_LOCK_OFFSET in `vm_refcnt`: a writer or detacher excludes readers (include/linux/mm.h)."""
 
+_CROWD: Final = 3
+
 Block = list[Row]
 
 
@@ -46,10 +48,13 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
             blocks[index] = [_compact(frame, locks[index], width, look)]
         room -= len(shown)
         for index in shown:
-            full = _full(frame, locks[index], width, look)
-            if 1 < len(full) <= room + 1:
-                blocks[index] = full
-                room -= len(full) - 1
+            # A crowd may take what room is left, but no more than half of it before the others.
+            for rows_max in (max(room // 2, 2), 2, 1):
+                full = _full(frame, locks[index], width, look, rows_max)
+                if 1 < len(full) <= room + 1:
+                    blocks[index] = full
+                    room -= len(full) - 1
+                    break
     rows = _spaced([blocks[index] for index in sorted(blocks)], room)
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
 
@@ -154,7 +159,7 @@ def _line(entries: list[list[Cell]], width: int) -> list[Cell]:
 # One lock in several lines
 
 
-def _full(frame: Frame, lock: LockState, width: int, look: Look) -> Block:
+def _full(frame: Frame, lock: LockState, width: int, look: Look, rows_max: int) -> Block:
     if not lock.busy:
         return [_compact(frame, lock, width, look)]
     rows: Block = [(
@@ -167,13 +172,15 @@ def _full(frame: Frame, lock: LockState, width: int, look: Look) -> Block:
             _holder(frame, task, hold, look, brief=width < 40)
             for task, hold in lock.holders.items()
         ]
-        rows.extend(_wrapped("holds", holders, lead, width, 2, look))
+        if len(holders) > _CROWD:  # Of a crowd the first one's time is enough: it is the longest.
+            holders[1:] = [cells[:-1] if len(cells) == 4 else cells for cells in holders[1:]]
+        rows.extend(_wrapped("holds", holders, lead, width, rows_max, look))
     if lock.spinners:
         spinners = [_spinner(frame, task, hold, look) for task, hold in lock.spinners.items()]
-        rows.extend(_wrapped("spins", spinners, lead, width, 2, look))
+        rows.extend(_wrapped("spins", spinners, lead, width, rows_max, look))
     if lock.waiters:
         waiters = [_waiter(frame, task, hold, look) for task, hold in lock.waiters.items()]
-        rows.extend(_wrapped("queue", waiters, lead, width, 4, look, arrows=True))
+        rows.extend(_wrapped("queue", waiters, lead, width, rows_max + 1, look, arrows=True))
     return rows
 
 

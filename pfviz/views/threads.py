@@ -201,6 +201,8 @@ def _lock(frame: Frame, task: TaskState, width: int) -> Cell:
         letter = "W" if mode == 1 else "R" if mode == 0 else ""
         held = duration(now - since)
         name = title(frame, frame.locks[lock])
+        if cell_width(name) > width - 3:
+            name = name.removeprefix("VMA ")
         if cell_width(name) + len(held) + 3 > width:
             held = ""
         return (" ".join(part for part in (letter, clip(name, width - 3), held) if part), "dim")

@@ -42,12 +42,9 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     spare = room - len(lines)
     for branches, node, folded in lines:
         if node is None:
-            rows.append(
-                (
-                    (branches, "faint"),
-                    (f"… {count(folded)} node{'s' if folded != 1 else ''}", "faint"),
-                )
-            )
+            what = "dead node" if not branches else "node"
+            text = f"… {count(folded)} {what}{'s' if folded != 1 else ''}"
+            rows.append(((branches, "faint"), (text, "faint")))
             continue
         here = walkers.get(node.id, [])
         rows.append(_node(frame, mm, node, branches, here, width, look))
