@@ -10,7 +10,7 @@ import re
 from pfviz.trace.ftrace import Place
 
 # A name may hold blanks: it ends where one word and then `key=` follow, or the line ends.
-_LINE = re.compile(r"(\d{1,20}) (\d+) (\d+) (\d+) (\S.{0,15}?) ([a-z]\w*)(?: (\w+=.*))?")
+_LINE = re.compile(r"(\d{1,18}) (\d+) (\d+) (\d+) (\S.{0,15}?) ([a-z]\w*)(?: (\w+=.*))?")
 
 
 def split_line(line: str) -> tuple[Place, int, str, str] | None:

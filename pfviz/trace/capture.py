@@ -33,6 +33,7 @@ _PREAMBLE = re.compile(r"cpus=\d+|Attach(?:ing|ed) \d+ probes?\.*")
 
 _LINES_WITHOUT_EVENT_MAX = 20_000
 _NOTES_MAX = 20
+_TIME_MAX_NS = 1 << 62  # 146 years.
 _SOON = 200  # Lines of one front end that must not be outvoted by another's.
 
 
@@ -151,7 +152,7 @@ class Capture:
                 try:
                     cpu, tid = places[prefix]
                     time_ns = int(stamp.replace(".", "")) * scale
-                    known = stamp[dot] == point
+                    known = stamp[dot] == point and time_ns < _TIME_MAX_NS
                 except (KeyError, ValueError):
                     known = False
                 if not known:
@@ -283,11 +284,12 @@ def _front_end_of(line: str) -> str | None:
 def _nanoseconds(stamp: str) -> int | None:
     seconds, point, fraction = stamp.partition(".")
     try:
-        if not point:
-            return int(seconds) * 1000
-        return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
+        time_ns = int(seconds) * 1000
+        if point:
+            time_ns = int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
     except ValueError:
         return None
+    return time_ns if time_ns < _TIME_MAX_NS else None
 
 
 __all__ = ["LOST", "MARKER", "MARKS", "STARTED", "TRUNCATED", "Capture", "CaptureError", "Record"]

@@ -22,10 +22,8 @@ _SWITCH = re.compile(
 )
 _SWITCH_PLUGIN = re.compile(r"(.*?):(\d+) \[(-?\d+)\] (\S+) ==> (.*):(\d+) \[(-?\d+)\]")
 _MAPLE = re.compile(
-    r"(\w+)\s+Node:? ?(\w+) \((\d+) (\d+)\) range: ?(\d+)-(\d+)(?: piv \((\d+)\) val (\w+))?"
-)
-_MAPLE_RAW = re.compile(
-    r"fn=(\w+) min=(\w+) max=(\w+) index=(\w+) last=(\w+)(?: piv=(\w+) val=(\w+))? node=(\w+)"
+    r"(\w+)\s+Node:? ?((?:0x)?[0-9a-f]+) \((\d+) (\d+)\) range: ?(\d+)-(\d+)"
+    r"(?: piv \((\d+)\) val ((?:0x)?[0-9a-f]+))?"
 )
 _CALL_ARGUMENT = re.compile(r"(\w+)(?:: |=)(?:0x)?([0-9a-fA-F]+)")
 _RETURNED = re.compile(r"(?:__syscall_nr=\d+[, ]+)?(?:ret=)?(0x[0-9a-fA-F]+|-?\d+)")
@@ -148,14 +146,10 @@ def read_switch(args: str) -> Switch | None:
 def read_maple(args: str) -> Maple | None:
     """Read ma_op, ma_read or ma_write; addresses are decimal there, the kernel prints %lu."""
     match = _MAPLE.fullmatch(args)
-    if match is not None:
-        function, node, low, high, index, last, _, value = match.groups()
-        return Maple(function, node, int(low), int(high), int(index), int(last), value or "")
-    match = _MAPLE_RAW.fullmatch(args)
     if match is None:
         return None
-    bounds = [int(match[place], 0) for place in (2, 3, 4, 5)]
-    return Maple(match[1], match[8], bounds[0], bounds[1], bounds[2], bounds[3], match[7] or "")
+    function, node, low, high, first, last, _, value = match.groups()
+    return Maple(function, node, int(low), int(high), int(first), int(last), value or "")
 
 
 def read_call(args: str) -> dict[str, int]:

@@ -6,6 +6,7 @@ inferred by stated rules or left out, and `meta` says which is which.
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 from pfviz.sim import event as ev
@@ -63,7 +64,10 @@ class Inference:
                 self._first_ns = record[0]
                 self._say_what_was_overwritten()
                 started = True
-            self._take(record)
+            try:
+                self._take(record)
+            except struct.error:
+                self.damaged += 1  # A number of more than 64 bits: no kernel printed that.
         if not self.rows.count:
             raise CaptureError(self.capture.name, self.capture.lines, "no event pfviz can show")
         if self.damaged:

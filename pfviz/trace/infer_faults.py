@@ -269,14 +269,22 @@ def _counter(fault: OpenFault) -> str:
 
 
 def _kind(fault: OpenFault) -> str:
-    """Name the fault after its error code and VMA; what the page tables held is not known."""
+    """Name the fault as the simulator would, as far as error code and VMA tell.
+
+    What the page table held is not known: a write to a present page may copy it, or find that
+    nobody else has it (`anon_cow_or_reuse`).
+    """
+    writes, present = fault.error_code & WRITE, fault.error_code & PRESENT
     if fault.write_locked:
-        return "stack growth"
-    memory = "file" if fault.file or fault.vma_kind == "file" else fault.vma_kind or "unknown"
-    if memory in ("heap", "stack"):
-        memory = "anon"
-    if fault.error_code & EXEC:
-        return f"{memory} fetch"
-    if not fault.error_code & WRITE:
-        return f"{memory} read"
-    return f"{memory} write to a present page" if fault.error_code & PRESENT else f"{memory} write"
+        return "stack_growth"
+    if not fault.file and not fault.vma_kind:
+        return f"unknown_{'write' if writes else 'read'}{'_present' if present else ''}"
+    if fault.file or fault.vma_kind == "file":
+        if writes:
+            shared = fault.vma is not None and fault.vma.perms[3] == "s"
+            return "shared_write" if shared else "file_cow"
+        missed = fault.io or fault.waited_before_lock
+        return "file_read_miss" if missed else "file_read_hit"
+    if not writes:
+        return "anon_read_present" if present else "anon_read_zero"
+    return "anon_cow_or_reuse" if present else "anon_write"

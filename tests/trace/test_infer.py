@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -287,3 +289,24 @@ def test_events_that_nothing_can_be_made_of_are_refused(tmp_path: Path) -> None:
     path.write_text("            a-1     [000] .....     1.000001: my_probe: x=1\n")
     with pytest.raises(CaptureError, match="no event pfviz can show"):
         infer_log(path)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_lines_that_are_missing_shuffled_or_garbled_never_break_the_inference(
+    seed: int, tmp_path: Path
+) -> None:
+    rng = random.Random(seed)
+    name = rng.choice(["uffd-t2", "stack-t2", "malloc-t2", "guest-6.1-churn"])
+    text = gzip.decompress((TRACES / name / "trace.txt.gz").read_bytes()).decode()
+    lines = [line for line in text.splitlines()[:2500] if rng.random() < 0.8]
+    if seed % 2:
+        rng.shuffle(lines)
+    for number in range(0, len(lines), 7):
+        at = rng.randrange(len(lines[number]) + 1)
+        lines[number] = lines[number][:at] + rng.choice(["", "ffff" * 9, "\x1b[", "²", ": "])
+    path = tmp_path / "bad.txt"
+    path.write_text("\n".join(lines))
+    log = infer_log(path)
+    assert len(log) > 1000
+    for row in log:
+        assert "\x1b" not in log.describe(row)
