@@ -195,7 +195,7 @@ def run_app(
     captures: Sequence[str] = (),
     compare: Sequence[str] = (),
     theme: str | None = None,
-    ascii: bool | None = None,  # noqa: A002
+    ascii_only: bool = False,
     fps: int | None = None,
     keymap: Mapping[str, str] | None = None,
 ) -> int:
@@ -218,7 +218,7 @@ def run_app(
         entries=entries(captures),
         compare=compare,
         theme=theme,
-        ascii_only=wants_ascii(os.environ) if ascii is None else ascii,
+        ascii_only=ascii_only or wants_ascii(os.environ),
         fps=FPS_DEFAULT if fps is None else fps,
         keymap=keymap,
     )
