@@ -31,9 +31,10 @@ HANDLERS: Final = _table()
 def fold(frame: Frame, last: int) -> Frame:
     """Take the frame on to the moment after the first `last` events of its log; the same frame."""
     handlers = HANDLERS
-    now = frame.now_ns
+    now, task = frame.now_ns, frame.event_task
     for now, kind, task, a, b, c, d in frame.log.between(frame.index, last):
         handlers[kind](frame, now, task, a, b, c, d)
     frame.index = last
     frame.now_ns = now
+    frame.event_task = task
     return frame

@@ -206,6 +206,8 @@ class Frame:
     steps: int = 0
     step_task: int = NOBODY
     """The task of the last step; its `step` is the frame's."""
+    event_task: int = NOBODY
+    """The task of the last event, for captures, which have no steps."""
     tasks: Tasks = field(default_factory=Tasks)
     names: dict[str, int] = field(default_factory=dict)
     """Task name -> how many tasks have it."""

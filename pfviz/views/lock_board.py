@@ -162,10 +162,10 @@ def _line(entries: list[list[Cell]], width: int) -> list[Cell]:
 def _full(frame: Frame, lock: LockState, width: int, look: Look, rows_max: int) -> Block:
     if not lock.busy:
         return [_compact(frame, lock, width, look)]
-    rows: Block = [(
-        (title(frame, lock), "lock"), ("  ", "text"), (_words(frame, lock, width >= 88), "dim"),
-        *_handoff(frame, lock),
-    )]  # fmt: skip
+    said = _words(frame, lock, width >= 88)
+    head: list[Cell] = [(title(frame, lock), "lock"), ("  ", "text"), (said, "dim")]
+    head.extend(_handoff(frame, lock, " · " if said else ""))
+    rows: Block = [tuple(head)]
     lead = 7 if width >= 40 else 2
     if lock.holders:
         holders = [
@@ -291,17 +291,17 @@ def _vma_words(frame: Frame, lock: LockState) -> list[str]:
     return parts
 
 
-def _handoff(frame: Frame, lock: LockState) -> list[Cell]:
+def _handoff(frame: Frame, lock: LockState, joint: str) -> list[Cell]:
     """When the first waiter may ask for the hand-off, or that it did."""
     if lock.kind not in RWSEM_KINDS or not lock.waiters:
         return []
     task, (_, since) = next(iter(lock.waiters.items()))
     if lock.handoff:
-        return [(f" · hand-off to {frame.label(task)}", "warn")]
+        return [(f"{joint}hand-off to {frame.label(task)}", "warn")]
     left = HANDOFF_NS - (frame.now_ns - since)
     if left > 0:
-        return [(f" · handoff in {duration(left)}", "dim")]
-    return [(" · handoff due", "warn")]
+        return [(f"{joint}handoff in {duration(left)}", "dim")]
+    return [(f"{joint}handoff due", "warn")]
 
 
 def _holder(frame: Frame, task: int, hold: Hold, look: Look, brief: bool) -> list[Cell]:

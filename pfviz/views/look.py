@@ -35,6 +35,8 @@ def selected_task(frame: Frame, look: Look) -> int:
         return look.selected
     if frame.step_task >= 0:
         return frame.step_task
+    if frame.event_task >= 0:
+        return frame.event_task
     return min((task for task in frame.tasks if task >= 0), default=-1)
 
 

@@ -81,10 +81,14 @@ def _of_task(frame: Frame, task: TaskState) -> Iterator[Cell]:
         return
     if state == states.SLEEP:
         yield (f"{name} sleeps", style)
-        yield (f": {task.asleep_why}." if task.asleep_why else ".", "text")
+        yield (f": {task.asleep_why}." if task.asleep_why not in ("", "sleeps") else ".", "text")
         return
-    yield (f"{name} in {_place(frame, task)}: ", style)
-    yield (_story(frame, task), "text")
+    story = _story(frame, task)
+    if story:
+        yield (f"{name} in {_place(frame, task)}: ", style)
+        yield (story, "text")
+    else:
+        yield (f"{name} {_doing(frame, task)}.", style)
     waiters = who_waits_for(frame, task)
     if waiters:
         yield (f" {waiters}.", "text")
@@ -101,6 +105,20 @@ def _off_cpu(frame: Frame, task: TaskState, name: str) -> Iterator[Cell]:
     taken = f" to {frame.label(by)}" if by >= 0 and by != task.id else ""
     waiters = who_waits_for(frame, task)
     yield (f"{taken} {ago} ago{'; ' + waiters if waiters else ''}.", "text")
+
+
+def _doing(frame: Frame, task: TaskState) -> str:
+    """What a thread without steps does: a capture knows its faults and its system calls."""
+    fault = task.fault
+    if fault is not None and task.in_fault:
+        vma = frame.vma_at(fault.mm, fault.address)
+        where = f" in VMA {vma.label}" if vma is not None else ""
+        how = f" under {REGIME_NAMES[fault.regime]}" if fault.regime in (0, 1) else ""
+        since = duration(frame.now_ns - fault.began_ns)
+        return f"has a fault at {fault.address:x}{where}{how}, for {since} now"
+    if task.op and task.op_began_ns >= 0:
+        return f"is in {task.op}, for {duration(frame.now_ns - task.op_began_ns)} now"
+    return "runs in user mode"
 
 
 def _place(frame: Frame, task: TaskState) -> str:

@@ -28,6 +28,8 @@ def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFA
     room = max(height - header - legend, 0)
     if legend and len(people) > room:
         legend, room = (1, room) if height >= 12 else (0, room + 1)
+    if look.top < 0 and len(people) > room:
+        people = _active(people, room, plan.from_ns, selected)
     ids = [task.id for task in people]
     keep = ids.index(selected) if selected in ids else -1
     first, last = window(len(people), room, look.top, keep)
@@ -43,6 +45,20 @@ def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFA
         rows.extend([()] if spare > 1 else [])
         rows.extend(_legend(seen, width, 1 + max(spare - 1, 0), look))
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
+
+
+def _active(people: list[TaskState], room: int, from_ns: int, selected: int) -> list[TaskState]:
+    """The threads that did anything within the window, filled up with others, in their order."""
+    active = [
+        task
+        for task in people
+        if task.id == selected or task.state not in _QUIET or task.since_ns >= from_ns
+    ]
+    if len(active) < room:
+        chosen = {task.id for task in active}
+        rest = [task for task in people if task.id not in chosen]
+        active = sorted([*active, *rest[: room - len(active)]], key=lambda task: task.id)
+    return active
 
 
 def summary(frame: Frame, height: int = 0) -> str:
