@@ -7,13 +7,14 @@ inferred by stated rules or left out, and `meta` says which is which.
 from __future__ import annotations
 
 import struct
+import tomllib
 from pathlib import Path
 
 from pfviz.sim import event as ev
 from pfviz.sim.event import NOBODY, EventLog
 from pfviz.trace import fields
 from pfviz.trace.capture import LOST, MARKER, STARTED, Capture, Record
-from pfviz.trace.capture_file import CaptureError
+from pfviz.trace.capture_file import CaptureError, printable
 from pfviz.trace.infer_events import HANDLERS, sys_enter, sys_exit
 from pfviz.trace.infer_faults import Faults
 from pfviz.trace.infer_locks import Locks
@@ -24,6 +25,7 @@ from pfviz.trace.maps import ProcessMaps, read_maps
 from pfviz.trace.shortcomings import describe_capture
 
 _NEVER = 1 << 63
+_MAPS_BESIDE = "maps-start.txt"
 
 
 def infer_log(path: str | Path, maps: str | Path | None = None) -> EventLog:
@@ -33,7 +35,11 @@ def infer_log(path: str | Path, maps: str | Path | None = None) -> EventLog:
     the capture is taken when there is one. Raises CaptureError for files that cannot be used.
     """
     capture = Capture(path)
-    return Inference(capture, _maps_beside(path) if maps is None else read_maps(maps)).run()
+    found = _maps_beside(path) if maps is None else read_maps(maps)
+    log = Inference(capture, found).run()
+    if (kernel := _kernel_beside(path)) is not None:
+        log.meta["kernel"] = kernel
+    return log
 
 
 class Inference:
@@ -51,6 +57,7 @@ class Inference:
         self.damaged = 0
         self.foreign_tree_events = 0
         self._maps = maps
+        self._threads_asked = -1
         copied = maps.copied_ns if maps is not None else None
         self._copied_ns = copied[1] if copied is not None else _NEVER
         self._first_ns = 0
@@ -91,7 +98,7 @@ class Inference:
             self._take_mark(event, cpu, args)
             return
         if time_ns >= self._copied_ns:
-            self._take_snapshot(cpu)
+            self._take_snapshot()
         handler = HANDLERS.get(event)
         if handler is None:
             if event.startswith("sys_enter_"):
@@ -146,17 +153,23 @@ class Inference:
         elif event == MARKER:
             self.rows.add(ev.NOTE, NOBODY, self.text(args), -1)
             if "maps-start" in args:
-                self._take_snapshot(cpu)
+                self._threads_asked = -1
+                self._take_snapshot()
 
-    def _take_snapshot(self, cpu: int) -> None:
+    def _take_snapshot(self) -> None:
         """Take over the copy of maps; once by its time and once by the recorder's note.
 
         The note is the surer one, but it may be lost; the time may be by another clock.
         """
-        self._copied_ns = _NEVER
-        maps = self._maps
-        if maps is not None and maps.pid:
-            self.mms.snapshot(self.tasks.announce(maps.pid, cpu, tgid=maps.pid), maps)
+        maps, threads = self._maps, self.tasks.threads
+        if maps is None or len(threads) == self._threads_asked:
+            return
+        self._threads_asked = len(threads)
+        ours = (thread for thread in threads.values() if thread.tgid == maps.pid)
+        process = threads.get(maps.pid) or next(ours, None)
+        if process is not None:
+            self._copied_ns = _NEVER
+            self.mms.snapshot(process, maps)
 
     def text(self, text: str) -> int:
         """Return the index of a text in the log."""
@@ -184,7 +197,22 @@ class Inference:
 
 
 def _maps_beside(path: str | Path) -> ProcessMaps | None:
-    if str(path) == "-":
+    beside = Path(path).with_name(_MAPS_BESIDE)
+    if str(path) == "-" or not beside.is_file():
         return None
-    beside = Path(path).with_name("maps-start.txt")
-    return read_maps(beside) if beside.is_file() else None
+    try:
+        return read_maps(beside)
+    except CaptureError:
+        return None  # Nobody named this file: the capture plays without it.
+
+
+def _kernel_beside(path: str | Path) -> str | None:
+    """The kernel that a recording's README.toml names; a capture itself does not say it."""
+    beside = Path(path).with_name("README.toml")
+    if str(path) == "-" or not beside.is_file():
+        return None
+    try:
+        kernel = tomllib.loads(beside.read_text("utf-8")).get("kernel")
+    except (OSError, ValueError):
+        return None
+    return printable(kernel) if isinstance(kernel, str) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +61,7 @@ def test_any_calls_leave_the_pages_that_they_should(
     }
     assert covered == pages
     ends = [(vma.start, vma.end) for vma in ranges]
-    assert all(left[1] <= right[0] for left, right in zip(ends, ends[1:], strict=False))
+    assert all(left[1] <= right[0] for left, right in pairwise(ends))
     for page, perms in pages.items():
         found = ranges.at(page * PAGE + 17)
         assert found is not None
