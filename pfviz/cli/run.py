@@ -43,7 +43,7 @@ def verdict(finished: Finished) -> int:
     for one in finished.object["expect"]:
         if not one["holds"]:
             say(f"pfviz: expectation failed: {one['text']}")
-    broken = len(finished.object["broken_rules"])
+    broken = len(finished.unclaimed_rules)
     if broken:
         say(f"pfviz: {broken} broken rule{'s' * (broken != 1)}")
     return 0 if finished.is_fine else 1

@@ -54,7 +54,7 @@ class Verdict:
             for one in run.object["expect"]:
                 if not one["holds"]:
                     yield f"        {where}: {claim(one)}"
-            for broken in run.object["broken_rules"][:5]:
+            for broken in run.unclaimed_rules[:5]:
                 yield f"        {where}: broken rule at {broken['at_ns']} ns: {broken['rule']}"
             for name in run.stuck:
                 yield f"        {where}: {name} would sleep for ever"

@@ -17,6 +17,7 @@ from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.load import STDIN, find, load
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
 from pfviz.scenario.schema import Scenario
+from pfviz.trace.samples import samples
 
 _GZIP: Final = b"\x1f\x8b"
 _LOOK_BYTES: Final = 4096
@@ -29,13 +30,16 @@ class Source:
     scenario: Scenario | None = None
     overrides: Overrides = NO_CHANGES
     capture: str | None = None
+    title: str = ""
+    """What is known of a capture that ships with pfviz."""
 
     @property
     def name(self) -> str:
         """What to call it in a title."""
         if self.scenario is not None:
             return self.scenario.name
-        return Path(str(self.capture)).name
+        path = Path(str(self.capture))
+        return path.parent.name if self.title else path.name
 
 
 def open_scenario(name: str) -> Scenario:
@@ -45,9 +49,12 @@ def open_scenario(name: str) -> Scenario:
 
 
 def open_source(name: str, overrides: Overrides = NO_CHANGES) -> Source:
-    """A scenario or a capture, told apart by what is in the file."""
+    """A scenario or a capture, told apart by what is in the file; captures that ship have names."""
     if is_capture(name):
         return Source(capture=name)
+    for sample in samples() if not Path(name).exists() else ():
+        if sample.name == name:
+            return Source(capture=str(sample.path), title=sample.title)
     return Source(open_scenario(name), overrides)
 
 

@@ -137,13 +137,14 @@ class _Builder:
     # VMAs
 
     def _place(self, vma: Vma) -> None:
-        copies = 1
+        copies = vma.count
         if vma.per_thread:
             copies = sum(one.count for one in self.groups if one.scales) or 1
+        numbered = vma.per_thread or vma.count > 1
         mm = self.mms[vma.process]
         for copy in range(copies):
             start = self._address(mm, vma)
-            name = f"{vma.name}{copy + 1}" if vma.per_thread else vma.name
+            name = f"{vma.name}{copy + 1}" if numbered else vma.name
             try:
                 self._place_one(mm, vma, name, start)
             except ValueError as error:
@@ -151,7 +152,8 @@ class _Builder:
             if vma.per_thread:
                 self.own[vma.name, copy] = start
             else:
-                mm.slots[vma.name] = start
+                mm.slots[name] = start
+                mm.slots.setdefault(vma.name, start)
 
     def _address(self, mm: AddressSpace, vma: Vma) -> int:
         """The address that was asked for, or one below all others chosen so far."""

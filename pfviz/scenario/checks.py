@@ -124,8 +124,8 @@ def _vma(scenario: Scenario, path: Path, vma: Vma) -> Iterator[Problem]:
         if vma.start <= 0 or vma.start + vma.pages * PAGE_BYTES > ADDRESS_END:
             reason = f"{vma.start:#x} + {vma.pages} pages is outside of user space"
             yield Problem((*path, "start"), reason)
-        if vma.per_thread:
-            reason = "a VMA for each thread cannot have a fixed address: leave start out"
+        if vma.per_thread or vma.count > 1:
+            reason = "several VMAs cannot have one address: leave start out"
             yield Problem((*path, "start"), reason)
 
 

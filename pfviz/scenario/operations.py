@@ -104,6 +104,9 @@ class Fork(_Operation, frozen=True, kw_only=True, tag="fork"):
     at: str = ""
     pages: Annotated[int, Meta(ge=0)] = 0
     child_writes: bool = True
+    child_time: Annotated[Time, Meta(description="how long the child works before it exits")] = (
+        "0ns"
+    )
     child_name: str = "child"
     child_cpu: int = -1
 

@@ -64,6 +64,7 @@ class Vma(Table, frozen=True, kw_only=True):
     ] = 0
     anon_vma: bool = False
     gap: Annotated[int, Meta(ge=0, description="pages left free on either side")] = 16
+    count: Annotated[int, Meta(ge=1, le=100_000, description="so many like it, numbered")] = 1
     per_thread: Annotated[bool, Meta(description="one for each thread that scales")] = False
 
 

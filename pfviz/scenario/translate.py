@@ -85,4 +85,6 @@ class Translator:
         work: list[Operation] = []
         if one.at and one.pages:
             work.append(mm_ops.Access(self.place(one.at, one.apart), one.child_writes, one.pages))
+        if one.child_time != "0ns":
+            work.append(mm_ops.Compute(nanoseconds(one.child_time)))
         return OperationList((*work, mm_ops.Exit()))

@@ -48,6 +48,17 @@ class PageFaultShared(Workload, frozen=True, kw_only=True, tag="page_fault_share
     give_back: bool = True
 
 
+class FirstTouch(Workload, frozen=True, kw_only=True, tag="first_touch"):
+    """Fill a VMA: each round touches the next pages, then thinks about them."""
+
+    at: str
+    pages: Annotated[int, Meta(ge=1, description="pages of each round")] = 16
+    rounds: Annotated[int, Meta(ge=1, le=10_000)] = 16
+    apart: Annotated[int, Meta(ge=0)] = 0
+    think: Time = "0ns"
+    write: bool = True
+
+
 class MallocChurn(Workload, frozen=True, kw_only=True, tag="malloc_churn"):
     """Map a region of a size between the two bounds, touch part of it, unmap it."""
 
@@ -116,6 +127,7 @@ class Busy(Workload, frozen=True, kw_only=True, tag="compute"):
 AnyWorkload = (
     PageFault1
     | PageFaultShared
+    | FirstTouch
     | MallocChurn
     | MadviseChurn
     | MprotectChurn
@@ -146,7 +158,10 @@ def named(workload: str | Workload) -> Workload:
 
 def repeats(workload: Workload) -> int:
     """How often the operations of `expand` are gone through; 0 is without end."""
-    return 1 if isinstance(workload, MallocChurn) and workload.rounds else workload.rounds
+    is_whole = isinstance(workload, FirstTouch) or (
+        isinstance(workload, MallocChurn) and workload.rounds > 0
+    )
+    return 1 if is_whole else workload.rounds
 
 
 def expand(workload: Workload, dice: Rng) -> tuple[Op, ...]:
@@ -154,6 +169,10 @@ def expand(workload: Workload, dice: Rng) -> tuple[Op, ...]:
     if isinstance(workload, MallocChurn):
         count = workload.rounds or 64
         return tuple(one for _ in range(count) for one in _malloc_round(workload, dice))
+    if isinstance(workload, FirstTouch):
+        return tuple(
+            one for number in range(workload.rounds) for one in _next_touch(workload, number)
+        )
     ops = _round(workload, dice)
     return (*ops, op.Sleep(time=workload.pause)) if workload.pause != "0ns" else ops
 
@@ -197,6 +216,16 @@ def _round(workload: Workload, dice: Rng) -> tuple[Op, ...]:
         case Busy(time=time):
             return (op.Compute(time=time),)
     raise AssertionError(workload)
+
+
+def _next_touch(workload: FirstTouch, number: int) -> tuple[Op, ...]:
+    at = f"{workload.at}+{number * workload.pages}"
+    ops: list[Op] = [_touch(workload.write, at, workload.pages, workload.apart)]
+    if workload.think != "0ns":
+        ops.append(op.Compute(time=workload.think))
+    if workload.pause != "0ns":
+        ops.append(op.Sleep(time=workload.pause))
+    return tuple(ops)
 
 
 def _malloc_round(workload: MallocChurn, dice: Rng) -> tuple[Op, ...]:
