@@ -41,8 +41,8 @@ class Pane(ScrollView, inherit_bindings=False, can_focus=True):
             super().__init__()
             self.pane, self.rows = pane, rows
 
-    def __init__(self, *, id: str, number: int = 0, title: str = "") -> None:  # noqa: A002
-        super().__init__(id=id)
+    def __init__(self, *, id: str, number: int = 0, title: str = "", classes: str = "") -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
         self.number = number
         self.rows: Rows = ()
         self.repainted_lines = 0

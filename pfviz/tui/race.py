@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from pfviz.views.compare import Alignment, Divergence
-from pfviz.views.timeline import OPERATION
+from pfviz.views.timeline import FAULT, OPERATION
 
 from .player import Player
+from .workload_position import WorkloadPosition
 
 BY_OPERATIONS: Final = "operations"
 BY_TIME: Final = "time"
-OPERATIONS_AHEAD: Final = 8
+FAULTS_AHEAD: Final = 12
+SEARCHED_EVENTS: Final = 60_000
+"""So far the runs are computed in any case, to find where they part."""
 
 
 class Race:
@@ -43,9 +46,25 @@ class Race:
                 now_ns = min(leader.now_ns, max(player.run.known_ns, 0))
                 _place(player, player.run.timeline.index_at(now_ns), now_ns)
             return
-        places = self.alignment.by_work(0, leader.index)
-        for player, index in zip(self.players[1:], places[1:], strict=True):
+        for player in self.players[1:]:
+            index = self._as_far(player)
             _place(player, index, player.run.timeline.time_at(index))
+
+    def _as_far(self, player: Player) -> int:
+        """Where a follower has done as much as the leader.
+
+        Between two places of the workload it is as far (in events) as the leader between the same
+        two, so that it moves with every step and not only with every fault.
+        """
+        leader = self.leader
+        place = WorkloadPosition.of(leader)
+        index = place.find(player)
+        if index is None:
+            return len(player.run.timeline)
+        begin, end = place.find(leader), _next_place(leader, leader.index)
+        begin = leader.run.origin if begin is None else begin
+        length = _next_place(player, index) - index
+        return index + (leader.index - begin) * length // max(end - begin, 1)
 
     def work(self, seconds: float) -> bool:
         """Compute ahead for the leader and for whoever cannot keep up; whether more is to do."""
@@ -61,10 +80,12 @@ class Race:
         run, leader = player.run, self.leader
         if run.finished:
             return False
+        if self.divergence is None and len(run.timeline) < SEARCHED_EVENTS:
+            return True
         if self.by == BY_TIME:
             return run.known_ns < leader.now_ns + leader.speed_ns
-        done = leader.run.timeline.count(leader.index, OPERATION)
-        return run.count(OPERATION) < done + OPERATIONS_AHEAD
+        ahead = WorkloadPosition.of(leader).further(FAULTS_AHEAD)
+        return ahead.find(player) is None
 
     def first_divergence(self) -> Divergence | None:
         """The first operation that the first two do differently, looked for until there is one."""
@@ -76,8 +97,13 @@ class Race:
         return self.divergence
 
 
+def _next_place(player: Player, index: int) -> int:
+    timeline = player.run.timeline
+    return min(timeline.next(index, FAULT), timeline.next(index, OPERATION))
+
+
 def _place(player: Player, index: int, now_ns: int) -> None:
     player.playing = False
-    player.index = index
+    player.index = max(index, player.run.origin)
     player.now_ns = now_ns
     player.present = max(player.present, index)

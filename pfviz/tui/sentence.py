@@ -14,7 +14,11 @@ def paint_sentence(scene: Scene, message: str, caption: str, width: int, lines: 
     if message:
         rows += [((text, "say-text"),) for text in wrap(message, width - 1, lines)]
     if caption and len(rows) < lines:
-        rows.append((("◇ ", "seek-cue"), (caption, "strong")))
+        said = wrap(caption, width - 2, max(lines - len(rows) - 1, 1))
+        marks = ["◇ ", *["  "] * len(said)]
+        rows += [
+            ((mark, "seek-cue"), (text, "strong")) for mark, text in zip(marks, said, strict=False)
+        ]
     left = lines - len(rows)
     if left > 0:
         rows += narrator.paint(scene.frame, width, left, scene.look)

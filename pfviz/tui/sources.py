@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pfviz.report.source import Source, open_source
 from pfviz.scenario.load import Listing, listing
@@ -13,6 +14,12 @@ from pfviz.trace.infer import infer_log
 
 from .recipe import Recipe
 from .run import Run
+
+LESSONS: Final = (
+    "hello-fault", "fault-storm", "one-vma-storm", "two-mallocs", "fault-vs-munmap",
+    "smaps-monitor", "writer-convoy", "fork-vs-faults", "file-io-wait", "lockless-abort",
+)  # fmt: skip
+"""The order in which the bundled scenarios teach best; what is not named here comes after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,14 @@ def entries(captures: Iterable[str] = ()) -> tuple[Entry, ...]:
         Entry(Path(path).name, Path(path).name, "A capture of a real kernel.", path, "", True)
         for path in captures
     ]
-    return (*recorded, *(_of(found) for found in listing()))
+    listed = sorted((_of(found) for found in listing()), key=_place)
+    return (*recorded, *listed)
+
+
+def _place(entry: Entry) -> tuple[int, str]:
+    """The lessons in their order, then all others by name."""
+    known = entry.name in LESSONS
+    return (LESSONS.index(entry.name) if known else len(LESSONS), entry.name)
 
 
 def _of(found: Listing) -> Entry:

@@ -42,6 +42,10 @@ class WorkloadPosition:
         known = timeline.count(len(timeline), OPERATION) > self.operations or run.finished
         return max(base, next_operation - 1) if known else None
 
+    def further(self, faults: int) -> WorkloadPosition:
+        """So many faults later."""
+        return WorkloadPosition(self.operations, self.faults + faults)
+
     def words(self) -> str:
         """The position in words, as the message after a restart says it."""
         if not self.operations and not self.faults:

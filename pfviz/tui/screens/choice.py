@@ -42,8 +42,8 @@ class Choice(ModalScreen[int]):
         """A box of explanation and list."""
         width = max((len(name) for name, _ in self.options), default=0)
         with Vertical(id="choice") as box:
-            box.border_title = f" {self.heading} "
-            box.border_subtitle = " enter or digit: choose · esc: leave "
+            box.border_title = self.heading
+            box.border_subtitle = "enter or digit: choose · esc: leave"
             yield Static(self.explain, id="explain", markup=False)
             yield OptionList(
                 *(

@@ -62,8 +62,8 @@ class Compare(PlayingScreen):
         with Container(id="columns"):
             for number in range(len(self.recipes)):
                 with Vertical(classes="column"):
-                    yield Pane(id=f"lanes{number}", title="", number=0)
-                    yield Pane(id=f"board{number}", title="Lock wait queues")
+                    yield Pane(id=f"lanes{number}", classes="lanes")
+                    yield Pane(id=f"board{number}", title="Lock wait queues", classes="board")
         with Horizontal(id="together"):
             yield Pane(id="measures", title="So far")
             yield Pane(id="laid", title="Fault latency, one mode a line")
@@ -96,8 +96,9 @@ class Compare(PlayingScreen):
         width, height = self.app.size
         stacked = width < COLUMN_MIN * len(self.recipes)
         self.query_one("#columns").styles.layout = "vertical" if stacked else "horizontal"
-        self.set_class(stacked or height < 26, "crowded")
-        self.set_class(height < 14 or width < 24, "tiny")
+        self.set_class(stacked or height < 36, "crowded")
+        self.set_class(height < 26 or (stacked and height < 40), "low")
+        self.set_class(height < 12 or width < 24, "tiny")
 
     def paint_header(self) -> None:
         """The seek bar's end while the engines compute ahead."""
@@ -199,8 +200,9 @@ class Compare(PlayingScreen):
         cells.append(("To get here: ", "strong"))
         first_ns = max(self.race.leader.now_ns, 1)
         for player, recipe in zip(self.race.players, self.recipes, strict=True):
-            ratio = first_ns / max(player.now_ns, 1)
-            faster = "" if player is self.race.leader else f" ({ratio:.2g}x as fast)"
+            faster = ""
+            if player is not self.race.leader and player.now_ns > 0:
+                faster = f" ({first_ns / player.now_ns:.2f} x as fast)"
             cells += [(f" {MODE_TITLES[recipe.mode]} ", f"mode-{recipe.mode}"),
                       (f" {duration(player.now_ns)}{faster}  ", "text")]  # fmt: skip
         return tuple(cells)

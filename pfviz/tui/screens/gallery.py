@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from textual import events, work
@@ -18,14 +19,17 @@ from textual.widgets.option_list import Option
 from pfviz.scenario.errors import ScenarioError
 from pfviz.trace.capture_file import CaptureError
 from pfviz.tui import chrome, keys, painters
-from pfviz.tui.painters import Scene
+from pfviz.tui.followed import Followed
+from pfviz.tui.painters import Scene, playing_span
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Player
+from pfviz.tui.recipe import MODE_TITLES
 from pfviz.tui.run import Run
 from pfviz.tui.screens.playing import Paint, PlayingScreen
 from pfviz.tui.sentence import paint_sentence
 from pfviz.tui.sources import Entry, open_entry
 from pfviz.views.look import Look, message
+from pfviz.views.numbers import clock
 from pfviz.views.rows import Rows
 
 if TYPE_CHECKING:
@@ -49,6 +53,23 @@ HINTS: Final = (
 )
 
 
+ROOM_AROUND_PREVIEW: Final = 18
+"""Lines that lead, title, story, sentence and keys take at most."""
+WAY_LINES_MIN: Final = 7
+
+
+def facts(player: Player) -> str:
+    """What a preview runs on, in a line."""
+    recipe, engine = player.run.recipe, player.run.engine
+    if recipe is None or engine is None:
+        return ""
+    threads, cpus = len(player.frame.people()), len(engine.machine.cpus)
+    return (
+        f"Linux {recipe.kernel} · {MODE_TITLES[recipe.mode]} · {threads} "
+        f"thread{'s' if threads != 1 else ''} · {cpus} CPU{'s' if cpus != 1 else ''}"
+    )
+
+
 class Gallery(PlayingScreen):
     """A list on the left; title, story and a running preview on the right."""
 
@@ -62,6 +83,7 @@ class Gallery(PlayingScreen):
         self.shown = self.entries
         self.look = Look()
         self.player: Player | None = None
+        self.followed = Followed()
         self._previewed = ""
 
     def compose(self) -> ComposeResult:
@@ -74,8 +96,10 @@ class Gallery(PlayingScreen):
                 yield OptionList(id="titles")
             with Vertical(id="story"):
                 yield Static("", id="title", markup=False)
+                yield Static("", id="facts", markup=False)
                 yield Static("", id="text", markup=False)
                 yield Pane(id="preview")
+                yield Pane(id="way")
                 yield Pane(id="sentence")
         yield Pane(id="hints")
 
@@ -84,6 +108,7 @@ class Gallery(PlayingScreen):
         self.look = replace(self.look, glyphs=self.app.glyphs)
         self.dress()
         self.panes["preview"].entitle("Preview")
+        self.panes["way"].entitle("Steps")
         self.fill("")
         self.begin()
 
@@ -169,6 +194,8 @@ class Gallery(PlayingScreen):
             return
         self._previewed = path
         self.player = None
+        self.followed = Followed()
+        self.query_one("#facts", Static).update("")
         if entry is not None and path and not entry.is_capture:
             try:
                 self.player = Player(open_entry(entry))
@@ -176,7 +203,17 @@ class Gallery(PlayingScreen):
                 self.query_one("#text", Static).update(f"Cannot be opened: {error.reason}")
             else:
                 self.player.playing = True
+                self.query_one("#facts", Static).update(facts(self.player))
+        self._divide()
         self.moved()
+
+    def _divide(self) -> None:
+        """Lanes as high as there are threads, the rest for the steps; none without a preview."""
+        room = self.app.size.height - ROOM_AROUND_PREVIEW
+        threads = 0 if self.player is None else len(self.player.frame.people())
+        preview, way = self.panes["preview"], self.panes["way"]
+        way.display = self.player is not None and room - threads - 6 >= WAY_LINES_MIN
+        preview.styles.height = max(threads + 6, 7) if way.display else "1fr"
 
     def on_screen_resume(self) -> None:
         """Back from the lab: the preview goes on."""
@@ -193,12 +230,15 @@ class Gallery(PlayingScreen):
         """Narrow screens have no room for the story."""
         self.set_class(self.app.size.width < STORY_WIDTH_MIN, "narrow")
         self.set_class(self.app.size.height < 16, "low")
+        if self.panes:
+            self._divide()
         self.call_after_refresh(self.paint_now)
 
     def paints(self) -> Mapping[str, Paint]:
         """Preview, its sentence, and the keys."""
         return {
             "preview": self._paint_preview,
+            "way": self._paint_way,
             "sentence": self._paint_sentence,
             "hints": self._paint_hints,
         }
@@ -208,7 +248,12 @@ class Gallery(PlayingScreen):
             return None
         frame = self.player.frame
         frame.now_ns = max(frame.now_ns, self.player.now_ns)
-        return Scene(frame, self.player.run.timeline, self.look)
+        look = replace(
+            self.look,
+            selected=self.followed.at(frame, perf_counter()),
+            span_ns=playing_span(frame, self.look, self.player.speed_ns),
+        )
+        return Scene(frame, self.player.run.timeline, look)
 
     def _paint_preview(self) -> Rows:
         pane, scene = self.panes["preview"], self._scene()
@@ -218,8 +263,16 @@ class Gallery(PlayingScreen):
             text = "Enter opens it." if entry is not None and not entry.error else ""
             return message(text, width, height, self.look)
         assert self.player is not None
-        pane.entitle(f"Preview · {self.player.speed_text()}")
+        pane.entitle(f"Preview · {self.player.speed_text()}", clock(self.player.now_ns))
         return painters.paint("threads", scene, width, height)
+
+    def _paint_way(self) -> Rows:
+        scene = self._scene()
+        width, height = self.panes["way"].size
+        if scene is None or height <= 0:
+            return ()
+        self.panes["way"].entitle(*painters.VIEWS["steps"].words(scene, height))
+        return painters.paint("steps", scene, width, height)
 
     def _paint_sentence(self) -> Rows:
         width, height = self.panes["sentence"].size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.binding import Binding
 from textual.containers import VerticalScroll
@@ -15,8 +15,10 @@ from pfviz.tui import breakpoints, glossary, go_to, keys
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+from rich.table import Table
+from rich.text import Text
 
-KEY_CELLS = 14
+HEAD_CELLS: Final = 22
 
 
 class Help(Screen[None]):
@@ -33,8 +35,8 @@ class Help(Screen[None]):
     def compose(self) -> ComposeResult:
         """One long page."""
         with VerticalScroll(id="help") as page:
-            page.border_title = " Help "
-            page.border_subtitle = " ↑/↓ scroll · esc: back "
+            page.border_title = "Help"
+            page.border_subtitle = "↑/↓ scroll · esc: back"
             for number, (title, block) in enumerate(self._blocks()):
                 yield Static(Content.styled(title, "$accent bold"), classes="heading")
                 yield Static(block, classes="block", id=f"block{number}")
@@ -43,7 +45,7 @@ class Help(Screen[None]):
         """Keys scroll at once."""
         self.query_one("#help").focus()
 
-    def _blocks(self) -> Iterator[tuple[str, Content]]:
+    def _blocks(self) -> Iterator[tuple[str, Table]]:
         yield "How to read the screen", _pairs(glossary.READING)
         for group in keys.GROUPS:
             listed = [(keys.spelled(key.keys), key.help) for key in keys.KEYS if key.group == group]
@@ -57,9 +59,11 @@ class Help(Screen[None]):
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
 
-def _pairs(listed: Iterable[tuple[str, str]]) -> Content:
-    """Bold heads and their texts, one a line."""
-    parts: list[Content | tuple[str, str] | str] = []
+def _pairs(listed: Iterable[tuple[str, str]]) -> Table:
+    """Bold heads and their texts, the texts indented as a column."""
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(width=HEAD_CELLS, style="bold")
+    table.add_column(ratio=1)
     for head, text in listed:
-        parts += [(f"{head:<{KEY_CELLS}} ", "bold"), text, "\n"]
-    return Content.assemble(*parts[:-1])
+        table.add_row(Text(head), Text(text))
+    return table

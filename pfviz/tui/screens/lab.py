@@ -14,11 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from textual.containers import Container, Horizontal
 
 from pfviz.tui import chrome, keys, painters
+from pfviz.tui.followed import Followed
 from pfviz.tui.layout import GRID, PANES, Needs, Plan, plan
 from pfviz.tui.painters import VIEWS, Scene, playing_span
 from pfviz.tui.pane import Pane
@@ -51,6 +53,7 @@ class Lab(LabChanges):
         self.player = Player(run, self.say)
         self.player.playing = play
         self.look = Look()
+        self.followed = Followed()
         self.tops: dict[str, int] = {}
         self.pane_name = "threads"
         self.zoomed = False
@@ -151,6 +154,8 @@ class Lab(LabChanges):
         # Between two events time goes on: waits grow, lanes move.
         frame.now_ns = max(frame.now_ns, self.player.now_ns)
         look = replace(self.look, top=self.tops.get(name, -1))
+        if look.selected < 0 and self.player.playing:
+            look = replace(look, selected=self.followed.at(frame, perf_counter()))
         if not look.span_ns and self.lanes_follow_play:
             look = replace(look, span_ns=playing_span(frame, look, self.player.speed_ns))
         return Scene(frame, self.player.run.timeline, look)

@@ -119,6 +119,8 @@ class PlayingScreen(Screen[None]):
             self._to_paint.set()
 
     def _tick(self) -> None:
+        if self._painting:  # All panes of a frame show the same moment; this time is not lost.
+            return
         now_s = perf_counter()
         wall_s = min(now_s - self._ticked_s, TICK_MAX_S)
         self._ticked_s = now_s
@@ -159,11 +161,16 @@ class PlayingScreen(Screen[None]):
             if not self.is_current or not self.is_attached:
                 continue
             painted: dict[str, Rows] = {}
+            paints = self.paints()
             positions = self._marks()
-            for name, paint in self.paints().items():
-                painted[name] = paint()
-                await asyncio.sleep(0)
-            if self._marks() == positions or any(p.playing for p in self.players()):
+            self._painting = True
+            try:
+                for name, paint in paints.items():
+                    painted[name] = paint()
+                    await asyncio.sleep(0)
+            finally:
+                self._painting = False
+            if self._marks() == positions:  # Else a key came in between, and has painted already.
                 self._show(painted)
 
     def paint_now(self) -> None:

@@ -58,8 +58,8 @@ class Prompt(ModalScreen[str]):
         """A box of title, line, examples."""
         width = max(len(example) for example, _ in self.question.examples)
         with Vertical(id="prompt") as box:
-            box.border_title = f" {self.question.title} "
-            box.border_subtitle = " enter: do it · esc: leave "
+            box.border_title = self.question.title
+            box.border_subtitle = "enter: do it · esc: leave"
             yield Input(self.text, placeholder=self.question.placeholder, id="line")
             yield Static("", id="problem", markup=False)
             for example, meaning in self.question.examples:
