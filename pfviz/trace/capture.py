@@ -110,7 +110,9 @@ class Capture:
         )
         where, text = first
         reason = f"it begins {text.strip()[:40]!r}"
-        if self._file.lost:
+        if self._file.is_binary:
+            reason = "it holds binary data"
+        elif self._file.lost:
             reason = self._file.lost
         raise CaptureError(
             self.name,

@@ -76,6 +76,8 @@ class CaptureFile:
                 "a truncated gzip file with nothing to read" if self.lost else "the file is empty"
             )
             raise CaptureError(self.name, 1, reason)
+        self.is_binary = b"\0" in self._first
+        """Whether text is not what the file holds."""
         for magic, advice in _MAGIC:
             if self._first.startswith(magic):
                 raise CaptureError(self.name, 1, f"this is {advice}")
