@@ -11,6 +11,7 @@ from pfviz.report.source import Source, open_source
 from pfviz.scenario.load import Listing, listing
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
 from pfviz.trace.infer import infer_log
+from pfviz.trace.samples import samples
 
 from .recipe import Recipe
 from .run import Run
@@ -41,13 +42,23 @@ class Entry:
 
 
 def entries(captures: Iterable[str] = ()) -> tuple[Entry, ...]:
-    """Captures first (they were asked for), then every scenario that has a name."""
+    """Captures asked for, then every scenario that has a name, then the captures that ship."""
     recorded = [
         Entry(Path(path).name, Path(path).name, "A capture of a real kernel.", path, "", True)
         for path in captures
     ]
     listed = sorted((_of(found) for found in listing()), key=_place)
-    return (*recorded, *listed)
+    shipped = [
+        Entry(
+            sample.name,
+            f"Real: {sample.name}",
+            f"A capture of Linux {sample.kernel}: {sample.title}.",
+            str(sample.path),
+            is_capture=True,
+        )
+        for sample in samples()
+    ]
+    return (*recorded, *listed, *shipped)
 
 
 def _place(entry: Entry) -> tuple[int, str]:
@@ -68,8 +79,9 @@ def open_entry(entry: Entry, overrides: Overrides = NO_CHANGES) -> Run:
         ScenarioError: the scenario cannot be read or built.
         CaptureError: the capture cannot be read.
     """
-    source = Source(capture=entry.path) if entry.is_capture else open_source(entry.path, overrides)
-    return run_of(source)
+    if entry.is_capture:
+        return run_of(Source(capture=entry.path, title=entry.story))
+    return run_of(open_source(entry.path, overrides))
 
 
 def run_of(source: Source) -> Run:
@@ -78,4 +90,5 @@ def run_of(source: Source) -> Run:
         return Recipe(source.scenario, source.overrides).start()
     assert source.capture is not None
     log = infer_log(source.capture)
-    return Run(log, source.name, "A capture of a real kernel.", origin=log.index_at(-1))
+    story = source.title or "A capture of a real kernel."
+    return Run(log, source.name, story, origin=log.index_at(-1))
