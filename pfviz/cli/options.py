@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from pfviz.mm.presets import PRESETS
+from pfviz.scenario.complaints import choices_at
 from pfviz.scenario.errors import hint, printable
 from pfviz.scenario.load import listing
 from pfviz.scenario.machines import MACHINES, machine_kind
@@ -98,8 +99,10 @@ class PolicySwitch(ParamType):
             plain = int(text)
         try:
             policy = msgspec.convert({name: plain}, Policy)
-        except msgspec.ValidationError as error:
-            self.fail(f"{name}: {printable(str(error).partition(' - at')[0])}", param, ctx)
+        except msgspec.ValidationError:
+            choices = choices_at({}, ("policy", name))
+            known = hint(text, choices or ("true", "false"))
+            self.fail(f'{name} cannot be "{printable(text)}"{known}', param, ctx)
         return name, getattr(policy, name)
 
 

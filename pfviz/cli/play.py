@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import click
 
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options, screen_options
-from pfviz.cli.output import leave, say, write_json, write_lines
+from pfviz.cli.output import STDOUT, leave, say, write_json, write_lines
 from pfviz.report.source import Source, open_source
 from pfviz.scenario.overrides import NO_CHANGES
 
@@ -39,7 +42,8 @@ def show(
     if not (plain or as_json or output != "-") and has_screen():
         from pfviz.tui.app import run_app
 
-        return int(run_app(_from_terminal(source), **screen) or 0)
+        with _terminal_as_input(source) as shown:
+            return int(run_app(shown, **screen) or 0)
     if source.capture is not None:
         return tell_capture(source.capture, plain, as_json, output)
     return tell_scenario(source, plain, as_json, output)
@@ -95,19 +99,20 @@ def tell_capture(path: str, plain: bool, as_json: bool, output: str) -> int:
     return 0
 
 
-def _from_terminal(source: Source) -> Source:
+@contextmanager
+def _terminal_as_input(source: Source) -> Iterator[Source]:
     """Give standard input back to the keyboard when the source came through it."""
     if sys.stdin.isatty():
-        return source
-    if source.capture == "-":
-        with tempfile.NamedTemporaryFile(suffix=".pfviz-stdin", delete=False) as copy:
-            copy.write(sys.stdin.buffer.read())
-        source = Source(capture=copy.name)
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY)
-    except OSError:
-        return source
-    os.dup2(terminal, 0)
-    os.close(terminal)
-    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
-    return source
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="pfviz-") as folder:
+        if source.capture == STDOUT:
+            copy = Path(folder, "stdin")
+            copy.write_bytes(sys.stdin.buffer.read())
+            source = Source(capture=str(copy))
+        with suppress(OSError):  # Without a terminal to read from, it can still be looked at.
+            terminal = os.open("/dev/tty", os.O_RDONLY)
+            os.dup2(terminal, 0)
+            os.close(terminal)
+            sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+        yield source

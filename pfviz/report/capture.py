@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from pfviz.report.text import table
 from pfviz.scenario.errors import printable
@@ -11,40 +11,70 @@ from pfviz.trace.capture_stats import capture_stats
 from pfviz.trace.infer import infer_log
 from pfviz.views.narrator import plain_lines
 
+THREADS_SHOWN: Final = 12
+COUNTS_SHOWN: Final = 8
+
 
 def stats(path: str) -> dict[str, Any]:
-    """The statistics of a capture, as JSON keys."""
+    """The statistics of a capture, as JSON keys (durations in microseconds, as it has them)."""
     return capture_stats(path)
-
-
-def summary(path: str) -> list[str]:
-    """The statistics of a capture as text."""
-    found = stats(path)
-    lines = [f"capture {printable(path)}"]
-    for name, value in found.items():
-        lines += _section(name, value)
-    return lines
-
-
-def _section(name: str, value: Any) -> list[str]:
-    title = name.replace("_", " ")
-    if isinstance(value, dict):
-        rows = [(str(key), _plain(one)) for key, one in value.items()]
-        return ["", title, *table(("", ""), rows)[1:]] if rows else []
-    if isinstance(value, list):
-        rows = [(str(number + 1), printable(_plain(one))) for number, one in enumerate(value[:20])]
-        return ["", title, *table(("", ""), rows)[1:]] if rows else []
-    return [f"{title}: {printable(_plain(value))}"]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(one)}" for key, one in value.items())
-    if isinstance(value, int):
-        return f"{value:,}"
-    return printable(str(value))
 
 
 def story(path: str) -> Iterator[str]:
     """A capture event by event."""
     yield from plain_lines(infer_log(path))
+
+
+def summary(path: str) -> list[str]:
+    """The statistics of a capture as text."""
+    found = stats(path)
+    totals = found["totals"]
+    lasted_us = found["last_us"] - found["first_us"]
+    lines = [
+        f"capture {printable(path)}: {found['events']:,} events in {lasted_us / 1000:,.1f} ms",
+        _losses(found),
+        "",
+        f"{found['faults']:,} faults, {totals.get('faults_with_mmap_lock', 0):,} of them with "
+        f"mmap_lock; {totals['acquired_read']:,} times mmap_lock for reading, "
+        f"{totals['acquired_write']:,} for writing, {totals['downgrades']:,} downgrades",
+    ]
+    for title, key in (("Waits for mmap_lock (us)", "wait_us"), ("Holds (us)", "hold_us")):
+        rows = [(mode, *_ranks(ranks)) for mode, ranks in found[key].items() if ranks]
+        if rows:
+            lines += ["", title, *table(("", "n", "p50", "p99", "max", "sum"), rows)]
+    contention = found["contention"]
+    if contention["begin"]:
+        flags = ", ".join(f"{name} {count:,}" for name, count in contention["by_flags"].items())
+        lines += ["", f"Contention: {contention['begin']:,} begun ({flags})"]
+    if found["tlb"]:
+        rows = [(printable(name), f"{count:,}") for name, count in found["tlb"].items()]
+        lines += ["", "TLB flushes", *table(("reason", "flushes"), rows[:COUNTS_SHOWN])]
+    return [*lines, "", *_threads(found["threads"])]
+
+
+def _losses(found: Mapping[str, Any]) -> str:
+    if not found["lossy"]:
+        return "nothing was lost"
+    marks = found["lost_events_marked"] or found["buffer_started_marks"]
+    return f"LOSSY: events are missing ({marks:,} marked); what is counted here is a lower bound"
+
+
+def _ranks(ranks: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{ranks[name]:,}" for name in ("n", "p50", "p99", "max", "sum"))
+
+
+def _threads(threads: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The threads that faulted most."""
+    order = sorted(threads.items(), key=lambda item: (-item[1].get("faults", 0), item[0]))
+    shown = order[:THREADS_SHOWN]
+    rows = [
+        (
+            f"{printable(str(one['comm']))}-{tid}",
+            f"{one.get('faults', 0):,}",
+            f"{one.get('faults_with_mmap_lock', 0):,}",
+        )
+        for tid, one in shown
+    ]
+    lines = ["Threads", *table(("thread", "faults", "with mmap_lock"), rows)]
+    more = len(order) - len(shown)
+    return [*lines, f"  and {more} more"] if more else lines

@@ -37,6 +37,7 @@ def run_object(
         "seed": scenario.seed if overrides.seed is None else overrides.seed,
         "threads": thread_count(scenario, overrides),
         "now_ns": int(rows.all[-1, 0]) if len(rows.all) else 0,
+        "last_step_ns": _last_ns(rows, event.STEP),
         "steps": len(rows.where(event.STEP)),
         "events": len(rows.all),
         "digest": log.digest(),
@@ -56,6 +57,11 @@ def run_object(
 def encode(value: Any) -> str:
     """JSON text, indented, ending in a newline."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+
+
+def _last_ns(rows: Rows, kind: int) -> int:
+    where = rows.where(kind)
+    return int(rows.all[where[-1], 0]) if len(where) else 0
 
 
 def _broken_rules(rows: Rows) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ def _faults(run: Run) -> str:
     )
     return (
         f"{faults['count']:,} faults ({', '.join(kinds)}{'; ' if under else ''}{under}) "
-        f"in {duration(run['now_ns'])}, {run['throughput_per_s']:,.0f} a second; "
+        f"in {duration(run['last_step_ns'])}, {run['throughput_per_s']:,.0f} a second; "
         f"{run['steps']:,} steps, {run['events']:,} events"
     )
 

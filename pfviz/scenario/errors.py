@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
+
+_LISTED_MAX: Final = 12
 
 
 class ScenarioError(Exception):
@@ -36,8 +39,14 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.55)
     if near:
         return by_folded[near[0]]
-    begun = [choice for choice in known if len(folded) > 1 and choice.startswith(folded)]
-    return begun[0] if begun else None
+    # A part of a compound ("helo" for "hello-fault"), or its beginning.
+    for begins in (True, False):
+        for choice in known:
+            parts = choice.casefold().replace("_", "-").split("-")
+            begun = len(folded) > 1 and parts[0].startswith(folded)
+            if begun if begins else difflib.get_close_matches(folded, parts, n=1, cutoff=0.75):
+                return choice
+    return None
 
 
 def hint(word: str, choices: Iterable[str]) -> str:
@@ -46,4 +55,6 @@ def hint(word: str, choices: Iterable[str]) -> str:
     near = nearest(word, known)
     if near is not None:
         return f'; did you mean "{near}"?'
+    if len(known) > _LISTED_MAX:
+        known[_LISTED_MAX:] = ["..."]
     return f"; it is one of {', '.join(known)}" if known else ""

@@ -21,8 +21,8 @@ from pfviz.scenario import moments
 from pfviz.scenario.errors import hint
 
 KEYS: Final = (
-    "scenario", "kernel", "mode", "machine", "seed", "threads", "now_ns", "steps", "events",
-    "digest", "faults", "throughput_per_s", "latency_ns", "locks", "operations", "vmstat",
+    "scenario", "kernel", "mode", "machine", "seed", "threads", "now_ns", "last_step_ns", "steps",
+    "events", "digest", "faults", "throughput_per_s", "latency_ns", "locks", "operations", "vmstat",
     "cache_lines", "broken_rules", "unfinished",
 )  # fmt: skip
 """The keys of a run that an expression may begin with."""
