@@ -60,6 +60,7 @@ def zap_pte_range(
 
     Frames that lose their last mapping go into `gather`, to be freed after the TLB flush.
     """
+    assert_locked(engine, table)
     frames: Frames = engine.world.frames
     ptes = table.ptes
     cleared = anon = file = 0
@@ -110,6 +111,8 @@ def copy_pte_range(
     `cow` (a private writable mapping): both sides lose the right to write, and anonymous pages are
     no longer exclusive. The parent's TLBs are not flushed here: fork does that once, at its end.
     """
+    assert_locked(engine, source_table)
+    assert_locked(engine, target_table)
     frames: Frames = engine.world.frames
     copied = anon = file = protected = 0
     slots = source_table.slots(start, end)
@@ -160,6 +163,7 @@ def change_pte_range(
     A page may become writable at once when it is exclusive (private) or dirty (shared); otherwise
     the next write faults (can_change_pte_writable).
     """
+    assert_locked(engine, table)
     frames: Frames = engine.world.frames
     changed = 0
     slots = table.slots(start, end)
@@ -192,6 +196,7 @@ def set_pte(
 ) -> None:  # fmt: skip
     """Store one entry (set_pte_at) and log it; the caller holds the PTL."""
     assert not table.is_freed
+    assert_locked(engine, table)
     slot = table.index(address)
     if not table.ptes[slot]:
         table.occupied += 1
@@ -202,6 +207,7 @@ def set_pte(
 
 def clear_pte(engine: Engine[Any], page_table: PageTable, table: PteTable, address: int) -> int:
     """Clear one entry (ptep_get_and_clear); what it was."""
+    assert_locked(engine, table)
     slot = table.index(address)
     pte = table.ptes[slot]
     table.ptes[slot] = 0
@@ -252,6 +258,12 @@ def rss_by_count(page_table: PageTable) -> tuple[int, int]:
                 else:
                     anon += 1
     return anon, file
+
+
+def assert_locked(engine: Engine[Any], table: PteTable) -> None:
+    """Entries change only under their table's lock (W2), but when a world is being built."""
+    task = engine.task
+    assert task is None or table.ptl.holder is task, f"entries of {table.base:#x} without its PTL"
 
 
 def _cleared(

@@ -169,7 +169,11 @@ class PageTable:
         index = address >> TABLE_SHIFT
         last = (end - 1) >> TABLE_SHIFT
         while index <= last:
-            pmd = self.pmd_table(index << TABLE_SHIFT)
+            pud = self.pgd.entries.get(index >> 18)
+            if pud is None:
+                index = ((index >> 18) + 1) << 18
+                continue
+            pmd = pud.entries.get(index >> 9)
             if pmd is None:
                 index = ((index >> 9) + 1) << 9
                 continue
