@@ -14,26 +14,32 @@ from pfviz.sim.task import Task, step
 from .measurement import Measurement, at_least, at_most
 
 # Delays in ns as a page fault has them: mostly short and different, so that few steps coincide.
-DELAYS_NS: Final = (5, 7, 12, 60, 15, 2, 6, 150, 10, 120, 60, 20, 33)
+DELAYS_NS: Final = (5, 60, 15, 2, 150, 10, 120, 33)
+COSTS: Final = {f"delay_{index}": ns for index, ns in enumerate(DELAYS_NS)}
 STEPS: Final = 150_000
 ROUNDS: Final = 5
 
 
-@step("bench/time-out")
-def wait_for_time_out(engine: Engine[None], task: Task) -> Any:
-    """Let the next delay of the schedule pass."""
-    task.waiting += 1
-    engine.extra_ns = DELAYS_NS[task.waiting % 13]
-    return wait_for_time_out
+def time_out(index: int, then: int) -> Any:
+    """A step that lets delay `index` pass, and goes on with step `then` of the schedule."""
+
+    def wait(_engine: Engine[None], _task: Task) -> Any:
+        """Let the next delay of the schedule pass."""
+        return SCHEDULE[then]
+
+    return step("bench/time-out", cost=f"delay_{index}", function=f"delay {index}")(wait)
+
+
+SCHEDULE: Final = [time_out(index, (index + 1) % 8) for index in range(8)]
 
 
 def engine_ns_per_step(tasks: int, logging: bool) -> float:
     """CPU nanoseconds per step of `tasks` tasks, each on its own CPU."""
-    machine = Machine("bench", 1, tasks, {"context_switch": 0, "wake": 0})
+    machine = Machine("bench", 1, tasks, {"context_switch": 0, "wake": 0, **COSTS})
     engine: Engine[None] = Engine(None, machine, logging=logging)
     for index in range(tasks):
-        task = Task(index, f"t{index}", wait_for_time_out, machine.cpus[index], waiting=index)
-        engine.start(task)
+        task = Task(index, f"t{index}", SCHEDULE[index % 8], machine.cpus[index])
+        engine.start(task, after_ns=index)
     began_ns = process_time_ns()
     engine.run(steps_max=STEPS)
     return (process_time_ns() - began_ns) / STEPS
@@ -44,9 +50,12 @@ def simpy_ns_per_step(tasks: int) -> float:
     simpy: Any = importlib.import_module("simpy")
 
     def process(environment: Any, index: int) -> Iterator[Any]:
+        turn = index % 8
+        delays = DELAYS_NS[turn:] + DELAYS_NS[:turn]
+        yield environment.timeout(index)
         while True:
-            index += 1
-            yield environment.timeout(DELAYS_NS[index % 13])
+            for delay in delays:
+                yield environment.timeout(delay)
 
     environment = simpy.Environment()
     for index in range(tasks):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import pickle
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, cast
@@ -66,7 +65,7 @@ class Engine(Generic[World]):
         self.task: Task | None = None
         self.tasks: list[Task] = []
         # Time -> who is due: one task, or a queue of several. Most moments have one.
-        self._due: dict[int, Task | deque[Task]] = {}
+        self._due: dict[int, Task | list[Task]] = {}
         self._times: list[int] = []
         self._costs = _StepCosts(self.log, machine)
         self._object_ids = 0
@@ -218,10 +217,10 @@ class Engine(Generic[World]):
         if due is None:
             self._due[due_ns] = task
             heapq.heappush(self._times, due_ns)
-        elif isinstance(due, deque):
+        elif isinstance(due, list):
             due.append(task)
         else:
-            self._due[due_ns] = deque((due, task))
+            self._due[due_ns] = [due, task]
 
     def peek_ns(self) -> int | None:
         """When the next step is due; None when nobody has anything to do."""
@@ -249,15 +248,17 @@ class Engine(Generic[World]):
             if now > until_ns:
                 break
             self.now_ns = now
-            due = due_at.pop(now)
+            due = due_at[now]
             is_last = True
-            if isinstance(due, deque):
-                task = due.popleft() if picker is None else self._picked(due)
+            if isinstance(due, list):
+                task = due.pop(0 if picker is None else self._picked(due))
                 if due:
-                    due_at[now] = due
                     is_last = False
+                else:
+                    del due_at[now]
             else:
                 task = due
+                del due_at[now]
             cpu = task.cpu
             if cpu is not None and now >= cpu.resched_ns and scheduler.preempt(self, task):
                 if is_last:
@@ -292,10 +293,10 @@ class Engine(Generic[World]):
                 continue
             if is_last:
                 heapq.heappop(times)
-            if isinstance(later, deque):
+            if isinstance(later, list):
                 later.append(task)
             else:
-                due_at[due_ns] = deque((later, task))
+                due_at[due_ns] = [later, task]
         self.task = None
         self.steps += done
         return done
@@ -306,12 +307,9 @@ class Engine(Generic[World]):
         self.emit(STEP, index, cost_ns, self.extra_ns, task.cpu.id if task.cpu else -1)
         return cost_ns + self.extra_ns
 
-    def _picked(self, due: deque[Task]) -> Task:
+    def _picked(self, due: list[Task]) -> int:
         assert self.picker is not None
-        index = self.picker.pick(due)
-        task = due[index]
-        del due[index]
-        return task
+        return self.picker.pick(due) if len(due) > 1 else 0
 
     def _left(self, task: Task, free_ns: int) -> None:
         self.task = None
