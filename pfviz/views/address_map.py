@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Final
 
 from . import states
@@ -15,8 +16,8 @@ from .memory_state import (
     MmState,
     VmaState,
 )
-from .numbers import address, count
-from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad
+from .numbers import address, count, size
+from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad, pad_left
 
 Marks = dict[int, list[int]]
 """Strip cell -> tasks that fault there."""
@@ -63,14 +64,21 @@ def _worth_a_row(mm: MmState) -> list[VmaState]:
 
 def _faulting(frame: Frame, mm: int) -> dict[int, list[TaskState]]:
     """VMA -> the tasks with a fault in flight inside it."""
+    tasks = [
+        (task.fault.address, task)
+        for task in frame.people()
+        if task.fault is not None and task.in_fault and task.fault.mm == mm
+    ]
     found: dict[int, list[TaskState]] = {}
-    for task in frame.people():
-        fault = task.fault
-        if fault is None or not task.in_fault or fault.mm != mm:
-            continue
-        vma = frame.vma_at(mm, fault.address)
-        if vma is not None:
-            found.setdefault(vma.id, []).append(task)
+    if not tasks:
+        return found
+    vmas = [vma for vma in frame.mms[mm].vmas.values() if vma.detached_ns < 0]
+    vmas.sort(key=lambda vma: vma.start)
+    starts = [vma.start for vma in vmas]
+    for address_, task in tasks:
+        position = bisect_right(starts, address_) - 1
+        if position >= 0 and address_ < vmas[position].end:
+            found.setdefault(vmas[position].id, []).append(task)
     return found
 
 
@@ -106,7 +114,8 @@ class _Plan:
         self.address = 15 if width >= 64 else 0
         self.name = min(max(longest, 4), 8 if width < 50 else 12 if width < 100 else 20) + 1
         self.perms = 5 if width >= 44 else 0
-        rest = max(width - self.address - self.name - self.perms, 0)
+        self.size = 9 if width >= 96 else 0
+        rest = max(width - self.address - self.name - self.perms - self.size, 0)
         self.info = max(min(rest * 2 // 5, 44), min(rest, 8)) if rest >= 16 else 0
         self.strip = max(rest - self.info - (1 if self.info else 0), 0)
 
@@ -122,6 +131,8 @@ def _row(
     row.append((pad(vma.label, plan.name - 1) + " ", style))
     if plan.perms:
         row.append((pad(vma.perms, plan.perms), "dim"))
+    if plan.size:
+        row.append((pad_left(size(vma.pages), plan.size - 1) + " ", "dim"))
     row.extend(_strip(mm, vma, tasks, plan.strip, look))
     if plan.info:
         row.append((" ", "text"))

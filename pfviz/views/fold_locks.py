@@ -19,10 +19,27 @@ RWSEM_KINDS: Final = frozenset(("mmap_lock", "rwsem", "anon_vma", "i_mmap"))
 
 
 def _lock_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    if len(f.locks) >= LOCKS_MAX:
+        _forget_idle(f)
     lock = f.locks[a]
     lock.kind = f.log.texts[b]
     lock.name = f.log.texts[c]
     lock.owner = d
+
+
+LOCKS_MAX: Final = 4096
+"""Page tables come and go, and their locks with them: beyond this the idle ones are forgotten."""
+
+
+def _forget_idle(f: Frame) -> None:
+    idle = [
+        lock
+        for lock in f.locks.values()
+        if lock.kind not in ("mmap_lock", "vma_lock") and not lock.busy
+    ]
+    idle.sort(key=lambda lock: (lock.touched_ns, lock.id))
+    for lock in idle[: len(idle) // 2]:
+        del f.locks[lock.id]
 
 
 def _lock_start(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:

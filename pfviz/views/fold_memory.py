@@ -105,6 +105,9 @@ def _vma_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> N
     vma = f.vmas[a] = VmaState(a, b, d)
     _describe(f, vma, c, now)
     f.mms[b].vmas[a] = vma
+    lock = f.locks[d]
+    lock.kind = "vma_lock"
+    lock.owner = a
 
 
 def _vma_changed(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
@@ -118,8 +121,10 @@ def _vma_detached(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int)
 
 
 def _vma_freed(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    f.vmas.pop(a, None)
+    vma = f.vmas.pop(a, None)
     f.mms[b].vmas.pop(a, None)
+    if vma is not None and vma.lock in f.locks and not f.locks[vma.lock].busy:
+        del f.locks[vma.lock]
 
 
 def _vma_lock_event(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
@@ -159,7 +164,10 @@ def _pte_cleared(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) 
     for number in tables_between(mm.tables, page >> 9, (last - 1) >> 9):
         first = max(page - (number << 9), 0)
         stop = min(last - (number << 9), PAGES_PER_TABLE)
-        _put(mm, mm.tables[number], first, stop, 0)
+        table = mm.tables[number]
+        _put(mm, table, first, stop, 0)
+        if stop - first > 1 and table.count(0) == PAGES_PER_TABLE:
+            del mm.tables[number]
 
 
 def _put(mm: MmState, table: bytearray, first: int, stop: int, byte: int) -> None:
@@ -169,7 +177,7 @@ def _put(mm: MmState, table: bytearray, first: int, stop: int, byte: int) -> Non
 
 
 def _page_table(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    if c == 1 and f.log.texts[a].startswith("free"):
+    if c == 1 and f.log.texts[a] in ("free", "unlink"):
         mm = f.mms[d]
         table = mm.tables.pop(b >> 21, None)
         if table is not None:

@@ -16,6 +16,7 @@ from .frame import PATH_MAX, Fold, Frame
 from .settling import settle
 
 LOSSES_MAX: Final = 20
+LINES_MAX: Final = 8192
 
 
 def _step(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
@@ -101,6 +102,12 @@ def _line_moved(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -
 
 def _line_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
     f.line_names[a] = f.log.texts[b]
+    if len(f.line_names) > LINES_MAX:
+        # Lines of freed objects: only the busiest are ever shown.
+        busiest = sorted(f.line_names, key=lambda line: (-f.line_moves.get(line, 0), -line))
+        for line in busiest[LINES_MAX // 2 :]:
+            del f.line_names[line]
+            f.line_moves.pop(line, None)
 
 
 def _op_begin(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:

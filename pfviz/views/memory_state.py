@@ -133,7 +133,7 @@ class MmState:
 
 def tables_between(tables: dict[int, bytearray], first: int, last: int) -> Iterator[int]:
     if last - first < len(tables):
-        return (number for number in range(first, last + 1) if number in tables)
+        return iter([number for number in range(first, last + 1) if number in tables])
     return iter([number for number in tables if first <= number <= last])
 
 

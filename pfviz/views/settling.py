@@ -11,7 +11,8 @@ from .frame import Frame, TaskState
 
 USER_OPS: Final = frozenset(("access", "compute", "sleep", ""))
 """Operations whose own time is user time: their faults are seen as faults."""
-IO_WORDS: Final = ("I/O", "io", "folio", "read", "disk", "page cache")
+IO_WORDS: Final = ("I/O", "folio", "page of a file", "page cache")
+"""Words in the reason of a sleep that say it is for a device."""
 
 
 def settle(frame: Frame, task: TaskState, now: int) -> None:
@@ -34,7 +35,8 @@ def state_of(frame: Frame, task: TaskState) -> int:
         return states.SPIN
     if task.waits_lock >= 0:
         return states.WAIT_WRITE if task.waits_mode == WRITE else states.WAIT_READ
-    if task.io:
+    if task.io and task.step < 0:
+        # A capture without sched_switch: nobody says that the CPU was left for the wait.
         return states.IO
     fault = task.fault
     if fault is not None and fault.end_ns < 0:
@@ -54,7 +56,7 @@ def _off_cpu(frame: Frame, task: TaskState) -> int:
     if task.asleep:
         if task.waits_lock >= 0:
             return states.WAIT_WRITE if task.waits_mode == WRITE else states.WAIT_READ
-        if task.io or task.asleep_why in IO_WORDS or "I/O" in task.asleep_why:
+        if task.io or any(word in task.asleep_why for word in IO_WORDS):
             return states.IO
         if task.asleep_lock >= 0:
             # A writer that waits for the readers of a refcounted VMA lock is in no queue.

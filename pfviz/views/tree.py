@@ -14,6 +14,8 @@ from .rows import Cell, Row, Rows, cell_width, clip, fit_rows
 
 CAPACITY: Final = {"leaf_64": 16, "range_64": 16, "arange_64": 10, "rb": 2}
 """Slots by node type (include/linux/maple_tree.h, 64-bit)."""
+TASK_SIZE: Final = (1 << 47) - 4096
+"""Where user space ends with four-level page tables (x86-64): no gap counts beyond."""
 _DEAD_SHOWN_MAX: Final = 3
 
 Line = tuple[str, NodeState | None, int]
@@ -204,12 +206,22 @@ def _node(
     row.extend(marks)
     if left >= capacity + 26:
         row.append((f"{address_short(node.min)}…{address_short(node.max)} ", "address"))
-    gap = max(node.gaps, default=0)
+    gap = max(node.gaps, default=0) or _leaf_gap(node)
     if gap > 0 and left >= capacity + 44:
         row.append((f"gap {size(gap >> 12)} ", "gap"))
     if not here and node.changed_ns == mm.write_ns and _is_writing(frame, mm):
         row.append((f"{glyphs.arrow_left} written", "accent"))
     return tuple(row)
+
+
+def _leaf_gap(node: NodeState) -> int:
+    """The largest range without a VMA in a leaf below the last one, in bytes."""
+    low, largest = node.min, 0
+    for slot, pivot in zip(node.slots, node.pivots, strict=False):
+        if slot < 0:
+            largest = max(largest, min(pivot + 1, TASK_SIZE) - low)
+        low = pivot + 1
+    return largest
 
 
 def _is_writing(frame: Frame, mm: MmState) -> bool:
