@@ -15,6 +15,9 @@ from .settling import settle
 
 HANDOFF_BIT: Final = 4
 """Bit 2 of an rwsem's count (kernel/locking/rwsem.c, RWSEM_FLAG_HANDOFF)."""
+READER_SHIFT: Final = 8
+READER_MASK: Final = (1 << 63) - (1 << READER_SHIFT)
+"""Bits 8 to 62 of an rwsem's count: readers."""
 RWSEM_KINDS: Final = frozenset(("mmap_lock", "rwsem", "anon_vma", "i_mmap"))
 
 

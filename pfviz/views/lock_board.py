@@ -7,7 +7,7 @@ from typing import Final
 from pfviz.sim.event import SPIN, WRITE
 
 from . import states
-from .fold_locks import HANDOFF_BIT, RWSEM_KINDS
+from .fold_locks import HANDOFF_BIT, READER_MASK, READER_SHIFT, RWSEM_KINDS
 from .frame import Frame, Hold, LockState
 from .look import DEFAULT, Look, absent, message, shown_mm
 from .numbers import count, duration
@@ -18,9 +18,7 @@ HANDOFF_NS: Final = 4_000_000
 _KIND_ORDER: Final = ("mmap_lock", "vma_lock", "anon_vma", "i_mmap", "folio", "ptl", "zone")
 _WRITER_BIT: Final = 1
 _WAITERS_BIT: Final = 2
-_READER_SHIFT: Final = 8
 _WORD_MASK: Final = (1 << 64) - 1
-_READ_FAIL: Final = 1 << 63
 REFCOUNT_EXCLUDED: Final = 1 << 30
 """VMA_LOCK_OFFSET in `vm_refcnt`: a writer or detacher excludes readers (include/linux/mm.h)."""
 
@@ -242,6 +240,8 @@ def _words(frame: Frame, lock: LockState, wide: bool = False) -> str:
     elif lock.holders:
         spins = all(mode == SPIN for mode, _ in lock.holders.values())
         parts.append("held" if spins else f"read {len(lock.holders)}")
+    elif lock.has_word and lock.kind in RWSEM_KINDS and lock.word & READER_MASK:
+        parts.append("granted, not woken yet")
     elif not lock.busy:
         parts.append("free")
     if lock.kind == "mmap_lock" and lock.sequence >= 0:
@@ -257,7 +257,7 @@ def _words(frame: Frame, lock: LockState, wide: bool = False) -> str:
 
 def _bits(word: int) -> str:
     """An rwsem's count as its flags say: ` (1 reader, waiters, handoff)`."""
-    readers = (word & _WORD_MASK & ~_READ_FAIL) >> _READER_SHIFT
+    readers = (word & READER_MASK) >> READER_SHIFT
     parts = [f"{readers} reader{'s' if readers != 1 else ''}"] if readers else []
     flags = ((_WRITER_BIT, "writer"), (_WAITERS_BIT, "waiters"), (HANDOFF_BIT, "handoff"))
     parts.extend(name for bit, name in flags if word & bit)

@@ -227,7 +227,8 @@ def _telling(frame: Frame, task: TaskState) -> Iterator[Cell]:
     """The sentence of a step in the line-by-line telling: its story, then the wait it began."""
     yield (_story(frame, task), "text")
     if lock_waited_for(task) >= 0:
-        yield (f" It waits: {why_waits(frame, task)}.", "text")
+        verb = "spins" if task.spins_lock >= 0 else "waits"
+        yield (f" It {verb}: {why_waits(frame, task)}.", "text")
 
 
 def _between(frame: Frame, kind: int, task: int, a: int, b: int, c: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pfviz.sim.event import WRITE
 
 from . import lock_board, states
+from .fold_locks import READER_MASK, READER_SHIFT, RWSEM_KINDS
 from .frame import Frame, LockState, TaskState
 from .numbers import duration
 
@@ -66,15 +67,30 @@ def _held(frame: Frame, lock: LockState, task: TaskState) -> str:
 
 
 def _free(frame: Frame, lock: LockState, task: TaskState, name: str) -> str:
+    """Why nobody has the lock although it is waited for."""
+    granted = [waiter for waiter, (mode, _) in lock.waiters.items() if mode != WRITE]
+    granted = granted[: granted_readers(lock)]
+    if granted and task.id not in granted:
+        verb = "has" if len(granted) == 1 else "have"
+        return f"{name} was granted to {names_of(frame, granted)}, who {verb} not woken up yet"
+    if task.id in granted:
+        return f"{name} was granted to it, but it has not woken up yet"
     head = next(iter(lock.waiters), -1)
     if head == task.id:
-        woken = frame.tasks[head]
-        if not woken.asleep:
+        if not task.asleep:
             return f"{name} is free and it was woken, but it does not run yet"
         return f"{name} is free, and it is the first in the queue"
     if head >= 0:
         return f"{name} is free, but {frame.label(head)} is first in the queue"
-    return f"{name} has no holder"
+    return f"{name} was let go a moment ago"
+
+
+def granted_readers(lock: LockState) -> int:
+    """How many readers an rwsem's word counts beyond those that run on: granted, not yet awake."""
+    if not lock.has_word or lock.kind not in RWSEM_KINDS:
+        return 0
+    counted = (lock.word & READER_MASK) >> READER_SHIFT
+    return max(counted - sum(1 for mode, _ in lock.holders.values() if mode != WRITE), 0)
 
 
 def what_keeps(frame: Frame, holder: TaskState, lock: int) -> str:
