@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from pfviz.cli.verbs import cli
+from pfviz.cli.verbs import cli as main
 
 __all__ = ["cli", "main"]
-
-
-def main() -> None:
-    """Run `pfviz` with the arguments of this process; does not return."""
-    cli(prog_name="pfviz", windows_expand_args=False)

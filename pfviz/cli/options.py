@@ -16,6 +16,7 @@ from pfviz.scenario.machines import MACHINES, machine_kind
 from pfviz.scenario.overrides import Overrides
 from pfviz.scenario.schema import MODES, Policy
 from pfviz.scenario.times import nanoseconds
+from pfviz.trace.samples import samples
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -122,10 +123,10 @@ class ScenarioName(ParamType):
         incomplete: str,
     ) -> list[CompletionItem]:
         """Names that begin so, and files."""
+        known = [(one.name, one.title) for one in listing()]
+        known += [(one.name, one.title) for one in samples()]
         items = [
-            CompletionItem(one.name, help=one.title)
-            for one in listing()
-            if one.name.startswith(incomplete)
+            CompletionItem(name, help=title) for name, title in known if name.startswith(incomplete)
         ]
         return items or [CompletionItem(incomplete, type="file")]
 

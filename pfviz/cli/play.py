@@ -52,13 +52,16 @@ def show(
 def open_gallery() -> None:
     """The gallery of scenarios; without a terminal, their list."""
     if has_screen():
+        from pfviz.trace.samples import samples
         from pfviz.tui.app import run_app
 
-        code = run_app(None)
+        code = run_app(None, captures=[str(one.path) for one in samples()])
         sys.exit(int(code or 0))
     from pfviz.cli.scenario import gallery_lines
+    from pfviz.trace.samples import samples
 
-    write_lines(gallery_lines())
+    recorded = [f"{one.name}  {one.title} (recorded, Linux {one.kernel})" for one in samples()]
+    write_lines([*gallery_lines(), "", *recorded])
 
 
 def has_screen() -> bool:

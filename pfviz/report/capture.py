@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from pfviz.report.source import capture_named
 from pfviz.report.text import table
 from pfviz.scenario.errors import printable
 from pfviz.trace.capture_stats import capture_stats
@@ -15,9 +16,13 @@ THREADS_SHOWN: Final = 12
 COUNTS_SHOWN: Final = 8
 
 
-def stats(path: str) -> dict[str, Any]:
-    """The statistics of a capture, as JSON keys (durations in microseconds, as it has them)."""
-    return capture_stats(path)
+def stats(name: str) -> dict[str, Any]:
+    """The statistics of a capture, as JSON keys (durations in microseconds, as it has them).
+
+    `name` is a file, "-", or the name of a capture that ships with pfviz.
+    """
+    sample = capture_named(name)
+    return capture_stats(name if sample is None else sample.path)
 
 
 def story(path: str) -> Iterator[str]:
@@ -35,8 +40,9 @@ def summary(path: str) -> list[str]:
         _losses(found),
         "",
         f"{found['faults']:,} faults, {totals.get('faults_with_mmap_lock', 0):,} of them with "
-        f"mmap_lock; {totals['acquired_read']:,} times mmap_lock for reading, "
-        f"{totals['acquired_write']:,} for writing, {totals['downgrades']:,} downgrades",
+        f"mmap_lock; {totals.get('acquired_read', 0):,} times mmap_lock for reading, "
+        f"{totals.get('acquired_write', 0):,} for writing, "
+        f"{totals.get('downgrades', 0):,} downgrades",
     ]
     for title, key in (("Waits for mmap_lock (us)", "wait_us"), ("Holds (us)", "hold_us")):
         rows = [(mode, *_ranks(ranks)) for mode, ranks in found[key].items() if ranks]

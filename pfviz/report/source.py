@@ -13,11 +13,11 @@ from typing import Final
 import msgspec
 
 from pfviz.scenario import checks, from_maps
-from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.errors import ScenarioError, nearest
 from pfviz.scenario.load import STDIN, find, load
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
 from pfviz.scenario.schema import Scenario
-from pfviz.trace.samples import samples
+from pfviz.trace.samples import Sample, samples
 
 _GZIP: Final = b"\x1f\x8b"
 _LOOK_BYTES: Final = 4096
@@ -52,10 +52,24 @@ def open_source(name: str, overrides: Overrides = NO_CHANGES) -> Source:
     """A scenario or a capture, told apart by what is in the file; captures that ship have names."""
     if is_capture(name):
         return Source(capture=name)
-    for sample in samples() if not Path(name).exists() else ():
-        if sample.name == name:
-            return Source(capture=str(sample.path), title=sample.title)
-    return Source(open_scenario(name), overrides)
+    sample = capture_named(name)
+    if sample is not None:
+        return Source(capture=str(sample.path), title=sample.title)
+    try:
+        return Source(open_scenario(name), overrides)
+    except ScenarioError as error:
+        near = nearest(name, [one.name for one in samples()])
+        if near is None or "is one of" not in error.reason:
+            raise
+        reason = f'is neither a file nor a name that is known here; did you mean "{near}"?'
+        raise ScenarioError(name, 0, reason) from None
+
+
+def capture_named(name: str) -> Sample | None:
+    """The capture that ships with pfviz under this name, unless a file has it."""
+    if name == STDIN or Path(name).exists():
+        return None
+    return next((one for one in samples() if one.name == name), None)
 
 
 def is_capture(name: str) -> bool:
