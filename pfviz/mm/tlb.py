@@ -9,9 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pfviz.mm.page_table import PAGE_SHIFT, PTES_PER_TABLE, WRITABLE, PageTable, PteTable
+from pfviz.mm.page_table import (
+    PAGE_SHIFT,
+    WRITABLE,
+    PageTable,
+    PteTable,
+)
 from pfviz.sim import event
 from pfviz.sim.engine import Engine
+from pfviz.sim.machine import Cpu
 from pfviz.sim.task import Step, Task, step
 
 ENTRIES_MAX: Final = 1536
@@ -32,8 +38,18 @@ class Tlb:
     entries: dict[int, int] = field(default_factory=dict)
     """Virtual page number -> page-table entry as it was when it was loaded."""
 
-    def switch(self, page_table: PageTable) -> None:
-        """Load an mm (switch_mm_irqs_off): foreign or outdated translations go."""
+    switches: int = -1
+    """The CPU's count of task switches when the mm was last looked at."""
+
+    def switch(self, page_table: PageTable, cpu: Cpu) -> None:
+        """Load an mm after a task switch (switch_mm_irqs_off): outdated translations go.
+
+        Between two switches nothing but an interrupt empties the TLB: a running thread goes on
+        using what it holds until the flush reaches it.
+        """
+        if self.switches == cpu.switches and self.mm == page_table.mm:
+            return
+        self.switches = cpu.switches
         if self.mm != page_table.mm:
             self.entries.clear()
             self.mm = page_table.mm
@@ -203,12 +219,3 @@ def flush_tlb_done(engine: Engine[Any], task: Task) -> Step:  # noqa: ARG001
     task.waiting = None
     task.preempt_count -= 1
     return task.back()
-
-
-def tlb_may_write(tlb: Tlb, address: int) -> bool:
-    """Whether a CPU could still write a page without a fault (for the rules, I14)."""
-    return tlb.entries.get(address >> PAGE_SHIFT, 0) & WRITABLE != 0
-
-
-TABLE_BATCH: Final = PTES_PER_TABLE - 2
-"""Page tables that one batch of tlb_remove_table holds."""

@@ -53,8 +53,9 @@ def access(engine: Mm, thread: Thread) -> Step:
     """Touch the page: the CPU looks into its TLB, then walks the page tables."""
     address, write = thread.address, thread.access_write
     page_tables = thread.mm.page_tables
-    tlb = engine.world.tlbs.of_cpu[engine.cpu.id]
-    tlb.switch(page_tables)
+    cpu = engine.cpu
+    tlb = engine.world.tlbs.of_cpu[cpu.id]
+    tlb.switch(page_tables, cpu)
     if tlb.allows(address, write):
         return thread.back()
     engine.cost("tlb_miss")
