@@ -120,7 +120,9 @@ class Thread(Task):
     abort: str = ""
     """Why a look-up chain returned without a locked VMA."""
     vma_read_locks: list[Vma] = field(default_factory=list)
-    """VMAs that this thread holds for reading, in order of locking (for the rules)."""
+    """VMAs whose lock word this thread has taken for reading, in order of locking."""
+    vmas_held: list[Vma] = field(default_factory=list)
+    """Those of them that passed the last check: they may be dereferenced (for the rules)."""
     rcu_depth: int = 0
     killed: bool = False
 

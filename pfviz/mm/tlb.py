@@ -152,7 +152,10 @@ def flush_tlb_range(
     here = engine.cpu.id
     mine = tlbs.of_cpu[here]
     if mine.mm == page_table.mm:
-        mine.drop(start, end)
+        if mine.gen < page_table.tlb_gen - 1:
+            mine.entries.clear()  # It was idle during a flush: only a full one is safe.
+        else:
+            mine.drop(start, end)
         mine.gen = page_table.tlb_gen
         pages = (end - start) >> PAGE_SHIFT
         if pages > FULL_FLUSH_PAGES:

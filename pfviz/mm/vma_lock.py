@@ -7,7 +7,7 @@ and the next change of mm_lock_seq unlocks all VMAs. It refuses to know what the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pfviz.mm.vma import Vma
 from pfviz.sim import event
@@ -54,12 +54,14 @@ def vma_start_read_locked(engine: Mm, thread: Thread, vma: Vma) -> None:
     """Take the lock for reading while mmap_lock is held for reading: cannot fail."""
     answer = vma_read_trylock(engine, thread, vma)
     assert answer == LOCKED, f"no writer can be in VMA {vma.id} while mmap_lock is held"
-    _say(engine, vma, "read_locked")
+    read_locked(engine, vma)
 
 
 def vma_end_read(engine: Mm, thread: Thread, vma: Vma) -> None:
     """Let go of a VMA that was locked for reading; a writer may be waiting for it."""
     thread.vma_read_locks.remove(vma)
+    if vma in thread.vmas_held:
+        thread.vmas_held.remove(vma)
     if vma.vm_lock is not None:
         up_read(engine, thread, vma.vm_lock)
     else:
@@ -78,7 +80,9 @@ def vma_refcount_put(engine: Mm, vma: Vma) -> None:
 
 
 def read_locked(engine: Mm, vma: Vma) -> None:
-    """Tell viewers that the last check passed: the VMA is held for reading."""
+    """The last check passed: the running thread holds the VMA for reading from here on."""
+    thread: Thread = cast("Any", engine.running)
+    thread.vmas_held.append(vma)
     _say(engine, vma, "read_locked")
 
 

@@ -15,6 +15,7 @@ from pfviz.mm.maple import MapleNode, MapleTree, TraceEvent, Write, WritePlan
 from pfviz.sim import event
 from pfviz.sim.cacheline import CacheLine
 from pfviz.sim.event import signed
+from pfviz.sync.rwsem import mode_held
 
 if TYPE_CHECKING:
     from pfviz.mm.vma import Vma
@@ -142,6 +143,7 @@ class VmaTree:
         self._emit_root(engine)
 
     def _written(self, engine: Mm, plan: WritePlan) -> None:
+        check_writer(engine, self.mm_id)
         born = list(plan.graft.born) if plan.graft is not None else []
         write = self.maple.publish(plan)
         for node in born:
@@ -227,6 +229,16 @@ class VmaTree:
         if root_id != self.root_id:
             self.root_id = root_id
             engine.emit(event.TREE_ROOT, root_id, self.maple.height, 0, self.mm_id)
+
+
+def check_writer(engine: Mm, mm_id: int) -> None:
+    """Rule I9: the tree is stored to with mmap_lock held for writing, or before the run begins."""
+    task = engine.task
+    if task is None:
+        return
+    mm = next(mm for mm in engine.world.mms if mm.id == mm_id)
+    if mode_held(mm.mmap_lock, task) != event.WRITE:
+        engine.world.break_rule(engine, "I9", "the tree is changed without the write lock")
 
 
 @dataclass(slots=True, eq=False)

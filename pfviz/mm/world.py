@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.frames import Frames
 from pfviz.mm.policy import Policy
 from pfviz.mm.presets import Preset, mode_of, preset
 from pfviz.mm.tlb import Tlbs
+from pfviz.sim import event
 from pfviz.sim.engine import Engine
 from pfviz.sim.machine import Machine
 from pfviz.sim.picker import Picker
@@ -17,6 +18,17 @@ from pfviz.sync.rcu import Rcu
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
     from pfviz.mm.page_cache import File
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """One rule that did not hold, and when that was seen."""
+
+    rule: str
+    """Its number, I1 to I28."""
+    text: str
+    now_ns: int
+    task: int
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +44,8 @@ class World:
     mms: list[AddressSpace] = field(default_factory=list)
     files: dict[str, File] = field(default_factory=dict)
     vmstat: dict[str, int] = field(default_factory=dict)
+    broken: list[BrokenRule] = field(default_factory=list)
+    """Rules that a step broke, each rule once (see `rules`)."""
     faults: int = 0
     """Page faults begun, over all threads; numbers them."""
 
@@ -61,12 +75,32 @@ class World:
         """Bump a counter of /proc/vmstat."""
         self.vmstat[name] = self.vmstat.get(name, 0) + by
 
+    def break_rule(self, engine: Mm, rule: str, text: str) -> None:
+        """Note that the step in work (or the state after it) broke a rule; each rule once."""
+        if any(broken.rule == rule for broken in self.broken):
+            return
+        task = engine.task.id if engine.task is not None else event.NOBODY
+        self.broken.append(BrokenRule(rule, text, engine.now_ns, task))
+        if engine.logging:
+            step = last_step(engine)
+            engine.emit(event.RULE_BROKEN, engine.log.text(f"{rule}: {text}"), step)
+
     def mm_named(self, name: str) -> AddressSpace:
         """The address space called `name`; ValueError when there is none."""
         for mm in self.mms:
             if mm.name == name:
                 return mm
         raise ValueError(f"no process {name!r} (known: {', '.join(m.name for m in self.mms)})")
+
+
+def last_step(engine: Engine[Any]) -> int:
+    """The index in `log.steps` of the step that ran last; -1 when none did."""
+    log = engine.log
+    for index in range(len(log) - 1, max(len(log) - 64, 0) - 1, -1):
+        row = log.row(index)
+        if row[1] == event.STEP:
+            return row[3]
+    return -1
 
 
 Mm = Engine[World]

@@ -38,6 +38,8 @@ class ForkCall:
     child: AddressSpace
     vmas: list[Vma] = field(default_factory=list)
     """The parent's VMAs, those that are still to be copied."""
+    done: list[Vma] = field(default_factory=list)
+    """Those that are copied: faults in them must wait for the TLB flush."""
     copy: Vma | None = None
     """The child's copy of the first of them."""
     address: int = 0
@@ -48,6 +50,11 @@ class ForkCall:
     def vma(self) -> Vma:
         """The parent's VMA in work."""
         return self.vmas[0]
+
+
+def copied(call: ForkCall, vma: Vma) -> bool:
+    """Whether fork is past a VMA of the parent, or in it, and has not flushed the TLBs yet."""
+    return (call.copy is not None and vma is call.vma) or vma in call.done
 
 
 def _call(thread: Thread) -> ForkCall:
@@ -228,7 +235,7 @@ def copy_pte_range_unlock(engine: Mm, thread: Thread) -> Step:
 def next_copied(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """This VMA is copied."""
     call = _call(thread)
-    call.vmas.pop(0)
+    call.done.append(call.vmas.pop(0))
     call.copy = None
     return dup_mmap_next_vma
 

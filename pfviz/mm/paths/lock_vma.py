@@ -1,7 +1,7 @@
-"""Locking a VMA for reading without mmap_lock, outside of page faults: madvise and /proc.
+"""Locking one VMA after another for reading, without mmap_lock: how /proc/PID/maps walks (6.17+).
 
-The same checks as in a fault, in one step each; what could not be locked this way is looked up
-under mmap_lock. Faults have their own file, with every check a step of its own.
+The checks of a fault, in one step; what could not be locked this way is looked up under mmap_lock,
+which is given back at once: a reader of /proc never holds up more than one VMA.
 """
 
 from __future__ import annotations
@@ -35,30 +35,6 @@ def lock_found(engine: Mm, thread: Thread, vma: Vma) -> bool:
         return False
     read_locked(engine, vma)
     return True
-
-
-def lock_vma_at(engine: Mm, thread: Thread, address: int, then: Step) -> Step:  # noqa: ARG001
-    """Lock the VMA at an address of the thread's own mm; `thread.vma` is None if that failed."""
-    thread.address = address
-    return thread.call(lock_vma_under_rcu, then)
-
-
-@step("mm/mmap_lock.c (6.15+)", cost="vma_lookup")
-def lock_vma_under_rcu(engine: Mm, thread: Thread) -> Step:
-    """Look the VMA up under RCU and lock it for reading, without touching mmap_lock."""
-    rcu = engine.world.rcu
-    rcu.read_lock(engine, thread)
-    vma = thread.mm.tree.lookup(engine, thread.address)
-    locked = vma is not None and lock_found(engine, thread, vma)
-    rcu.read_unlock(engine, thread)
-    if locked and vma is not None and not vma.covers(thread.address):
-        vma_end_read(engine, thread, vma)
-        locked = False
-    thread.vma = vma if locked else None
-    return thread.back()
-
-
-# lock_next_vma: one VMA after another, for /proc
 
 
 def lock_next(engine: Mm, thread: Thread, mm: AddressSpace, start: int, then: Step) -> Step:  # noqa: ARG001

@@ -20,8 +20,8 @@ from pfviz.mm.operations import (
     Madvise,
 )
 from pfviz.mm.page_table import DIRTY
-from pfviz.mm.paths.lock_vma import lock_vma_at
 from pfviz.mm.paths.modify import Modify, modify_flags
+from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
 from pfviz.mm.paths.zap import begin_zap, tlb_finish, unmap_vmas
 from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ, Vma
 from pfviz.mm.vma_lock import vma_end_read, vma_start_write
@@ -67,7 +67,8 @@ def do_madvise(engine: Mm, thread: Thread) -> Step:
         return mmap_write_lock(engine, thread, thread.mm, madvise_vma_behavior)
     world = engine.world
     if world.has_vma_lock and world.preset.madvise_dontneed_lock == "vma_lock":
-        return lock_vma_at(engine, thread, start, try_vma_read_lock)
+        thread.address = start
+        return thread.call(lock_vma_under_rcu, try_vma_read_lock)
     return mmap_read_lock(engine, thread, thread.mm, madvise_walk_vmas)
 
 

@@ -79,7 +79,7 @@ def m_start(engine: Mm, thread: Thread) -> Step:
 
 
 @step("fs/proc/task_mmu.c (6.17+)", function="proc_get_vma")
-def proc_got_vma(engine: Mm, thread: Thread) -> Step:
+def proc_got_vma(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """The next VMA is locked for reading (or there is none)."""
     call = _call(thread)
     call.vma = thread.vma

@@ -1,0 +1,78 @@
+"""What must hold in every state of a world: invariants by number, checked on the state itself.
+
+Numbers and sentences follow the catalogue of page-fault invariants in docs/model.md. A rule that
+does not hold is reported, never asserted: worlds with a kernel's old bugs must run on to show them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from pfviz.mm import rules_locks, rules_pages
+from pfviz.mm.world import BrokenRule
+from pfviz.sim.machine import FOREVER_NS
+
+if TYPE_CHECKING:
+    from pfviz.mm.world import Mm
+
+Rule = Callable[["Mm"], Iterator[str]]
+
+STATE_RULES: Final[dict[str, tuple[str, Rule]]] = {
+    "I1": ("every page lies in a VMA", rules_pages.pages_lie_in_vmas),
+    "I2": ("nobody holds a freed VMA", rules_locks.nobody_holds_a_freed_vma),
+    "I6": ("no page is writable where its VMA forbids it", rules_pages.writable_pages_are_allowed),
+    "I8": ("a write-locked VMA has no reader", rules_locks.write_locked_vmas_have_no_reader),
+    "I10": ("lock words tell the truth", rules_locks.lock_words_are_true),
+    "I12": ("vm_refcnt counts its users", rules_locks.vma_reference_counts_are_true),
+    "I14": ("no TLB lets a page be written that is read-only", rules_pages.tlbs_are_not_stale),
+    "I18": (
+        "nobody waits in a circle or with a wrong lock",
+        rules_locks.waiting_is_allowed,
+    ),
+    "I20": (
+        "mm_lock_seq is odd under a writer",
+        rules_locks.sequences_are_odd_for_writers,
+    ),
+    "F1": ("no fault runs in a VMA that fork has copied", rules_locks.fork_keeps_faults_out),
+}
+"""Rules that hold between any two steps: number -> (sentence, what is wrong now)."""
+
+END_RULES: Final[dict[str, tuple[str, Rule]]] = {
+    "I13": ("every anonymous page can be found", rules_pages.pages_can_be_found),
+    "I23": ("RSS counters equal the pages", rules_pages.rss_counters_are_true),
+    "I24": ("nothing is left behind", rules_pages.nothing_is_left_behind),
+    "I25": ("everybody gets on", rules_locks.everybody_gets_on),
+}
+"""Rules that hold when nothing is due any more."""
+
+
+def check(engine: Mm) -> list[BrokenRule]:
+    """Every rule that does not hold now; at the end of a run (nothing due) the end rules too."""
+    rules = dict(STATE_RULES)
+    if engine.peek_ns() is None:
+        rules |= END_RULES
+    return [
+        BrokenRule(number, text, engine.now_ns, -1)
+        for number, (_, rule) in rules.items()
+        for text in rule(engine)
+    ]
+
+
+def run(
+    engine: Mm, until_ns: int = FOREVER_NS, steps_max: int = FOREVER_NS, every_steps: int = 64
+) -> int:
+    """Like `engine.run`, with a check after every `every_steps` steps and at the end.
+
+    Broken rules go to `world.broken` and, as RULE_BROKEN, to the log; each rule once. Returns how
+    many steps ran.
+    """
+    done = 0
+    while done < steps_max:
+        ran = engine.run(until_ns, min(every_steps, steps_max - done))
+        done += ran
+        for broken in check(engine):
+            engine.world.break_rule(engine, broken.rule, broken.text)
+        if ran < every_steps:
+            break
+    return done

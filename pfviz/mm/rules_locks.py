@@ -1,0 +1,174 @@
+"""Rules about locks: who may hold what, wait for whom, and what the lock words must say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.paths.fork import ForkCall
+from pfviz.mm.paths.fork import copied as copied_by_fork
+from pfviz.mm.thread import Thread
+from pfviz.mm.vma import Vma
+from pfviz.mm.vma_lock import VM_REFCNT_WRITER
+from pfviz.sim.task import DONE, SLEEPING, Task
+from pfviz.sync.rwsem import RwSemaphore, holders
+
+if TYPE_CHECKING:
+    from pfviz.mm.world import Mm
+
+
+def threads_of(engine: Mm) -> list[Thread]:
+    """All threads that have not ended."""
+    return [task for task in engine.tasks if isinstance(task, Thread) and task.state != DONE]
+
+
+def is_written(mm: AddressSpace) -> bool:
+    """Whether somebody holds the address space for writing."""
+    return mm.mmap_lock.is_write_locked
+
+
+def nobody_holds_a_freed_vma(engine: Mm) -> Iterator[str]:
+    """I2: a VMA is not freed while somebody holds its lock, or stands on it under RCU."""
+    for thread in threads_of(engine):
+        for vma in thread.vma_read_locks:
+            if vma.freed:
+                yield f"{thread.name} holds VMA {vma.id}, which is freed"
+
+
+def write_locked_vmas_have_no_reader(engine: Mm) -> Iterator[str]:
+    """I8: who locked a VMA for writing in this write section is alone in it."""
+    for thread in threads_of(engine):
+        for vma in thread.vmas_held:
+            if is_written(vma.mm) and vma.vm_lock_seq == vma.mm.mm_lock_seq.value:
+                yield f"{thread.name} holds VMA {vma.id} for reading while it is write-locked"
+
+
+def lock_words_are_true(engine: Mm) -> Iterator[str]:
+    """I10: the invariants that each lock states about its own word."""
+    for lock in _rwsems(engine):
+        try:
+            lock.check()
+        except AssertionError as error:
+            yield str(error)
+
+
+def _rwsems(engine: Mm) -> Iterator[RwSemaphore]:
+    seen: set[int] = set()
+    for mm in engine.world.mms:
+        yield mm.mmap_lock
+        for vma in mm.tree:
+            if vma.vm_lock is not None:
+                yield vma.vm_lock
+            if vma.anon_vma is not None and vma.anon_vma.rwsem.id not in seen:
+                seen.add(vma.anon_vma.rwsem.id)
+                yield vma.anon_vma.rwsem
+    for file in engine.world.files.values():
+        yield file.i_mmap
+
+
+def vma_reference_counts_are_true(engine: Mm) -> Iterator[str]:
+    """I12: 6.15+: one for attached, one for each reader, a bias for a writer who excludes them."""
+    readers: dict[int, int] = {}
+    vmas: dict[int, Vma] = {}
+    for thread in threads_of(engine):
+        for vma in thread.vma_read_locks:
+            readers[vma.id] = readers.get(vma.id, 0) + 1
+            vmas[vma.id] = vma
+    for mm in engine.world.mms:
+        vmas.update((vma.id, vma) for vma in mm.tree)
+    for vma in vmas.values():
+        if vma.vm_refcnt is None:
+            continue
+        value = vma.vm_refcnt.value % VM_REFCNT_WRITER
+        expected = (0 if vma.detached else 1) + readers.get(vma.id, 0)
+        if value != expected:
+            yield f"VMA {vma.id} counts {value} users, but has {expected}"
+
+
+def waiting_is_allowed(engine: Mm) -> Iterator[str]:
+    """I18: no sleep in an atomic or RCU section, none on mmap_lock with a VMA held, no cycle."""
+    rcu = engine.world.rcu
+    for thread in threads_of(engine):
+        if thread.state != SLEEPING:
+            continue
+        if thread.preempt_count:
+            yield f"{thread.name} sleeps in an atomic section"
+        if rcu.is_reading(thread):
+            yield f"{thread.name} sleeps in an RCU section"
+        lock = _awaited(thread)
+        if isinstance(lock, RwSemaphore) and lock.kind == "mmap_lock" and thread.vmas_held:
+            held = thread.vmas_held[0].id
+            yield f"{thread.name} waits for mmap_lock while it holds VMA {held}"
+    cycle = _cycle(engine)
+    if cycle:
+        yield "a circle of waiting: " + ", ".join(task.name for task in cycle)
+
+
+def _awaited(task: Task) -> Any:
+    waiting = task.waiting
+    return getattr(waiting, "sem", None) if waiting is not None else None
+
+
+def _waits_for(engine: Mm, task: Task) -> tuple[Task, ...]:
+    lock = _awaited(task)
+    if isinstance(lock, RwSemaphore):
+        return tuple(one for one in holders(lock) if one is not task)
+    for mm in engine.world.mms:
+        if mm.vma_writer_wait is task:
+            return tuple(other for other in threads_of(engine) if task.vma in other.vma_read_locks)
+    return ()
+
+
+def _cycle(engine: Mm) -> list[Task]:
+    """A circle of sleepers each of whom waits for the next, or nothing."""
+    for start in threads_of(engine):
+        path: list[Task] = []
+        agenda: list[tuple[Task, int]] = [(start, 0)]
+        seen: set[int] = set()
+        while agenda:
+            task, depth = agenda.pop()
+            del path[depth:]
+            if task is start and depth:
+                return path
+            if task.id in seen or task.state != SLEEPING:
+                continue
+            seen.add(task.id)
+            path.append(task)
+            agenda.extend((other, depth + 1) for other in _waits_for(engine, task))
+    return []
+
+
+def sequences_are_odd_for_writers(engine: Mm) -> Iterator[str]:
+    """I20: mm_lock_seq is odd exactly while its mm is write-locked (6.13+)."""
+    for mm in engine.world.mms:
+        if engine.world.mm_lock_seq != "seqcount":
+            continue
+        if mm.mm_lock_seq.is_written and not is_written(mm):
+            yield f"mm_lock_seq of {mm.name} is odd, but nobody writes"
+        # The writer's very next step after it got the lock makes the count odd.
+        begins = any(task.locking_mm is mm for task in threads_of(engine))
+        if is_written(mm) and not mm.mm_lock_seq.is_written and not begins:
+            yield f"mm_lock_seq of {mm.name} is even under a writer"
+
+
+def fork_keeps_faults_out(engine: Mm) -> Iterator[str]:
+    """Until fork has flushed the TLBs, no fault may run in a VMA whose pages it has copied.
+
+    What 6.4.0 got wrong: a page copied on write in that window loses what another CPU still writes
+    through its stale TLB entry.
+    """
+    for forker in threads_of(engine):
+        call = forker.sys
+        if not isinstance(call, ForkCall) or not is_written(forker.mm):
+            continue
+        for thread in threads_of(engine):
+            for vma in thread.vmas_held:
+                if vma.mm is forker.mm and copied_by_fork(call, vma):
+                    yield f"{thread.name} faults in VMA {vma.id} while {forker.name} forks"
+
+
+def everybody_gets_on(engine: Mm) -> Iterator[str]:
+    """I25: when nothing is due any more, nobody is left asleep."""
+    for thread in threads_of(engine):
+        yield f"{thread.name} sleeps for ever: {thread.asleep_why}"

@@ -1,0 +1,166 @@
+"""Rules about pages: where they may be mapped, what TLBs may know, what must be gone at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.page_range import rss_by_count
+from pfviz.mm.page_table import (
+    FILE,
+    OCCUPIED,
+    PAGE_SHIFT,
+    PFN_SHIFT,
+    PRESENT,
+    SPECIAL,
+    TABLE_SPAN,
+    WRITABLE,
+    PteTable,
+)
+from pfviz.mm.reverse_map import has_anon_vma
+from pfviz.mm.rules_locks import is_written, threads_of
+from pfviz.mm.vma import VM_WRITE, Vma
+
+if TYPE_CHECKING:
+    from pfviz.mm.world import Mm
+
+
+def pages_lie_in_vmas(engine: Mm) -> Iterator[str]:
+    """I1: a mapped page lies in an attached VMA, or in a detached one that is being unmapped."""
+    for mm in engine.world.mms:
+        leaving = _leaving(engine, mm)
+        for table in _tables(mm):
+            if not table.occupied:
+                continue
+            start, end = table.base, table.base + TABLE_SPAN
+            vmas = [*mm.tree.between(start, end)]
+            vmas += [vma for vma in leaving if vma.vm_start < end and vma.vm_end > start]
+            ranges = sorted({(vma.vm_start, vma.vm_end) for vma in vmas})
+            covered = sum(table.count(low, high) for low, high in _disjoint(ranges))
+            if covered != table.occupied:
+                missing = table.occupied - covered
+                yield f"{missing} pages near {start:#x} of {mm.name} lie in no VMA"
+
+
+def _leaving(engine: Mm, mm: AddressSpace) -> list[Vma]:
+    """VMAs out of the tree whose pages are still being unmapped."""
+    return [
+        vma
+        for thread in threads_of(engine)
+        if thread.unmap is not None and thread.unmap.mm is mm
+        for vma in thread.unmap.vmas
+    ]
+
+
+def _disjoint(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    reached = 0
+    for low, high in ranges:
+        if max(low, reached) < high:
+            yield max(low, reached), high
+            reached = high
+
+
+def writable_pages_are_allowed(engine: Mm) -> Iterator[str]:
+    """I6: a writable page lies in a VMA with VM_WRITE, except while the mm's writer is at work."""
+    for mm in engine.world.mms:
+        if is_written(mm):
+            continue
+        for vma in mm.tree:
+            if vma.vm_flags & VM_WRITE:
+                continue
+            for address, pte in _entries(mm, vma):
+                if pte & PRESENT and pte & WRITABLE:
+                    yield f"page {address:#x} is writable in a VMA {vma.perms}"
+                    return
+
+
+def _entries(mm: AddressSpace, vma: Vma) -> Iterator[tuple[int, int]]:
+    for table in mm.page_tables.tables(vma.vm_start, vma.vm_end):
+        if not table.occupied:
+            continue
+        for slot in table.slots(vma.vm_start, vma.vm_end):
+            pte = table.ptes[slot]
+            if pte & OCCUPIED:
+                yield table.base + (slot << PAGE_SHIFT), pte
+
+
+def tlbs_are_not_stale(engine: Mm) -> Iterator[str]:
+    """I14: no CPU can write a page that the page tables no longer let it write.
+
+    Not while a flush is due or on its way: a writer or a gather at work, a page-table lock held.
+    """
+    by_id = {mm.id: mm for mm in engine.world.mms}
+    for tlb in engine.world.tlbs.of_cpu:
+        mm = by_id.get(tlb.mm)
+        # A CPU that is behind flushes before it runs this mm again (lazy TLB).
+        if mm is None or tlb.gen != mm.page_tables.tlb_gen or not tlb.entries:
+            continue
+        if is_written(mm) or mm.page_tables.flush_pending:
+            continue
+        for page, entry in tlb.entries.items():
+            if not entry & WRITABLE:
+                continue
+            address = page << PAGE_SHIFT
+            table = mm.page_tables.walk(address)
+            pte = 0 if table is None else table.read(address)
+            if pte & WRITABLE and pte >> PFN_SHIFT == entry >> PFN_SHIFT:
+                continue
+            if table is not None and table.ptl.holder is not None:
+                continue
+            yield f"CPU {tlb.cpu} can still write page {address:#x} through its TLB"
+            return
+
+
+def pages_can_be_found(engine: Mm) -> Iterator[str]:
+    """I13: the anon_vma of a mapped page is in the chain of the VMA that maps it."""
+    frames = engine.world.frames
+    for mm in engine.world.mms:
+        for vma in mm.tree:
+            for address, pte in _entries(mm, vma):
+                if pte & (FILE | SPECIAL):
+                    continue
+                if not has_anon_vma(vma, frames.anon_vma[pte >> PFN_SHIFT]):
+                    yield f"page {address:#x} of {mm.name} cannot be found from its VMA"
+                    return
+
+
+def rss_counters_are_true(engine: Mm) -> Iterator[str]:
+    """I23: the resident-set counters equal the entries that are there."""
+    for mm in engine.world.mms:
+        anon, file = rss_by_count(mm.page_tables)
+        counted = (mm.page_tables.rss_anon, mm.page_tables.rss_file)
+        if counted != (anon, file):
+            yield f"RSS of {mm.name} says {counted}, but there are {(anon, file)}"
+
+
+def nothing_is_left_behind(engine: Mm) -> Iterator[str]:
+    """I24: ended address spaces keep nothing; no lock, section or callback is left."""
+    world = engine.world
+    for mm in world.mms:
+        if mm.exited and (len(mm.tree) or any(_tables(mm))):
+            yield f"{mm.name} has ended but keeps VMAs or page tables"
+        if mm.page_tables.flush_pending:
+            yield f"{mm.name} has a TLB flush pending for ever"
+        if mm.tree.maple.dead:
+            yield f"{mm.name} keeps dead tree nodes"
+    if world.rcu.sections or world.rcu.next or world.rcu.current:
+        yield "RCU has readers or callbacks left"
+    for thread in threads_of(engine):
+        if thread.vma_read_locks:
+            yield f"{thread.name} still holds a VMA"
+    mapped = sum(frame_count(mm) for mm in world.mms)
+    if not mapped and world.frames.used:
+        yield f"{world.frames.used} page frames are lost"
+
+
+def _tables(mm: AddressSpace) -> Iterator[PteTable]:
+    """Every PTE table, without looking at the terabytes between them."""
+    for pud in mm.page_tables.pgd.entries.values():
+        for pmd in pud.entries.values():
+            yield from pmd.entries.values()
+
+
+def frame_count(mm: AddressSpace) -> int:
+    """Anonymous pages mapped in an address space."""
+    return rss_by_count(mm.page_tables)[0]
