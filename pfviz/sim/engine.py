@@ -9,8 +9,7 @@ from __future__ import annotations
 import heapq
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from . import event, scheduler
 from .event import NOBODY, STEP, EventLog, StepInfo
@@ -19,33 +18,6 @@ from .picker import Picker
 from .task import DONE, RUNNING, SLEEPING, SPINNING, Alarm, Step, Task
 
 World = TypeVar("World")
-
-
-@dataclass(slots=True)
-class _StepCosts(dict[Step, "tuple[int, int]"]):
-    """Step function -> (index in the log, cost in ns); filled when a step first runs."""
-
-    log: EventLog
-    machine: Machine
-    is_cache: ClassVar = True
-
-    def __missing__(self, step: Step) -> tuple[int, int]:
-        plain = cast("Any", step)
-        name = f"{plain.__module__.removeprefix('pfviz.')}.{plain.__name__}"
-        story = " ".join((plain.__doc__ or "").split())
-        info = StepInfo(name, plain.function, plain.source, story, plain.cost)
-        self.log.steps.append(info)
-        entry = self[step] = (len(self.log.steps) - 1, self.machine.cost_ns(plain.cost))
-        return entry
-
-    def __reduce__(self) -> Any:
-        return (_restore_costs, (self.log, self.machine, dict(self)))
-
-
-def _restore_costs(log: EventLog, machine: Machine, entries: dict[Step, Any]) -> _StepCosts:
-    costs = _StepCosts(log, machine)
-    costs.update(entries)
-    return costs
 
 
 class Engine(Generic[World]):
@@ -67,7 +39,6 @@ class Engine(Generic[World]):
         # Time -> who is due: one task, or a queue of several. Most moments have one.
         self._due: dict[int, Task | list[Task]] = {}
         self._times: list[int] = []
-        self._costs = _StepCosts(self.log, machine)
         self._object_ids = 0
 
     # Tasks
@@ -239,88 +210,97 @@ class Engine(Generic[World]):
 
     def run(self, until_ns: int = FOREVER_NS, steps_max: int = FOREVER_NS) -> int:
         """Run every step due up to `until_ns`, at most `steps_max`; how many steps ran."""
-        times, due_at, costs, logging = self._times, self._due, self._costs, self.logging
-        rows, pack = self.log.rows, event.ROW.pack
-        picker = self.picker
-        done = 0
-        while done < steps_max and times:
-            now = times[0]
-            if now > until_ns:
-                break
+        times, due_at, known_steps = self._times, self._due, self.log.known_steps
+        logging, rows, pack, picker = self.logging, self.log.rows, event.ROW.pack, self.picker
+        heappop, heappush, heapreplace = heapq.heappop, heapq.heappush, heapq.heapreplace
+        done = self.extra_ns = 0
+        while done < steps_max and times and (now := times[0]) <= until_ns:
             self.now_ns = now
             due = due_at[now]
-            is_last = True
-            if isinstance(due, list):
-                task = due.pop(0 if picker is None else self._picked(due))
-                if due:
-                    is_last = False
-                else:
-                    del due_at[now]
+            if type(due) is list:
+                task: Task = due.pop(0 if picker is None else self._picked(due))
+                is_last = not due
             else:
-                task = due
+                task, is_last = due, True  # type: ignore[assignment]
+            if is_last:
                 del due_at[now]
             cpu = task.cpu
             if cpu is not None and now >= cpu.resched_ns and scheduler.preempt(self, task):
                 if is_last:
-                    heapq.heappop(times)
+                    heappop(times)
                 continue
-            step = task.step
+            step: Step = task.step  # type: ignore[assignment]
             self.task = task
-            self.extra_ns = 0
-            following = step(self, task)  # type: ignore[misc]
+            following = step(self, task)
             if following is None:
                 if is_last:
-                    heapq.heappop(times)
-                if type(task) is not Alarm:
-                    done += 1
-                    self._left(task, now + self._charged(task, step))  # type: ignore[arg-type]
+                    heappop(times)
+                done += self._left(task, step)
                 continue
             done += 1
-            index, cost_ns = costs[step]  # type: ignore[index]
-            extra_ns = self.extra_ns
+            try:
+                index, cost_ns = known_steps[step]
+            except KeyError:
+                index, cost_ns = self._learn(step)
             if logging:
-                cpu_id = cpu.id if cpu is not None else -1
-                rows += pack(now, STEP, task.id, index, cost_ns, extra_ns, cpu_id)
+                cpu_id = -1 if cpu is None else cpu.id
+                rows += pack(now, STEP, task.id, index, cost_ns, self.extra_ns, cpu_id)
+            due_ns = now + cost_ns
+            if self.extra_ns:
+                due_ns += self.extra_ns
+                self.extra_ns = 0
             task.step = following
-            due_ns = now + cost_ns + extra_ns
             later = due_at.get(due_ns)
             if later is None:
                 due_at[due_ns] = task
                 if is_last:
-                    heapq.heapreplace(times, due_ns)
+                    heapreplace(times, due_ns)
                 else:
-                    heapq.heappush(times, due_ns)
+                    heappush(times, due_ns)
                 continue
             if is_last:
-                heapq.heappop(times)
-            if isinstance(later, list):
+                heappop(times)
+            if type(later) is list:
                 later.append(task)
             else:
-                due_at[due_ns] = [later, task]
+                due_at[due_ns] = [later, task]  # type: ignore[list-item]
         self.task = None
         self.steps += done
         return done
 
-    def _charged(self, task: Task, step: Step) -> int:
-        """Log the step after which its task left the CPU; how long it lasts."""
-        index, cost_ns = self._costs[step]
-        self.emit(STEP, index, cost_ns, self.extra_ns, task.cpu.id if task.cpu else -1)
-        return cost_ns + self.extra_ns
+    def _learn(self, step: Step) -> tuple[int, int]:
+        """A step runs for the first time: its index in the log and its cost in ns."""
+        plain = cast("Any", step)
+        name = f"{plain.__module__.removeprefix('pfviz.')}.{plain.__name__}"
+        story = " ".join((plain.__doc__ or "").split())
+        self.log.steps.append(StepInfo(name, plain.function, plain.source, story, plain.cost))
+        entry = len(self.log.steps) - 1, self.machine.cost_ns(plain.cost)
+        self.log.known_steps[step] = entry
+        return entry
 
     def _picked(self, due: list[Task]) -> int:
         assert self.picker is not None
         return self.picker.pick(due) if len(due) > 1 else 0
 
-    def _left(self, task: Task, free_ns: int) -> None:
+    def _left(self, task: Task, step: Step) -> int:
+        """A task has no next step: it sleeps, spins or ended. How many steps that was (0 or 1)."""
+        extra_ns, self.extra_ns = self.extra_ns, 0
+        if type(task) is Alarm:
+            return 0
+        index, cost_ns = self.log.known_steps.get(step) or self._learn(step)
+        self.task = task
+        self.emit(STEP, index, cost_ns, extra_ns, task.cpu.id if task.cpu else -1)
         self.task = None
+        free_ns = self.now_ns + cost_ns + extra_ns
         if task.state == SPINNING:
             if task.cpu is not None:
                 task.cpu.free_ns = free_ns  # Its last step still lasts until then.
-            return
+            return 1
         assert task.state in (SLEEPING, DONE), (
             f"{task.name} returned no next step and does not sleep"
         )
         scheduler.leave(self, task, free_ns)
+        return 1
 
     # Copies
 
@@ -328,14 +308,14 @@ class Engine(Generic[World]):
         """An independent copy of everything a run can change; the log starts empty by default."""
         log = self.log
         if not with_log:
-            self.log = self._costs.log = EventLog(
+            self.log = EventLog(
                 texts=list(log.texts), steps=list(log.steps), meta=dict(log.meta),
-                _text_ids=dict(log._text_ids),
+                known_steps=dict(log.known_steps), _text_ids=dict(log._text_ids),
             )  # fmt: skip
         try:
             return cast("Engine[World]", pickle.loads(pickle.dumps(self, pickle.HIGHEST_PROTOCOL)))
         finally:
-            self.log = self._costs.log = log
+            self.log = log
 
 
 def _ring(engine: Engine[Any], alarm: Alarm) -> None:

@@ -176,6 +176,8 @@ class EventLog:
     steps: list[StepInfo] = field(default_factory=list)
     meta: dict[str, str] = field(default_factory=dict)
     """Facts of the whole run for viewers: kernel, mode, source, what a capture cannot show."""
+    known_steps: dict[Any, tuple[int, int]] = field(default_factory=dict)
+    """Step function -> (index in `steps`, cost in ns), for the engine that writes this log."""
     _text_ids: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
