@@ -96,7 +96,9 @@ def holds(text: str, asked: Asked) -> bool:
     _check(tree, frozenset())
     try:
         return bool(_value(tree, asked))
-    except (TypeError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
+        if isinstance(error, ExpectationError):
+            raise
         raise ExpectationError(f"`{text}` cannot be worked out: {error}") from None
 
 
