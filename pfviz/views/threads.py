@@ -13,7 +13,7 @@ from .states import STATES
 
 _QUIET = frozenset((states.NEW, states.USER, states.OFF_CPU, states.SLEEP, states.ENDED))
 """States whose segments carry no letter in the lane: there is too much of them."""
-LETTER_CELLS_MIN = 5
+LETTER_CELLS_MIN = 7
 
 
 def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFAULT) -> Rows:
