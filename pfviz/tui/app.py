@@ -24,10 +24,12 @@ from pfviz.views.glyphs import ASCII, UNICODE, Glyphs
 from . import keys, themes
 from .plain_output import AsciiFilter, wants_ascii, why_no_screen
 from .run import Run
+from .screens.prompt import Prompt
 from .sources import Entry, entries, run_of
 
 if TYPE_CHECKING:
     from rich.style import Style
+    from textual import events
     from textual.binding import BindingType
     from textual.screen import Screen
 
@@ -66,7 +68,7 @@ class LabApp(App[None]):
         self.play_at_once = play
         for palette in themes.PALETTES.values():
             self.register_theme(themes.textual_theme(palette))
-        self.theme = themes.SHORT_NAMES.get(theme or "dark", themes.DARK.name)
+        self.theme = themes.palette_named(theme).name
         self.styles_by_name: Mapping[str, Style] = {}
         self._dress()
         if keymap:
@@ -106,6 +108,12 @@ class LabApp(App[None]):
 
         if isinstance(self.screen, Lab):
             self.screen.open_compare(self.compare_modes)
+
+    async def on_key(self, key: events.Key) -> None:
+        """Give keys to a prompt that opened while they were on their way: type-ahead works."""
+        if isinstance(self.screen, Prompt) and (key.is_printable or key.key == "enter"):
+            key.prevent_default()
+            await self.screen.type_ahead(key)
 
     # Actions of every screen
 
@@ -202,14 +210,14 @@ def run_app(
     """Show the app until it is left; the exit code.
 
     Without a source the gallery opens, with the bundled and own scenarios and `captures` in it.
-    `compare` names the modes to begin comparing in.
+    `compare` names the modes to begin comparing in. A locale without UTF-8 means ASCII anyway.
 
     Raises:
         ScenarioError: the source's scenario cannot be built.
         CaptureError: its capture cannot be read.
         ValueError: the keymap names an unknown binding.
     """
-    why = why_no_screen(os.environ, sys.stdout.isatty())
+    why = why_no_screen(os.environ, sys.stdout.isatty()) or themes.why_unknown(theme)
     if why:
         sys.stderr.write(f"pfviz: {why}\n")
         return 2

@@ -119,13 +119,13 @@ def _mode_only(player: Player) -> _Line:
 def _play_state(line: _Line, player: Player) -> None:
     if player.errand is not None:
         line.add(f" … looking for {player.errand.what} ", "say", "back")
+    elif player.in_past:
+        line.add(f" {'▶' if player.playing else '‖'} PAST   ", "past", "play")
+        line.add(" ", "text")
     elif player.playing:
         line.add(" ▶ playing ", "good", "play")
     else:
         line.add(" ‖ paused  ", "warn", "play")
-    if player.in_past:
-        line.add(" PAST ", "past", "go_end")
-        line.add(" ", "text")
 
 
 def _time_line(player: Player, width: int) -> _Line:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pfviz.sim.event import FIELDS, STEP
 from pfviz.views import timeline as grains
 from pfviz.views.frame import Frame
 from pfviz.views.numbers import clock, count, duration
@@ -278,14 +279,32 @@ class Player:
         hits.extend()
         if direction < 0:
             at = hits.before(start)
-            self.go(at) if at is not None else self.say(f"No {self.query!r} before this moment.")
+            if at is None:
+                self.say(f"No {self.query!r} before this moment.")
+            else:
+                self.go(at)
+                self._tell_hit(hits, at)
             return
 
         def find() -> int | None:
             hits.extend()
-            return hits.after(start)
+            at = hits.after(start)
+            if at is None or at > len(self.run.timeline):
+                return None
+            self._tell_hit(hits, at)
+            return at
 
         self.look_for(Errand(f"another {self.query!r}", find))
+
+    def _tell_hit(self, hits: RowIndex, position: int) -> None:
+        """Say which hit this is: several can happen at the same nanosecond."""
+        row = self.run.log.row(position - 1)
+        name = FIELDS[row[1]][0].replace("_", " ")
+        if row[1] == STEP and row[3] >= 0:
+            name = self.run.log.steps[row[3]].function
+        who = f" by {self.frame.label(row[2])}" if row[2] >= 0 else ""
+        more = "" if self.run.finished else " so far"
+        self.say(f"Hit {hits.count(position):,} of {len(hits):,}{more}: {name}{who}")
 
     def add_breakpoint(self, text: str) -> str:
         """Stop at a condition from now on; returns what it means.

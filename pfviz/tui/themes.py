@@ -12,7 +12,7 @@ from typing import Final
 from rich.style import Style
 from textual.theme import Theme
 
-from pfviz.views.rows import STYLES
+from pfviz.views.rows import STYLES, clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,18 @@ LIGHT: Final = Palette(
 
 PALETTES: Final = {palette.name: palette for palette in (DARK, LIGHT)}
 SHORT_NAMES: Final = {"dark": DARK.name, "light": LIGHT.name}
+
+
+def palette_named(name: str | None) -> Palette:
+    """The palette called `dark`, `light` or by its full name; the dark one for anything else."""
+    return PALETTES.get(SHORT_NAMES.get(name or "dark", name or ""), DARK)
+
+
+def why_unknown(name: str | None) -> str:
+    """What is wrong with a theme's name; empty when nothing is."""
+    if not name or name in SHORT_NAMES or name in PALETTES:
+        return ""
+    return f"theme {clean(name)!r} is not known here: there are {' and '.join(SHORT_NAMES)}"
 
 
 def textual_theme(palette: Palette) -> Theme:

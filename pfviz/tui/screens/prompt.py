@@ -16,6 +16,7 @@ from pfviz.tui import breakpoints, go_to
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from textual import events
     from textual.app import ComposeResult
 
 
@@ -53,6 +54,13 @@ class Prompt(ModalScreen[str]):
         self.question = question
         self.check = check
         self.text = text
+        self.early: list[events.Key] = []
+
+    async def on_mount(self) -> None:
+        """Take what was typed already."""
+        for key in self.early:
+            await self.type_ahead(key)
+        self.early.clear()
 
     def compose(self) -> ComposeResult:
         """A box of title, line, examples."""
@@ -67,6 +75,19 @@ class Prompt(ModalScreen[str]):
                     Content.assemble((f"{example:<{width}}", "bold"), (f"  {meaning}", "$dim")),
                     classes="example",
                 )
+
+    async def type_ahead(self, key: events.Key) -> None:
+        """Take a key that was typed before the line was ready: who types fast loses nothing."""
+        if not self.is_mounted:
+            self.early.append(key)
+            return
+        line = self.query_one("#line", Input)
+        if key.character is not None and key.is_printable:
+            line.insert_text_at_cursor(key.character)
+            key.stop()
+        elif key.key == "enter":
+            key.stop()
+            await line.action_submit()
 
     def on_input_changed(self) -> None:
         """A complaint is about the line as it was."""
