@@ -99,31 +99,37 @@ def _lock_downgraded(f: Frame, now: int, task: int, a: int, b: int, c: int, d: i
 
 
 def _contention_begin(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    lock = f.locks[a]
+    begin_wait(f, f.locks[a], f.tasks[task], b, now)
+
+
+def begin_wait(f: Frame, lock: LockState, t: TaskState, mode: int, now: int) -> None:
+    """A task joins the queue of a lock."""
     lock.touched_ns = now
     lock.contended += 1
-    lock.waiters[task] = (b, now)
+    lock.waiters[t.id] = (mode, now)
     if len(lock.waiters) > lock.waiters_max:
         lock.waiters_max = len(lock.waiters)
-    t = f.tasks[task]
-    t.waits_lock = a
-    t.waits_mode = b
+    t.waits_lock = lock.id
+    t.waits_mode = mode
     t.waits_since_ns = now
-    f.waiting[task] = now
+    f.waiting[t.id] = now
     settle(f, t, now)
     for holder in lock.holders:
         settle(f, f.tasks[holder], now)
 
 
 def _contention_end(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    lock = f.locks[a]
+    end_wait(f, f.locks[a], f.tasks[task], max(c, 0), now)
+
+
+def end_wait(f: Frame, lock: LockState, t: TaskState, wait_ns: int, now: int) -> None:
+    """A wait is over: the task has what it waited for."""
     lock.touched_ns = now
-    lock.wait_ns_total += c
-    if c > lock.wait_ns_max:
-        lock.wait_ns_max = c
-    f.wait_latency.add(max(c, 0))
+    lock.wait_ns_total += wait_ns
+    if wait_ns > lock.wait_ns_max:
+        lock.wait_ns_max = wait_ns
+    f.wait_latency.add(wait_ns)
     f.handovers += 1
-    t = f.tasks[task]
     _leave_queue(f, lock, t, now)
     settle(f, t, now)
 

@@ -129,9 +129,23 @@ def _vma_freed(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) ->
 
 def _vma_lock_event(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
     vma = f.vmas[a]
-    vma.lock_what = f.log.texts[b]
+    what = vma.lock_what = f.log.texts[b]
     vma.lock_sequence = c
     vma.refcount = d
+    if task < 0 or vma.lock not in f.locks:
+        return
+    # A refcounted VMA lock is no lock with holders of its own: this event is all there is.
+    t, lock = f.tasks[task], f.locks[vma.lock]
+    if what == "read_locked" and task not in lock.holders:
+        lock.reads += 1
+        lock.touched_ns = now
+        lock.holders[task] = t.holds[lock.id] = (ev.READ, now)
+        settle(f, t, now)
+    elif what == "read_unlocked" and task in lock.holders:
+        lock.touched_ns = now
+        lock.hold_ns_max = max(lock.hold_ns_max, now - lock.holders.pop(task)[1])
+        t.holds.pop(lock.id, None)
+        settle(f, t, now)
 
 
 # Pages

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 from pfviz.sim import event as ev
-from pfviz.sim.event import ASLEEP, STILL_RUNNABLE
+from pfviz.sim.event import ASLEEP, STILL_RUNNABLE, WRITE
 from pfviz.stats.histogram import Histogram
 
 from . import states
+from .fold_locks import begin_wait, end_wait
 from .frame import PATH_MAX, Fold, Frame
 from .settling import settle
 
@@ -83,6 +84,9 @@ def _sched_wakeup(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int)
     t = f.tasks[task]
     t.asleep = False
     t.io = False
+    if t.waits_unannounced:
+        t.waits_unannounced = False
+        end_wait(f, f.locks[t.waits_lock], t, now - t.waits_since_ns, now)
     settle(f, t, now)
 
 
@@ -91,6 +95,9 @@ def _sleep(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> Non
     t.asleep = True
     t.asleep_why = f.log.texts[a]
     t.asleep_lock = b
+    if b >= 0 and t.waits_lock != b and b in f.locks and f.locks[b].kind == "vma_lock":
+        t.waits_unannounced = True
+        begin_wait(f, f.locks[b], t, WRITE, now)
     settle(f, t, now)
 
 

@@ -87,6 +87,8 @@ class TaskState:
     waits_lock: int = -1
     waits_mode: int = 0
     waits_since_ns: int = -1
+    waits_unannounced: bool = False
+    """It sleeps for a lock that has no queue (the readers of a refcounted VMA lock, 6.15+)."""
     spins_lock: int = -1
     spins_since_ns: int = -1
     holds: dict[int, Hold] = field(default_factory=dict)

@@ -19,7 +19,7 @@ class Look:
     selected: int = -1
     """The selected task; -1 follows the task of the last step."""
     mm: int = -1
-    """The address space shown; -1 is that of the selected task."""
+    """The address space shown; -1 is that of the selected task, else the largest."""
     top: int = -1
     """The first item shown; -1 lets the painter show what matters most."""
     span_ns: int = 0
@@ -41,12 +41,16 @@ def selected_task(frame: Frame, look: Look) -> int:
 
 
 def shown_mm(frame: Frame, look: Look) -> int:
-    """The address space that panes about one show; -1 when there is none yet."""
+    """The address space that panes about one show; -1 when there is none yet.
+
+    Without a choice it is the one with most VMAs: what is shown must not jump from process to
+    process with every step.
+    """
     if look.mm in frame.mms:
         return look.mm
-    task = selected_task(frame, look)
-    if task >= 0 and frame.tasks[task].mm in frame.mms:
-        return frame.tasks[task].mm
+    chosen = frame.tasks.get(look.selected) if look.selected >= 0 else None
+    if chosen is not None and chosen.mm in frame.mms and frame.mms[chosen.mm].vmas:
+        return chosen.mm
     return max(frame.mms, key=lambda mm: (len(frame.mms[mm].vmas), -mm), default=-1)
 
 

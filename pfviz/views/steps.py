@@ -18,6 +18,9 @@ STORY_ROWS_MAX: Final = 4
 _NEXT_SHARE: Final = 4
 """At most one row in four looks ahead."""
 
+_ROUND_MAX: Final = 5
+"""Steps of the longest loop that is recognised."""
+
 Line = tuple[int, int, int]
 """(path code, how often in a row, when first)."""
 
@@ -94,14 +97,31 @@ class _Plan:
 
 
 def _folded(task: TaskState) -> list[Line]:
-    """The path with repeated steps and repeated pairs counted instead of listed."""
+    """The path with a repeated step, and a repeated round of steps, counted instead of listed."""
     lines: list[Line] = []
     for code, when in zip(task.path_codes, task.path_ns, strict=True):
         if lines and lines[-1][0] == code:
             lines[-1] = (code, lines[-1][1] + 1, lines[-1][2])
-        else:
-            lines.append((code, 1, when))
+            continue
+        lines.append((code, 1, when))
+        for length in range(2, _ROUND_MAX + 1):
+            if _repeats(lines, length):
+                first = len(lines) - 2 * length
+                again = lines[first + length :]
+                del lines[first + length :]
+                for offset, line in enumerate(again):
+                    known = lines[first + offset]
+                    lines[first + offset] = (known[0], known[1] + line[1], known[2])
+                break
     return lines
+
+
+def _repeats(lines: list[Line], length: int) -> bool:
+    """Whether the last `length` lines are the same steps as those before them."""
+    if len(lines) < 2 * length:
+        return False
+    last, before = lines[-length:], lines[-2 * length : -length]
+    return all(a[0] == b[0] >= 0 for a, b in zip(last, before, strict=True))
 
 
 def _head(frame: Frame, task: TaskState, width: int) -> Row:

@@ -98,3 +98,21 @@ def test_a_reference_count_is_shown_without_its_flag() -> None:
     story.add(ev.LOCK_WORD, reader, lock, (1 << 30) + 3, -1)
     story.add(ev.VMA_LOCK_EVENT, reader, vma, story.log.text("read_locked"), -1, 3)
     assert "VMA [heap]  1 reader · refs 3 excluded" in board_of(story, 60, 4)
+
+
+def test_a_refcounted_vma_lock_has_readers_and_a_writer_that_waits_for_them() -> None:
+    """6.15 and later: no rwsem, no queue; the events of the count are all there is."""
+    story = logs.Story()
+    mm, _ = story.address_space()
+    vma, lock = story.vma(mm, "[heap]", logs.HEAP, 4)
+    reader, writer = story.thread("a"), story.thread("w", 1)
+    story.add(ev.VMA_LOCK_EVENT, reader, vma, story.log.text("read_locked"), 1, 2)
+    story.falls_asleep(writer, "waits for the readers of a VMA", lock, 1)
+    story.at(700)
+    assert "queue ▣ W w 0 ns" in board_of(story, 60, 5)
+    assert "holds ● R a 0 ns" in board_of(story, 60, 5)
+    story.add(ev.VMA_LOCK_EVENT, reader, vma, story.log.text("read_unlocked"), 1, 1)
+    story.wakes(writer, reader)
+    shown = board_of(story, 60, 5)
+    assert "queue" not in shown
+    assert "holds" not in shown

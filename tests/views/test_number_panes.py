@@ -102,3 +102,23 @@ def test_clocks_sizes_and_addresses_read_as_in_the_field() -> None:
     assert numbers.size(384 * 1024) == "1.5 GiB"
     assert numbers.address(0x7F1040000000) == "7f10_4000_0000"
     assert numbers.count(18204) == "18,204"
+
+
+def test_a_loop_is_counted_and_not_listed() -> None:
+    story = logs.Story()
+    task = story.thread("smaps")
+    story.begins(task, "smaps")
+    story.step(task, "m_start")
+    for _ in range(20):
+        for name in ("walk_page_vma", "smaps_pte_range", "smaps_pte_range", "cond_resched"):
+            story.step(task, name)
+    story.step(task, "walk_page_vma")
+    timeline = Timeline(story.log)
+    shown = plain(steps.paint(timeline.at(len(timeline)), 27, 7)).splitlines()
+    assert shown[1:6] == [
+        "  m_start",
+        "  walk_page_vma x20",
+        "  smaps_pte_range x40",
+        "  cond_resched x20",
+        "▸ walk_page_vma",
+    ]
