@@ -83,8 +83,12 @@ def anon_vma_fork(engine: Engine[Any], child: Vma, parent: Vma) -> None:
     if parent.anon_vma is None:
         return
     anon_vma_clone(child, parent)
-    root = parent.anon_vma
-    own = AnonVma(engine.new_id(), root.rwsem, root.root_id, root.id)
+    own_anon_vma(engine, child, parent.anon_vma)
+
+
+def own_anon_vma(engine: Engine[Any], child: Vma, parent: AnonVma) -> None:
+    """Give a forked VMA an anon_vma of its own below its parent's (second half of a fork)."""
+    own = AnonVma(engine.new_id(), parent.rwsem, parent.root_id, parent.id)
     link_vma(child, own)
     child.anon_vma = own
 

@@ -5,6 +5,7 @@ Plain functions to be called from a step; which locks must be held is the caller
 
 from __future__ import annotations
 
+from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.vma import Vma
@@ -25,8 +26,10 @@ def vm_area_alloc(
     `fields` are further fields of `Vma`; vm_pgoff defaults to the page number of `start`.
     """
     pgoff = fields.pop("vm_pgoff", start >> 12)
-    vma = Vma(engine.new_id(), mm, start, end, flags, pgoff, **fields)
     world = engine.world
+    vma = Vma(engine.new_id(), mm, start, end, flags, pgoff, **fields)
+    if world.vma_cache:
+        vma = _recycle(world.vma_cache.pop(), vma)
     if world.has_vma_lock:
         if world.preset.vma_lock == "rwsem":
             vma.vm_lock = RwSemaphore(engine, "vma_lock", f"vm_lock {vma.id}", vma.id)
@@ -66,3 +69,16 @@ def free_vma(engine: Mm, vma: Vma) -> None:
     assert not vma.freed, f"VMA {vma.id} freed twice"
     vma.freed = True
     engine.emit(event.VMA_FREED, vma.id, vma.mm.id)
+    if engine.world.vma_free == "typesafe":
+        engine.world.vma_cache.append(vma)
+
+
+def _recycle(old: Vma, new: Vma) -> Vma:
+    """Give a freed object the fields of a new VMA (SLAB_TYPESAFE_BY_RCU, 6.15+).
+
+    Who still points to it finds a valid VMA that may be another one, of another process: that is
+    why a reader checks mm and range once it holds the reference count.
+    """
+    for name in (one.name for one in dataclass_fields(Vma)):
+        setattr(old, name, getattr(new, name))
+    return old

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.maple import MapleNode, MapleTree, TraceEvent, Write, WritePlan
+from pfviz.mm.maple.plan import plan_store
 from pfviz.sim import event
 from pfviz.sim.cacheline import CacheLine
 from pfviz.sim.event import signed
@@ -121,9 +122,14 @@ class VmaTree:
         """Carry out a planned store (vma_iter_store): one pointer, then the old nodes are dead."""
         self._written(engine, self.maple.build(plan))
 
-    def store(self, engine: Mm, start: int, end: int, vma: Vma | None, via: str) -> None:
-        """Store `vma` (None clears) over [start, end), planning and storing in one."""
-        plan = self.maple.preallocate(start, end - 1, vma, via)
+    def store(
+        self, engine: Mm, start: int, end: int, vma: Vma | None, via: str, bulk: bool = False
+    ) -> None:
+        """Store `vma` (None clears) over [start, end), planning and storing in one.
+
+        `bulk` fills nodes nearly full, as fork did up to 6.7 (mas_expected_entries).
+        """
+        plan = plan_store(self.maple, start, end - 1, vma, via, bulk=bulk)
         self._written(engine, self.maple.build(plan))
 
     def copy_from(self, engine: Mm, other: VmaTree) -> None:

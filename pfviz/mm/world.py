@@ -18,6 +18,7 @@ from pfviz.sync.rcu import Rcu
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
     from pfviz.mm.page_cache import File
+    from pfviz.mm.vma import Vma
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class World:
     tlbs: Tlbs = None  # type: ignore[assignment]
     mms: list[AddressSpace] = field(default_factory=list)
     files: dict[str, File] = field(default_factory=dict)
+    vma_cache: list[Vma] = field(default_factory=list)
+    """Freed VMAs that are handed out again without a grace period (type-safe slab, 6.15+)."""
     vmstat: dict[str, int] = field(default_factory=dict)
     broken: list[BrokenRule] = field(default_factory=list)
     """Rules that a step broke, each rule once (see `rules`)."""

@@ -52,7 +52,8 @@ class Engine(Generic[World]):
         task.started_ns = self.now_ns + after_ns
         if self.logging:
             cpu = task.cpu.id if task.cpu else -1
-            self.emit_of(task, event.TASK_NEW, self.log.text(task.name), cpu, task.prio)
+            text = self.log.text(task.name)
+            self.emit_of(task, event.TASK_NEW, text, cpu, task.prio, task.group)
         scheduler.wake(self, task, after_ns)
 
     def sleep(self, then: Step, why: str, lock: int = -1) -> None:

@@ -40,6 +40,8 @@ class Task:
     state: str = NEW
     returns: list[Step] = field(default_factory=list)
     """Where `back` goes: the return addresses of step chains entered by `call`."""
+    group: int = 0
+    """What it belongs to, for viewers: the id of its address space, 0 for none."""
     preempt_count: int = 0
     """Above zero (spinlock held, interrupts off) the scheduler leaves the task alone."""
     vruntime_ns: int = 0

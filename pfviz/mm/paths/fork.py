@@ -15,7 +15,7 @@ from pfviz.mm.operations import Exit, Fork, OperationList
 from pfviz.mm.page_range import copy_pte_range
 from pfviz.mm.page_table import TABLE_SPAN, PteTable
 from pfviz.mm.paths import run
-from pfviz.mm.reverse_map import anon_vma_fork
+from pfviz.mm.reverse_map import anon_vma_clone, own_anon_vma
 from pfviz.mm.tlb import flush_tlb_range
 from pfviz.mm.vma import VM_SHARED, VM_WRITE, Vma
 from pfviz.mm.vma_alloc import vm_area_dup
@@ -118,17 +118,37 @@ def copy_vma(engine: Mm, thread: Thread) -> Step:
     call.copy = vm_area_dup(engine, vma, vma.vm_start, vma.vm_end, mm=call.child)
     if vma.anon_vma is None:
         return lock_copied_vma
-    return down_write(engine, thread, vma.anon_vma.rwsem, fork_anon_vma)
+    return down_write(engine, thread, vma.anon_vma.rwsem, clone_anon_vmas)
+
+
+@step("mm/rmap.c", cost="interval_tree", function="anon_vma_clone")
+def clone_anon_vmas(engine: Mm, thread: Thread) -> Step:
+    """Link the child's VMA to the parent's anon_vmas: their pages may be mapped in it."""
+    call = _call(thread)
+    assert call.copy is not None
+    assert call.vma.anon_vma is not None
+    anon_vma_clone(call.copy, call.vma)
+    up_write(engine, thread, call.vma.anon_vma.rwsem)
+    return fork_anon_vma
 
 
 @step("mm/rmap.c", cost="anon_vma_alloc", function="anon_vma_fork")
 def fork_anon_vma(engine: Mm, thread: Thread) -> Step:
-    """Link the child's VMA to the parent's anon_vmas and give it one of its own."""
+    """The child's VMA gets an anon_vma of its own, under the lock of the same root."""
+    parent = _call(thread).vma.anon_vma
+    assert parent is not None
+    return down_write(engine, thread, parent.rwsem, link_own_anon_vma)
+
+
+@step("mm/rmap.c", cost="interval_tree", function="anon_vma_fork")
+def link_own_anon_vma(engine: Mm, thread: Thread) -> Step:
+    """Pages that the child writes from now on are its own: link its VMA to its own anon_vma."""
     call = _call(thread)
+    parent = call.vma.anon_vma
     assert call.copy is not None
-    assert call.vma.anon_vma is not None
-    anon_vma_fork(engine, call.copy, call.vma)
-    up_write(engine, thread, call.vma.anon_vma.rwsem)
+    assert parent is not None
+    own_anon_vma(engine, call.copy, parent)
+    up_write(engine, thread, parent.rwsem)
     return lock_copied_vma
 
 
@@ -146,7 +166,8 @@ def store_copied_vma(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     copy = call.copy
     assert copy is not None
-    call.child.tree.store(engine, copy.vm_start, copy.vm_end, copy, "mas_store")
+    bulk = engine.world.preset.fork_tree != "mt_dup"
+    call.child.tree.store(engine, copy.vm_start, copy.vm_end, copy, "mas_store", bulk)
     vma_mark_attached(engine, copy)
     if copy.vm_file is None:
         return copy_page_range

@@ -14,6 +14,7 @@ from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import (
     MAP_FIXED,
     MAP_GROWSDOWN,
+    MAP_POPULATE,
     MAP_SHARED,
     PAGE_SHIFT,
     PAGE_SIZE,
@@ -23,6 +24,7 @@ from pfviz.mm.page_cache import File
 from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.merge import merge_new_range
 from pfviz.mm.paths.munmap import Unmap, gather_vmas, unmap_range
+from pfviz.mm.paths.populate import mm_populate
 from pfviz.mm.paths.vma_change import VmaChange, commit_change
 from pfviz.mm.paths.zap import begin_zap, tlb_finish, unmap_vmas
 from pfviz.mm.vma import VM_GROWSDOWN, VM_SHARED, Vma
@@ -258,4 +260,12 @@ def mmap_unlock(engine: Mm, thread: Thread) -> Step:
     if operation.slot:
         thread.slots[operation.slot] = call.start
     mmap_write_unlock(engine, thread, thread.mm)
+    if operation.flags & MAP_POPULATE:
+        return mm_populate(engine, thread, call.start, call.end, populated)
+    return thread.back()
+
+
+@step("mm/util.c", function="vm_mmap_pgoff")
+def populated(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Every page of the new mapping is there."""
     return thread.back()

@@ -36,8 +36,9 @@ def new_thread(
     after_ns: int = 0,
 ) -> Thread:
     """Start a thread of `mm` that runs `program` on `cpu`."""
+    number = len(engine.tasks)
     thread = Thread(
-        len(engine.tasks), name, step=next_operation, cpu=cpu, prio=prio, mm=mm, program=program
+        number, name, step=next_operation, cpu=cpu, prio=prio, group=mm.id, mm=mm, program=program
     )
     mm.threads += 1
     engine.start(thread, after_ns)

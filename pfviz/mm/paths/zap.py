@@ -142,12 +142,18 @@ def tlb_finish_mmu(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/mmu_gather.c", function="tlb_table_flush")
 def tlb_remove_tables(engine: Mm, thread: Thread) -> Step:
-    """Hand the page tables that were taken out to RCU: a walker may still stand in one."""
+    """The page tables that were taken out are freed: a walker may still stand in one of them.
+
+    So a grace period goes first, or every CPU had to answer the flush (policy page_table_free).
+    """
     gather = _zap(thread).gather
     tables, gather.tables = gather.tables, []
     if tables:
         batch = TableBatch(tables[0].id, tables)
-        engine.world.rcu.call_rcu(engine, "page tables", batch, free_tables)
+        if engine.world.policy.page_table_free == "rcu":
+            engine.world.rcu.call_rcu(engine, "page tables", batch, free_tables)
+        else:
+            free_tables(engine, batch)
     return tlb_batch_pages_flush
 
 
