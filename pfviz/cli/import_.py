@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pfviz.cli.groups import Group
 from pfviz.cli.options import KERNEL, ParamType
 from pfviz.cli.output import Complaint, say, write
 from pfviz.scenario import from_maps
@@ -29,7 +30,7 @@ class MixOption(ParamType):
             self.fail(printable(str(error)), param, ctx)
 
 
-@click.group("import")
+@click.group("import", cls=Group)
 def command() -> None:
     """Turn something real into a scenario."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from pfviz.cli.groups import Group
 from pfviz.cli.output import Complaint, leave, write
 
 
-@click.group("maple")
+@click.group("maple", cls=Group)
 def command() -> None:
     """Replay recorded operations on a maple tree."""
 

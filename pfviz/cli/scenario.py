@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pfviz.cli.groups import Group
 from pfviz.cli.options import SCENARIO, data_options
 from pfviz.cli.output import Complaint, leave, write, write_json, write_lines
 from pfviz.report.source import open_scenario
@@ -16,7 +17,7 @@ from pfviz.scenario.schema import json_schema
 from pfviz.scenario.template import TEMPLATE
 
 
-@click.group("scenario")
+@click.group("scenario", cls=Group)
 def command() -> None:
     """List, show, write and validate scenarios."""
 

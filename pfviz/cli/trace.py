@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from pfviz.cli.groups import Group
 from pfviz.cli.options import data_options
 from pfviz.cli.output import write_json, write_lines
 
 
-@click.group("trace")
+@click.group("trace", cls=Group)
 def command() -> None:
     """Say what a kernel capture counts up to."""
 

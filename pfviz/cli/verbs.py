@@ -14,8 +14,8 @@ from typing import Any, Final
 import click
 
 import pfviz
+from pfviz.cli.groups import Group
 from pfviz.cli.output import explained
-from pfviz.scenario.errors import hint, printable
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
     # verb: (module, what it does)
@@ -37,7 +37,7 @@ BROKEN_PIPE: Final = 0
 INTERRUPTED: Final = 130
 
 
-class Verbs(click.Group):
+class Verbs(Group):
     """A group whose commands are imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -51,15 +51,6 @@ class Verbs(click.Group):
         module = importlib.import_module(f"pfviz.cli.{VERBS[cmd_name][0]}")
         command: click.Command = module.command
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The verb that was asked for, or an error with the nearest one."""
-        name = args[0]
-        if name not in VERBS and not name.startswith("-"):
-            raise click.UsageError(f'"{printable(name)}" is not a verb{hint(name, VERBS)}', ctx)
-        return super().resolve_command(ctx, args)
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter  # noqa: ARG002

@@ -36,7 +36,7 @@ class Rows:
         kinds = table[:, 1]
         order = np.argsort(kinds, kind="stable")
         found, starts = np.unique(kinds[order], return_index=True)
-        ends = np.append(starts[1:], len(order))
+        ends = np.append(starts, len(order))[1:]
         self._of = {
             int(kind): order[start:end]
             for kind, start, end in zip(found, starts, ends, strict=True)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pfviz.mm import operations as mm_ops
 from pfviz.mm.address_space import (
     MMAP_BASE,
+    MMAP_MIN,
     STACK_TOP,
     AddressSpace,
     new_mm,
@@ -165,7 +166,8 @@ class _Builder:
         if vma.kind == "stack":
             return STACK_TOP - size
         gap = vma.gap << PAGE_SHIFT
-        start = mm.tree.gap_below(0x10000, self.tops[mm.name], size + 2 * gap)
+        top, room = self.tops[mm.name], size + 2 * gap
+        start = mm.tree.gap_below(MMAP_MIN, top, room) if room <= top - MMAP_MIN else None
         if start is None:
             reason = f'there is no room for VMA "{vma.name}" with {vma.pages} pages'
             raise ScenarioError(self.scenario.name, 0, reason)

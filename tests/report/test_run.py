@@ -1,0 +1,129 @@
+"""Runs and their claims: made once, held to what was promised, and no further."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfviz.report.run import Finished, Runs
+from pfviz.report.source import open_source
+from pfviz.report.text import comparison, summary, table
+from pfviz.scenario.load import parse
+from pfviz.scenario.overrides import Overrides
+
+WORLD = """\
+schema_version = 1
+title = "x"
+machine = "duo"
+[[vma]]
+name = "heap"
+pages = 64
+[[thread]]
+name = "a"
+scales = true
+[[thread.op]]
+do = "write"
+at = "heap"
+pages = 4
+apart = 4
+"""
+
+
+def runs(more: str = "") -> Runs:
+    return Runs(parse(WORLD + more, "x.toml"))
+
+
+def claim(text: str, more: str = "") -> Finished:
+    return runs(f'[[expect]]\nthat = "{text}"\n{more}').finish()
+
+
+def test_claims_are_judged() -> None:
+    assert claim("faults.count == 4").is_fine
+    assert not claim("faults.count == 5").is_fine
+
+
+def test_a_claim_that_cannot_be_worked_out_fails_and_says_why() -> None:
+    finished = claim("locks['mmap_lock ap'].reads == 0")
+    assert not finished.is_fine
+    assert "mmap_lock app" in finished.object["expect"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("compare('pervma').now_ns > 0", "mode"),
+        ("compare(knel='6.1').now_ns > 0", "kernel"),
+        ("compare(without='b').now_ns > 0", "to leave out is not known"),
+        ("compare(kernel='9.9').now_ns > 0", "9.9"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_says_why(text: str, said: str) -> None:
+    assert said in claim(text).object["expect"][0]["error"]
+
+
+def test_a_comparison_sees_the_other_run() -> None:
+    assert claim("compare('mmap_lock').faults.completed_under.mmap_lock == 4").is_fine
+    assert claim("compare(threads=3).faults.count == 12").is_fine
+    assert claim("compare(merge=False, seed=9).seed == 9").is_fine
+
+
+def test_claims_are_for_the_run_as_written_unless_they_name_others() -> None:
+    mine = runs('[[expect]]\nthat = "faults.count == 4"\nmodes = ["per-vma", "mmap_lock"]\n')
+    assert len(mine.finish().object["expect"]) == 1
+    assert len(mine.finish(Overrides(mode="mmap_lock")).object["expect"]) == 1
+    assert len(mine.finish(Overrides(seed=5)).object["expect"]) == 1
+    assert mine.finish(Overrides(mode="lockless")).object["expect"] == []
+    assert mine.finish(Overrides(kernel="6.18")).object["expect"] == []
+    assert mine.finish(Overrides(threads=2)).object["expect"] == []
+
+
+def test_a_broken_rule_is_a_failure_unless_a_claim_is_about_it() -> None:
+    finished = runs().finish()
+    broken = [{"rule": "I9: x", "at_ns": 1, "step": "", "task": ""}]
+    finished.object["broken_rules"] = broken
+    assert not finished.is_fine
+    finished.object["expect"] = [{"text": "len(broken_rules) == 1", "holds": True}]
+    assert finished.is_fine
+
+
+def test_a_thread_that_sleeps_for_ever_is_a_failure() -> None:
+    finished = runs().finish()
+    finished.object["unfinished"] = [{"task": "a", "why": "write lock of mmap_lock app"}]
+    assert finished.stuck == ("a",)
+    assert not finished.is_fine
+
+
+def test_a_run_that_was_cut_off_is_not_stuck() -> None:
+    finished = runs().finish(Overrides(until_ns=2_000))
+    assert [one["task"] for one in finished.object["unfinished"]] == ["a"]
+    assert finished.is_fine
+
+
+def test_a_summary_can_be_read_in_any_terminal() -> None:
+    finished = runs().finish()
+    text = "\n".join(summary(finished.object, "a \x1b[31mtitle"))
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert "4 faults (4 minor, 0 major; 4 under vma_lock)" in text
+
+
+def test_a_comparison_has_a_column_per_run() -> None:
+    made = runs()
+    objects = [made.object(Overrides(mode=mode)) for mode in ("mmap_lock", "per-vma")]
+    lines = comparison(objects)
+    assert lines[2].split() == ["mmap_lock", "per-vma"]
+    assert any(line.split() == ["faults", "4", "4"] for line in lines)
+
+
+def test_columns_line_up() -> None:
+    assert table(("a", "n"), [("long name", "1"), ("b", "1,000")]) == [
+        "  a              n",
+        "  long name      1",
+        "  b          1,000",
+    ]
+
+
+def test_a_source_is_told_apart_by_what_is_in_it(tmp_path: object) -> None:
+    assert open_source("hello-fault").scenario is not None
+    recorded = open_source("redis-bgsave")
+    assert recorded.capture is not None
+    assert recorded.name == "redis-bgsave"
