@@ -87,8 +87,9 @@ def _title_line(player: Player, width: int, what: str) -> _Line:
         for mode, title in MODE_TITLES.items():
             if mode == recipe.mode:
                 tail.add(f" {title} ", f"mode-{mode}", "mode")
-            elif mode in possible:
-                tail.add(f" {title} ", "dim", f"set_mode('{mode}')")
+            else:  # Where the kernel has no such mode, a click says so.
+                style = "dim" if mode in possible else "faint"
+                tail.add(f" {title} ", style, f"set_mode('{mode}')")
         if width >= 100:
             tail.add(f"  seed {recipe.seed} ", "dim", "reseed")
     else:
@@ -203,11 +204,14 @@ def _merged(cells: list[Cell]) -> list[Cell]:
 
 def tabs(titles: Iterable[tuple[str, str]], visible: tuple[str, ...], focused: str,
          width: int) -> Chrome:  # fmt: skip
-    """Numbered names of all panes; those on the screen are lit."""
+    """Numbered names of all panes, those on the screen lit; hidden ones lose their names first."""
     line = _Line(0)
-    for number, (pane, title) in enumerate(titles, start=1):
+    named = list(enumerate(titles, start=1))
+    roomy = sum(len(title) + 4 for _, (_, title) in named) <= width
+    for number, (pane, title) in named:
         style = "selected" if pane == focused else "text" if pane in visible else "dim"
-        line.add(f" {number} {title} ", style, f"pane({number})")
+        words = f" {number} {title} " if roomy or pane in visible else f" {number} "
+        line.add(words, style, f"pane({number})")
     return Chrome((fit(line.cells, width),), tuple(line.zones))
 
 

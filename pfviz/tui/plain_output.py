@@ -28,8 +28,8 @@ LOOK_ALIKES: Final = str.maketrans(
         **dict.fromkeys("●◆♦◇◉", "*"),
         **dict.fromkeys("▶▸❯›", ">"),
         **dict.fromkeys("◀◂‹", "<"),
-        **dict.fromkeys("▲△", "^"),
-        **dict.fromkeys("▼▽", "v"),
+        **dict.fromkeys("▲△↑", "^"),
+        **dict.fromkeys("▼▽↓", "v"),
         "‖": "=",
         "✓": "x",
         "✔": "x",
@@ -56,12 +56,21 @@ class AsciiFilter(LineFilter):
 def wants_ascii(environ: Mapping[str, str], encoding: str | None = None) -> bool:
     """Whether this terminal's locale cannot show more than ASCII.
 
-    `encoding` is that of the locale; left out, the running one is asked.
+    The variables are asked first: Python turns a C locale into UTF-8 for itself (PEP 538 and 540),
+    which says nothing about the terminal. `encoding` is what counts when none of them is set.
     """
     if environ.get("PFVIZ_ASCII", "") not in ("", "0"):
         return True
-    name = locale.getpreferredencoding(do_setlocale=False) if encoding is None else encoding
-    return name.lower().replace("-", "").replace("_", "") not in ("utf8", "cp65001")
+    coerced = environ.get("LANG") in ("C", "POSIX") and environ.get("LC_CTYPE") == "C.UTF-8"
+    for name in ("LC_ALL", *(() if coerced else ("LC_CTYPE",)), "LANG"):
+        if environ.get(name):
+            return not _is_utf8(environ[name].partition(".")[2].partition("@")[0])
+    preferred = locale.getpreferredencoding(do_setlocale=False)
+    return not _is_utf8(preferred if encoding is None else encoding)
+
+
+def _is_utf8(name: str) -> bool:
+    return name.lower().replace("-", "").replace("_", "") in ("utf8", "cp65001")
 
 
 def why_no_screen(environ: Mapping[str, str], is_terminal: bool) -> str:

@@ -43,6 +43,8 @@ class Errand:
     find: Callable[[], int | None]
     arrived: str = ""
     """What to say once there."""
+    play_on: bool = False
+    """Whether to play from there."""
 
 
 class Player:
@@ -240,6 +242,7 @@ class Player:
         found = errand.find()
         if found is not None:
             self.go(found)
+            self.playing = errand.play_on
             self.say(errand.arrived)
         elif self.run.finished:
             self.errand = None

@@ -209,7 +209,7 @@ def wrap(text: str, width: int, lines_max: int) -> list[str]:
 
 _ASCII: Final = str.maketrans({
     "…": "~", "µ": "u", "·": "-", "→": ">", "←": "<", "×": "x", "–": "-", "’": "'",
-    "≥": ">", "≤": "<", "█": "#", "▸": ">", "◂": "<", REPLACEMENT: "?",
+    "≥": ">", "≤": "<", "█": "#", "▸": ">", "◂": "<", "│": "|", REPLACEMENT: "?",
 })  # fmt: skip
 
 

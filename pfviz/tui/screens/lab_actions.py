@@ -141,10 +141,17 @@ class LabActions(PlayingScreen):
             meaning = self.player.add_breakpoint(text)
             self.say(f"Play will stop when {meaning}. B lists the breakpoints.")
 
-        self._ask(BREAK_PROMPT, add)
+        self._ask(BREAK_PROMPT, add, play_on=True)
 
-    def _ask(self, question: Question, act: Callable[[str], object], text: str = "") -> None:
+    def _ask(
+        self,
+        question: Question,
+        act: Callable[[str], object],
+        text: str = "",
+        play_on: bool = False,
+    ) -> None:
         """Prompt for a line; `act` raises ValueError to say what is wrong with it."""
+        was_playing = self.player.playing
 
         def check(line: str) -> str:
             try:
@@ -156,7 +163,12 @@ class LabActions(PlayingScreen):
         self.hush()
         self.player.pause()
         self.moved()
-        self.app.push_screen(Prompt(question, check, text), lambda _: self.moved())
+
+        def left(_: str | None) -> None:
+            self.player.playing = self.player.playing or (play_on and was_playing)
+            self.moved()
+
+        self.app.push_screen(Prompt(question, check, text), left)
 
     def choose(
         self,
@@ -167,8 +179,16 @@ class LabActions(PlayingScreen):
         act: Callable[[int | None], None],
     ) -> None:
         """Show a list; `act` gets the number of the chosen option, -1 for none."""
+        was_playing = self.player.playing
         self.player.pause()
-        self.app.push_screen(Choice(title, explain, options, current), act)
+        self.moved()
+
+        def left(number: int | None) -> None:
+            self.player.playing = was_playing
+            act(number)
+            self.moved()
+
+        self.app.push_screen(Choice(title, explain, options, current), left)
 
     # Look
 

@@ -53,6 +53,7 @@ class LabChanges(LabActions):
         else:
             errand = Errand("the same place in the workload", lambda: place.find(player),
                             f"{why} {place.words()}")  # fmt: skip
+        errand.play_on = before.playing
         player.look_for(errand)
         self.moved()
 

@@ -44,6 +44,7 @@ class PlayingScreen(Screen[None]):
         self.message = ""
         self._message_until = 0.0
         self._ticker: Timer | None = None
+        self._ticking = False
         self._ticked_s = 0.0
         self._to_compute = asyncio.Event()
         self._to_paint = asyncio.Event()
@@ -92,15 +93,21 @@ class PlayingScreen(Screen[None]):
 
     def moved(self) -> None:
         """Somebody moved a cursor by a key: paint at once, compute ahead again."""
-        playing = any(player.playing for player in self.players())
-        if self._ticker is not None:
-            if playing:
-                self._ticked_s = perf_counter()
-                self._ticker.resume()
-            else:
-                self._ticker.pause()
+        self._wind()
         self.paint_now()
         self.compute()
+
+    def _wind(self) -> None:
+        """Let the clock run exactly while somebody plays."""
+        playing = any(player.playing for player in self.players())
+        if self._ticker is None or playing == self._ticking:
+            return
+        self._ticking = playing
+        if playing:
+            self._ticked_s = perf_counter()
+            self._ticker.resume()
+        else:
+            self._ticker.pause()
 
     def say(self, text: str) -> None:
         """Show a line of the app itself where the narrator speaks, for some seconds."""
@@ -127,8 +134,8 @@ class PlayingScreen(Screen[None]):
         moved = [player.tick(wall_s) for player in self.players()]
         if any(moved):
             self._to_paint.set()
-        if not any(player.playing for player in self.players()) and self._ticker is not None:
-            self._ticker.pause()
+        if not any(player.playing for player in self.players()):
+            self._wind()
             self._to_paint.set()
         self.compute()
 
@@ -141,6 +148,7 @@ class PlayingScreen(Screen[None]):
             more = self.work(SLICE_S)
             now_s = perf_counter()
             if self._marks() != before:
+                self._wind()
                 self._to_paint.set()
             elif now_s - header_s > HEADER_EVERY_S or not more:
                 header_s = now_s
