@@ -49,8 +49,6 @@ def _fault_path(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -
         t.fault.regime = a
         t.fault.attempt = b
     settle(f, t, now)
-    if f.watch is not None:
-        f.watch(now, t)
 
 
 def _fault_fallback(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:

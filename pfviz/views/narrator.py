@@ -19,7 +19,7 @@ from .look import DEFAULT, Look, selected_task
 from .numbers import clock, duration
 from .rows import Cell, Row, Rows, cell_width, clean, fit_rows, plain, wrap
 from .states import REGIME_NAMES, STATES
-from .waits import lock_waited_for, who_waits_for, why_waits, words_for
+from .waits import lock_waited_for, taken_by, who_waits_for, why_waits, words_for
 
 LONG_WAIT_NS: Final = 2_000
 """A wait this long is worth a word even when another thread is looked at."""
@@ -101,8 +101,7 @@ def _off_cpu(frame: Frame, task: TaskState, name: str) -> Iterator[Cell]:
         yield (f" but waits for CPU {task.cpu}.", "text")
         return
     yield (f"{name} lost its CPU", STATES[task.state].style)
-    by = frame.cpus.get(task.cpu, -1)
-    taken = f" to {frame.label(by)}" if by >= 0 and by != task.id else ""
+    taken = taken_by(frame, task)
     waiters = who_waits_for(frame, task)
     yield (f"{taken} {ago} ago{'; ' + waiters if waiters else ''}.", "text")
 

@@ -98,9 +98,8 @@ def what_keeps(frame: Frame, holder: TaskState, lock: int) -> str:
     now = frame.now_ns
     if holder.state in (states.OFF_CPU, states.OFF_CPU_HOLDING):
         if holder.preempted:
-            by = frame.cpus.get(holder.cpu, -1)
-            taken = f" to {frame.label(by)}" if by >= 0 and by != holder.id else ""
-            return f" and lost its CPU{taken} {duration(now - holder.off_cpu_since_ns)} ago"
+            ago = duration(now - holder.off_cpu_since_ns)
+            return f" and lost its CPU{taken_by(frame, holder)} {ago} ago"
         return " and waits for a CPU"
     next_lock = lock_waited_for(holder)
     if next_lock >= 0 and next_lock != lock and next_lock in frame.locks:
@@ -111,6 +110,20 @@ def what_keeps(frame: Frame, holder: TaskState, lock: int) -> str:
     if 0 <= holder.step < len(frame.log.steps):
         return f" (now in {frame.log.steps[holder.step].function})"
     return ""
+
+
+def taken_by(frame: Frame, task: TaskState) -> str:
+    """Who runs on the CPU that a task lost, as a clause: ` to busy (nice -10 beats nice 19)`."""
+    by = frame.cpus.get(task.cpu, -1)
+    if by < 0 or by == task.id:
+        return ""
+    other = frame.tasks[by]
+    better = f" ({_priority(other)} beats {_priority(task)})" if other.prio < task.prio else ""
+    return f" to {frame.label(by)}{better}"
+
+
+def _priority(task: TaskState) -> str:
+    return f"nice {task.prio - 120}" if task.prio >= 100 else f"real-time {99 - task.prio}"
 
 
 def _ahead(frame: Frame, lock: LockState, task: TaskState, wants_write: bool) -> str:

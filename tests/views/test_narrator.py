@@ -35,6 +35,16 @@ def test_a_preempted_holder_is_told_with_those_who_wait_for_it() -> None:
     )
 
 
+def test_a_better_priority_is_named_as_the_reason() -> None:
+    story = logs.monitor()
+    busy = story.thread("busy", 3, prio=110)
+    assert busy == 4
+    assert "smaps has held mmap_lock for read for 1.21 ms and lost its CPU to busy " in (
+        told := said(story, 1)
+    )
+    assert "(nice -10 beats nice 19)" in told
+
+
 def test_the_owner_of_a_lock_can_be_followed() -> None:
     timeline = Timeline(logs.monitor().log)
     frame = timeline.at(len(timeline))
