@@ -7,6 +7,7 @@ question, not a guess.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import deque
 from collections.abc import Mapping
 from enum import Enum
@@ -51,7 +52,7 @@ def _parts(value: Any) -> list[Any]:
         return list(value)
     if isinstance(value, set | frozenset):
         return sorted(value)
-    if isinstance(value, bytearray):
+    if isinstance(value, bytearray | array):
         return [bytes(value)]
     if isinstance(value, Mapping):
         return [part for item in value.items() for part in item]
