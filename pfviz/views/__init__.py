@@ -1,0 +1,1 @@
+"""Folds over events, painted as styled rows; knows no terminal."""

@@ -31,7 +31,7 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     if number not in frame.mms or not frame.mms[number].vmas:
         return message("no VMA is known yet", width, height, look)
     mm = frame.mms[number]
-    vmas = sorted(_worth_a_row(mm), key=lambda vma: (vma.start, vma.detached_ns, vma.id))
+    vmas = sorted(_worth_a_row(mm, height), key=lambda vma: (vma.start, vma.detached_ns, vma.id))
     faulting = _faulting(frame, number)
     chosen = _chosen(frame, vmas, faulting, height, look)
     plan = _Plan(chosen, width)
@@ -55,11 +55,12 @@ def summary(frame: Frame, height: int = 0, look: Look = DEFAULT) -> str:
     return f"{mm.name} · {text}" if len(frame.mms) > 1 else text
 
 
-def _worth_a_row(mm: MmState) -> list[VmaState]:
-    """The attached VMAs, and of those that wait to be freed the ones that left last."""
+def _worth_a_row(mm: MmState, height: int) -> list[VmaState]:
+    """The attached VMAs; where rows are left, those that left the tree last too."""
     gone = [vma for vma in mm.vmas.values() if vma.detached_ns >= 0]
     gone.sort(key=lambda vma: (-vma.detached_ns, vma.id))
-    return [*(vma for vma in mm.vmas.values() if vma.detached_ns < 0), *gone[:_DETACHED_MAX]]
+    attached = [vma for vma in mm.vmas.values() if vma.detached_ns < 0]
+    return [*attached, *gone[: min(max(height - len(attached), 0), _DETACHED_MAX)]]
 
 
 def _faulting(frame: Frame, mm: int) -> dict[int, list[TaskState]]:

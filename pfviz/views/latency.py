@@ -17,6 +17,8 @@ from .states import REGIME_NAMES, REGIME_STYLES
 Series = tuple[str, str, Histogram, int]
 """(label, style, durations in ns, the largest of them)."""
 
+TALL_MAX: Final = 8
+"""Rows of one histogram at most."""
 _TICKS: Final = tuple(
     (10**power, label)
     for power, label in enumerate(
@@ -71,7 +73,7 @@ def paint_series(shown: Sequence[Series], width: int, height: int, look: Look = 
         return message("nothing was measured yet", width, height, look)
     full = full[: max(height, 1)]
     axis_rows = 1 if height > len(full) else 0
-    tall = max(min((height - axis_rows) // len(full), 6), 1)
+    tall = max(min((height - axis_rows) // len(full), TALL_MAX), 1)
     label = min(max(cell_width(name) for name, *_ in full), 10 if width < 50 else 16) + 1
     numbers = _numbers_width(width)
     under = numbers == 0 and tall >= 2

@@ -24,7 +24,7 @@ def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFA
     plan = _Plan(frame, people, width, look)
     selected = selected_task(frame, look)
     legend = 1 if height >= 5 else 0
-    header = 1 if height >= 3 else 0
+    header = 1 if height >= 8 or len(people) < height >= 3 else 0
     room = max(height - header - legend, 0)
     if legend and len(people) > room:
         legend, room = (1, room) if height >= 12 else (0, room + 1)

@@ -34,7 +34,7 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
             return _told(frame, mm, width, height, look)
         return message(text, width, height, look)
     walkers = _walkers(frame, number, mm)
-    foot = _foot(frame, mm, width) if height >= 4 else []
+    foot = _foot(frame, mm, width) if height >= 6 else []
     room = height - len(foot)
     lines = _lines(mm, None, look)
     if len(lines) > room:
