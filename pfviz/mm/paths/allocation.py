@@ -108,13 +108,13 @@ def lru_unlock(engine: Mm, thread: Thread) -> Step:
 def free_frames(engine: Mm, thread: Thread, numbers: list[int], then: Step) -> Step:
     """Free page frames whose last mapping is gone and flushed, then go on with `then`.
 
-    They go to this CPU's list; what exceeds its limit goes back to the zone in one batch.
+    They go to this CPU's list; what exceeds its limit goes back to the zone under its lock.
     """
     frames = engine.world.frames
     mine = _mine(engine)
     for pfn in numbers:
         frames.free(pfn)
-    engine.charge(len(numbers) * engine.machine.costs["page_free"] // 4)  # freed in batches
+    engine.charge(len(numbers) * engine.machine.costs["page_free"])
     mine.free.extend(numbers)
     mine.stock += len(numbers)
     numbers.clear()

@@ -109,7 +109,8 @@ def vma_recheck_sequence(engine: Mm, thread: Thread) -> Step:
     if is_write_locked(engine, vma):
         return _drop(engine, thread, LOCKED_MEANWHILE)
     read_locked(engine, vma)
-    if engine.world.preset.detached_before_range:
+    # From 6.15 on a detached VMA has a reference count of zero and was not locked at all.
+    if engine.world.preset.detached_before_range and vma.vm_refcnt is None:
         return check_vma_detached
     return check_vma_range
 
@@ -118,8 +119,7 @@ def vma_recheck_sequence(engine: Mm, thread: Thread) -> Step:
 def check_vma_detached(engine: Mm, thread: Thread) -> Step:
     """See whether the VMA was taken out of the tree between the walk and the lock."""
     vma = _found(thread)
-    # From 6.15 on a detached VMA has a reference count of zero and cannot be locked at all.
-    if vma.vm_refcnt is None and vma.detached:
+    if vma.detached:
         vma_end_read(engine, thread, vma)
         return _missed(engine, thread)
     if engine.world.preset.detached_before_range:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.page_range import zap_pte_range
 from pfviz.mm.page_table import TABLE_SPAN, PteTable
+from pfviz.mm.paths.allocation import free_frames
 from pfviz.mm.tlb import MmuGather, flush_tlb_range, tlb_gather
 from pfviz.mm.vma import Vma
 from pfviz.sim.task import Step, step
@@ -164,20 +165,10 @@ def tlb_batch_pages_flush(engine: Mm, thread: Thread) -> Step:
     batch = zap.gather.frames[:FREE_BATCH]
     if batch:
         del zap.gather.frames[:FREE_BATCH]
-        free_pages(engine, batch)
-        return tlb_batch_pages_flush
+        return free_frames(engine, thread, batch, then=tlb_batch_pages_flush)
     zap.mm.page_tables.flush_pending -= 1
     thread.zap = None
     return thread.back()
-
-
-def free_pages(engine: Mm, batch: list[int]) -> None:
-    """Give frames back to this CPU's free list (free_unref_folios); charges each."""
-    frames = engine.world.frames
-    for pfn in batch:
-        frames.free(pfn)
-    frames.cpus[engine.cpu.id].free.extend(batch)
-    engine.charge(len(batch) * engine.machine.costs["page_free"])
 
 
 @dataclass(slots=True, eq=False)
