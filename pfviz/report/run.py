@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from pfviz.mm import rules
 from pfviz.mm.world import World
 from pfviz.report import json
 from pfviz.scenario import expectations
@@ -53,9 +54,17 @@ class Finished:
         return tuple(one["task"] for one in self.object["unfinished"])
 
 
-def run_to_end(engine: Engine[World], until_ns: int | None) -> None:
-    """Run every step there is, up to `until_ns` when it is given."""
-    engine.run(FOREVER_NS if until_ns is None else until_ns)
+RULES_EVERY_STEPS: Final = 256
+"""How often the rules are asked in a run: they look at the whole world."""
+
+
+def run_to_end(engine: Engine[World], until_ns: int | None, with_rules: bool = True) -> None:
+    """Run every step there is, up to `until_ns` when it is given, and watch the rules."""
+    end_ns = FOREVER_NS if until_ns is None else until_ns
+    if with_rules:
+        rules.run(engine, end_ns, every_steps=RULES_EVERY_STEPS)
+    else:
+        engine.run(end_ns)
 
 
 @dataclass(slots=True)
@@ -67,7 +76,7 @@ class Runs:
 
     def finish(self, overrides: Overrides = NO_CHANGES, with_claims: bool = True) -> Finished:
         """Run under `overrides`; the object has the claims that are made for such a run."""
-        log = self._log(overrides)
+        log = self._log(overrides, with_rules=True)
         run = json.run_object(log, self.scenario, overrides)
         self._objects[overrides] = run
         if with_claims:
@@ -75,14 +84,15 @@ class Runs:
         return Finished(self.scenario, overrides, log, run)
 
     def object(self, overrides: Overrides) -> dict[str, Any]:
-        """The object of a run, without claims."""
+        """The object of a run to compare with: without claims, its rules not watched."""
         if overrides not in self._objects:
-            self.finish(overrides, with_claims=False)
+            log = self._log(overrides, with_rules=False)
+            self._objects[overrides] = json.run_object(log, self.scenario, overrides)
         return self._objects[overrides]
 
-    def _log(self, overrides: Overrides) -> EventLog:
+    def _log(self, overrides: Overrides, with_rules: bool) -> EventLog:
         engine = build_with(self.scenario, overrides)
-        run_to_end(engine, until_ns_of(self.scenario, overrides))
+        run_to_end(engine, until_ns_of(self.scenario, overrides), with_rules)
         return engine.log
 
     def _claims(

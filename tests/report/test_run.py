@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from pfviz.mm import rules
 from pfviz.report.run import Finished, Runs
 from pfviz.report.source import open_source
 from pfviz.report.text import comparison, summary, table
@@ -74,6 +77,18 @@ def test_claims_are_for_the_run_as_written_unless_they_name_others() -> None:
     assert mine.finish(Overrides(mode="lockless")).object["expect"] == []
     assert mine.finish(Overrides(kernel="6.18")).object["expect"] == []
     assert mine.finish(Overrides(threads=2)).object["expect"] == []
+
+
+def test_rules_are_watched_in_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never_content(engine: object) -> Iterator[str]:
+        yield "this world is not as it should be"
+
+    monkeypatch.setitem(rules.STATE_RULES, "X1", ("a rule nobody keeps", never_content))
+    finished = runs().finish()
+    assert "X1: this world is not as it should be" in [
+        one["rule"] for one in finished.object["broken_rules"]
+    ]
+    assert not finished.is_fine
 
 
 def test_a_broken_rule_is_a_failure_unless_a_claim_is_about_it() -> None:
