@@ -282,6 +282,10 @@ class Frame:
                     return vma
         return None
 
+    def is_only_mm(self, mm: int) -> bool:
+        """Whether no other address space has VMAs: then its name need not be said."""
+        return not any(state.vmas for number, state in self.mms.items() if number != mm)
+
     def mm_sequence(self, mm: int) -> int:
         """`mm_lock_seq` of an address space, -1 when unknown."""
         lock = self.mms[mm].mmap_lock if mm in self.mms else -1

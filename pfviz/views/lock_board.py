@@ -74,13 +74,16 @@ def ordered(frame: Frame, mm: int = -1) -> list[LockState]:
 
     A page-table, zone or folio lock that one thread has to itself is not worth one.
     """
-    shown = [lock for lock in frame.locks.values() if _is_worth_a_line(frame, lock)]
+    shown = [lock for lock in frame.locks.values() if _is_worth_a_line(frame, lock, mm)]
     return sorted(shown, key=lambda lock: _rank(lock, mm))
 
 
-def _is_worth_a_line(frame: Frame, lock: LockState) -> bool:
-    if lock.waiters or lock.spinners or lock.kind == "mmap_lock":
+def _is_worth_a_line(frame: Frame, lock: LockState, mm: int) -> bool:
+    if lock.waiters or lock.spinners:
         return True
+    if lock.kind == "mmap_lock":
+        owner = frame.mms.get(lock.owner)
+        return bool(lock.holders) or lock.owner == mm or owner is None or bool(owner.vmas)
     if lock.kind == "vma_lock":
         vma = frame.vmas.get(lock.owner)
         return bool(lock.holders) or (vma is not None and vma.detached_ns < 0)
@@ -216,9 +219,9 @@ def _wrapped(
 def title(frame: Frame, lock: LockState) -> str:
     """A lock's name: `mmap_lock`, `VMA heap`, `PTL 0x2a`; with the mm when there are several."""
     if lock.kind == "mmap_lock":
-        if len(frame.mms) > 1 and lock.owner in frame.mms:
-            return f"mmap_lock {frame.mms[lock.owner].name}".strip()
-        return "mmap_lock"
+        if lock.owner not in frame.mms or frame.is_only_mm(lock.owner):
+            return "mmap_lock"
+        return f"mmap_lock {frame.mms[lock.owner].name}".strip()
     if lock.kind == "vma_lock":
         vma = frame.vmas.get(lock.owner)
         if vma is None:

@@ -183,9 +183,9 @@ def _standing(frame: Frame, task: TaskState) -> Cell:
     style = STATES[task.state].style
     if task.state in states.WAITING:
         lock = task.waits_lock if task.waits_lock >= 0 else task.asleep_lock
-        return (f"waits {frame.lock_name(lock)}", style)
+        return (f"waits {_lock_title(frame, lock)}", style)
     if task.state == states.SPIN:
-        return (f"spins {frame.lock_name(task.spins_lock)}", style)
+        return (f"spins {_lock_title(frame, task.spins_lock)}", style)
     if task.state == states.IO:
         return (task.asleep_why or "waits for I/O", style)
     if task.state in (states.OFF_CPU, states.OFF_CPU_HOLDING):
@@ -200,6 +200,10 @@ def _standing(frame: Frame, task: TaskState) -> Cell:
     if task.in_fault and task.fault is not None:
         return (f"fault {task.fault.address:x}", style)
     return (task.op or STATES[task.state].label, style)
+
+
+def _lock_title(frame: Frame, lock: int) -> str:
+    return title(frame, frame.locks[lock]) if lock in frame.locks else f"lock {lock}"
 
 
 def _lock(frame: Frame, task: TaskState, width: int) -> Cell:

@@ -171,8 +171,9 @@ def names_of(frame: Frame, tasks: list[int]) -> str:
 def words_for(frame: Frame, lock: LockState) -> str:
     """A lock as a sentence names it: `mmap_lock`, `the lock of VMA heap`, `a page-table lock`."""
     if lock.kind == "mmap_lock":
-        named = len(frame.mms) > 1 and lock.owner in frame.mms
-        return f"{frame.mms[lock.owner].name}'s mmap_lock" if named else "mmap_lock"
+        if lock.owner not in frame.mms or frame.is_only_mm(lock.owner):
+            return "mmap_lock"
+        return f"{frame.mms[lock.owner].name}'s mmap_lock"
     if lock.kind == "vma_lock":
         return f"the lock of {lock_board.title(frame, lock)}"
     if lock.kind == "ptl":

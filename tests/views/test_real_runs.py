@@ -23,11 +23,6 @@ NAMES = [path.stem for path in bundled()]
 STOPS = (200, 1_500, 4_000, 6_000)
 
 
-def vmas_of(frame: Frame, mm: int) -> dict[int, tuple[int, int]]:
-    state = frame.mms[mm]
-    return {v.id: (v.start, v.end) for v in state.vmas.values() if v.detached_ns < 0}
-
-
 def check(frame: Frame, engine: Any) -> None:
     """What the log told must be what the world is."""
     for mm in engine.world.mms:
@@ -35,10 +30,13 @@ def check(frame: Frame, engine: Any) -> None:
             continue
         state = frame.mms[mm.id]
         in_tree = {vma.id: (vma.vm_start, vma.vm_end) for vma in mm.tree}
-        known = vmas_of(frame, mm.id)
+        known = {vma.id: (vma.start, vma.end) for vma in state.vmas.values()}
         assert {key: known[key] for key in in_tree} == in_tree
-        # Allocated, but not stored yet: at most one for each thread in a system call.
-        assert len(known) - len(in_tree) <= sum(task.op != "" for task in frame.people())
+        attached = {vma.id for vma in state.vmas.values() if vma.detached_ns < 0}
+        # Allocated but not stored yet, or detached but not erased yet: in a system call only.
+        busy = sum(task.op != "" for task in frame.people())
+        assert len(attached - set(in_tree)) <= busy
+        assert not set(in_tree) - attached or busy
         assert state.pages_present == mm.page_tables.count_present(0, 1 << 47)
         alive = {node.id for node in state.nodes.values() if node.dead_ns < 0}
         assert alive == {node.id for node in mm.tree.maple.nodes()}
