@@ -79,12 +79,12 @@ class LabApp(App[None]):
         )
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's own filters, with ours for terminals without colour or UTF-8.
+        """Ours alone, for terminals without colour or UTF-8; none for all others.
 
-        Without colour, Textual would leave shades of grey; we leave weight and reverse instead.
+        Textual's own one turns the terminal's sixteen colours into true ones, line by line; our
+        themes use none of those. Without colour, Textual would leave shades of grey; we leave
+        weight and reverse instead.
         """
-        if not self._plain:
-            return super().get_line_filters()
         return self._plain
 
     def _dress(self) -> None:

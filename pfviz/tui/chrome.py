@@ -14,6 +14,9 @@ from .keys import Key
 from .player import Player
 from .recipe import MODE_TITLES
 
+SEEK: Final = "seek"
+"""The action of the seek bar's zone, which needs to know the column."""
+
 
 @dataclass(frozen=True, slots=True)
 class Zone:
@@ -37,6 +40,8 @@ class Chrome:
         """What a click there does; empty for nothing."""
         for zone in self.zones:
             if zone.y == y and zone.first <= x < zone.last:
+                if zone.action == SEEK:
+                    return f"seek({x - zone.first}, {zone.last - zone.first})"
                 return zone.action
         return ""
 
@@ -170,8 +175,7 @@ def _seek_bar(line: _Line, player: Player, width: int) -> None:
         for position in positions:
             cells[column(run.timeline.time_at(position))] = (SEEK_MARKS[style], style)
     cells[here] = ("●", "strong")
-    for x in range(width):
-        line.zones.append(Zone(line.y, line.width + x, line.width + x + 1, f"seek({x}, {width})"))
+    line.zones.append(Zone(line.y, line.width, line.width + width, SEEK))
     line.cells += _merged(cells)
     line.width += width
 

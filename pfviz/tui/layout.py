@@ -90,7 +90,7 @@ def _grid(
 ) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
     wanted = (
         max(LEAST[0], needs.threads + 5),
-        max(LEAST[1], needs.vmas + 2, 2 * needs.nodes + 4),
+        max(LEAST[1], min(max(needs.vmas + 2, 2 * needs.nodes + 4), lines // 4)),
         LOWER_LINES,
     )
     heights = _divided(lines, wanted)

@@ -5,26 +5,32 @@ It knows no view: it is given rows of (text, style name) cells and a table from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
 
 from rich.segment import Segment
-from textual.geometry import Region, Size
+from rich.style import Style
+from textual.geometry import Region
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
-from pfviz.views.rows import Rows, clean
+from pfviz.views.rows import Rows, cell_width, clean, clip, row_width
 
 if TYPE_CHECKING:
-    from rich.style import Style
     from textual import events
 
+ROUND: Final = "╭─╮│╰─╯"
+HEAVY: Final = "┏━┓┃┗━┛"
+"""Corners and sides of a frame: top left, top, top right, side, bottom left, bottom, right."""
 
-class Pane(ScrollView, inherit_bindings=False, can_focus=True):
-    """Rows of styled cells; `show` repaints only the lines that changed.
 
-    Keys are the screen's: a pane has none of its own, so that an arrow always steps.
+class Pane(Widget, inherit_bindings=False):
+    """Rows of styled cells in a frame; `show` repaints only the lines that changed.
+
+    The rows are clean (no control characters) and of one width, as `views.rows.fit` leaves them.
+    Keys are the screen's: a pane has none of its own, so that an arrow always steps. Frame and
+    lines are drawn here and not by Textual's styles, which takes twice as long per line.
     """
 
     class Pressed(Message):
@@ -41,29 +47,46 @@ class Pane(ScrollView, inherit_bindings=False, can_focus=True):
             super().__init__()
             self.pane, self.rows = pane, rows
 
-    def __init__(self, *, id: str, number: int = 0, title: str = "", classes: str = "") -> None:  # noqa: A002
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002
+        number: int = 0,
+        title: str = "",
+        framed: bool = False,
+        classes: str = "",
+    ) -> None:
+        """A pane with a number can have the focus; numbered and titled panes have a frame."""
         super().__init__(id=id, classes=classes)
         self.number = number
+        self.framed = framed or bool(number or title)
+        self.set_class(self.framed, "framed")
+        self.can_focus = bool(number)
         self.rows: Rows = ()
         self.repainted_lines = 0
         """How many lines were ever asked to be painted again; measurements read it."""
         self._table: Mapping[str, Style] = {}
         self._dressed: dict[str, Style] = {}
         self._base: Style | None = None
-        self._words = self._below = ""
-        self.can_focus = bool(number)
-        if title:
-            self.entitle(title)
+        self._rows_width = 0
+        self._title = self._foot = ""
+        self._drawn: dict[int, Strip] = {}
+        """Lines of the widget as they were drawn last, while `_drawn_for` stays the same."""
+        self._drawn_for: tuple[object, ...] = ()
+        self.entitle(title)
 
-    def entitle(self, title: str, subtitle: str = "") -> None:
-        """Set the words in the border; nothing is repainted when they stay the same."""
-        words, below = clean(f"{self.number} {title}" if self.number else title), clean(subtitle)
-        if words != self._words:
-            self._words = words
-            self.border_title = words.replace("[", r"\[")
-        if below != self._below:
-            self._below = below
-            self.border_subtitle = below.replace("[", r"\[")
+    # What it shows
+
+    def entitle(self, title: str, foot: str = "") -> None:
+        """Set the words in the frame; only the lines whose words change are painted again."""
+        words = clean(f"{self.number} {title}" if self.number else title)
+        below = clean(foot)
+        if words != self._title:
+            self._title = words
+            self._stale((0,))
+        if below != self._foot:
+            self._foot = below
+            self._stale((self.outer_size.height - 1,))
 
     def dress(self, table: Mapping[str, Style]) -> None:
         """Use another table of styles (a theme change)."""
@@ -74,56 +97,119 @@ class Pane(ScrollView, inherit_bindings=False, can_focus=True):
     def show(self, rows: Rows) -> None:
         """Show these rows; lines that are the same as before are not painted again."""
         before, self.rows = self.rows, rows
+        self._rows_width = row_width(rows[0]) if rows else 0
         if len(before) != len(rows):
-            self.repainted_lines += self.size.height
-            self.virtual_size = Size(self.size.width, len(rows))
+            self.repainted_lines += self.outer_size.height
+            self._drawn.clear()
             self.refresh()
             return
-        changed = [y for y, (old, new) in enumerate(zip(before, rows, strict=True)) if old != new]
-        if changed:
-            self.repainted_lines += len(changed)
-            self.refresh(*self._regions(changed))
+        edge = int(self.framed)
+        self._stale(
+            [y + edge for y, (old, new) in enumerate(zip(before, rows, strict=True)) if old != new]
+        )
 
-    def _regions(self, lines: list[int]) -> list[Region]:
-        """Neighbouring lines as one region each: the compositor works per region."""
-        top, width = self.scroll_offset.y, self.size.width
+    def _stale(self, lines: Iterable[int]) -> None:
+        """Lines of the widget (frame included) to be painted again."""
+        width, edge = self.outer_size.width, int(self.framed)
         regions: list[Region] = []
-        first = last = lines[0]
-        for y in [*lines[1:], -1]:
-            if y == last + 1:
-                last = y
-                continue
-            regions.append(Region(0, first - top, width, last - first + 1))
-            first = last = y
-        return regions
+        for y in lines:
+            self._drawn.pop(y, None)
+            self.repainted_lines += 1
+            # Regions count from the content's corner; neighbours become one region.
+            if regions and regions[-1].bottom == y - edge:
+                last = regions.pop()
+                regions.append(Region(-edge, last.y, width, last.height + 1))
+            else:
+                regions.append(Region(-edge, y - edge, width, 1))
+        if regions:
+            self.refresh(*regions)
 
-    def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        base = self.rich_style
-        if base != self._base:
-            self._base = base
+    # Drawing
+
+    def notify_style_update(self) -> None:
+        """The theme or a rule changed: look the style up again."""
+        super().notify_style_update()
+        self._base = None
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of a region of the widget."""
+        width, height = self.outer_size
+        if self._base is None:
+            # Working it out walks the whole tree of widgets: once, not for each line.
+            base = self._base = self.rich_style
             self._dressed = {name: base + style for name, style in self._table.items()}
-        y += self.scroll_offset.y
-        if y >= len(self.rows):
-            return Strip.blank(width, base)
+            self._drawn.clear()
+        drawn_for = (width, height, self.has_focus)
+        if drawn_for != self._drawn_for:
+            self._drawn_for = drawn_for
+            self._drawn.clear()
+        drawn = self._drawn
+        strips: list[Strip] = []
+        for y in crop.line_range:
+            strip = drawn.get(y)
+            if strip is None:
+                strip = drawn[y] = self._draw(y, width, height)
+            strips.append(strip)
+        if crop.column_span != (0, width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
+
+    def _draw(self, y: int, width: int, height: int) -> Strip:
+        if not self.framed:
+            strip = self._row(y, width)
+        elif y in (0, height - 1):
+            strip = self._edge(width, is_top=y == 0)
+        else:
+            style = self._style("frame-focus" if self.has_focus else "frame")
+            side = Segment(self._box[3], style)
+            strip = Strip([side, *self._row(y - 1, width - 2), side], width)
+        for line_filter in self.app.get_line_filters():
+            strip = strip.apply_filter(line_filter, self.background_colors[1])
+        return strip
+
+    def _row(self, y: int, width: int) -> Strip:
+        base = self._style("")
+        if width <= 0 or not 0 <= y < len(self.rows):
+            return Strip.blank(max(width, 0), base)
         dressed = self._dressed
-        segments = [
-            Segment(clean(text), dressed.get(name, base)) for text, name in self.rows[y] if text
-        ]
+        segments = [Segment(text, dressed.get(name, base)) for text, name in self.rows[y]]
+        if self._rows_width == width:
+            return Strip(segments, width)
         return Strip(segments).adjust_cell_length(width, base)
 
-    def reveal(self, y: int) -> None:
-        """Scroll as little as possible so that row `y` is seen."""
-        top, height = self.scroll_offset.y, self.size.height
-        if y < top:
-            self.scroll_to(y=y, animate=False)
-        elif height and y >= top + height:
-            self.scroll_to(y=y - height + 1, animate=False)
+    def _edge(self, width: int, is_top: bool) -> Strip:
+        """The frame's upper side with the title, or its lower one with the foot."""
+        style = self._style("frame-focus" if self.has_focus else "frame")
+        box = self._box
+        left, line, right = (box[0], box[1], box[2]) if is_top else (box[4], box[5], box[6])
+        if width < 2:
+            return Strip([Segment(line * width, style)], width)
+        words = clip(self._title if is_top else self._foot, width - 6)
+        if not words:
+            return Strip([Segment(left + line * (width - 2) + right, style)], width)
+        words = f" {words} "
+        rest = width - 3 - cell_width(words)
+        label = self._style("title-focus" if self.has_focus else "title" if is_top else "foot")
+        before, after = (line, line * rest) if is_top else (line * rest, line)
+        return Strip(
+            [Segment(left + before, style), Segment(words, label), Segment(after + right, style)],
+            width,
+        )
+
+    @property
+    def _box(self) -> str:
+        """The focus is seen without colour too."""
+        return HEAVY if self.has_focus and self.app.no_color else ROUND
+
+    def _style(self, name: str) -> Style:
+        return self._dressed.get(name) or self._base or Style.null()
+
+    # Mouse
 
     def on_click(self, click: events.Click) -> None:
         at = click.get_content_offset(self)
         if at is not None:
-            self.post_message(self.Pressed(self, at.x, at.y + self.scroll_offset.y))
+            self.post_message(self.Pressed(self, at.x, at.y))
 
     def on_mouse_scroll_down(self) -> None:
         self.post_message(self.Wheeled(self, 1))

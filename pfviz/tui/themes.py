@@ -200,9 +200,17 @@ def _colored(palette: Palette) -> dict[str, Style]:
     return table
 
 
+MODE_STYLES: Final = ("mode-mmap_lock", "mode-per-vma", "mode-lockless")
+
+
 def _own(p: Palette) -> dict[str, Style]:
     """Styles of the app's own rows: header, seek bar, hint line, gallery."""
     return {
+        "frame": Style(color=p.line),
+        "frame-focus": Style(color=p.accent),
+        "title": Style(color=p.dim, bold=True),
+        "title-focus": Style(color=p.accent, bold=True),
+        "foot": Style(color=p.dim),
         "brand": Style(color=p.ink, bgcolor=p.accent, bold=True),
         "key": Style(color=p.ink if p.dark else p.strong, bgcolor=p.dim if p.dark else p.line),
         "past": Style(color=p.ink, bgcolor=p.io, bold=True),
@@ -237,6 +245,16 @@ def _plain() -> dict[str, Style]:
             table[name] = Style(reverse=True)
     for name in _own(DARK):
         table[name] = bold
-    for name in ("brand", "past", "say", "mode-mmap_lock", "mode-per-vma", "mode-lockless", "key"):
+    table["frame"] = table["foot"] = Style()
+    for name in (
+        "title-focus",
+        "brand",
+        "past",
+        "say",
+        "mode-mmap_lock",
+        "mode-per-vma",
+        "mode-lockless",
+        "key",
+    ):
         table[name] = Style(reverse=True, bold=True)
     return table

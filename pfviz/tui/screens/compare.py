@@ -62,7 +62,7 @@ class Compare(PlayingScreen):
         with Container(id="columns"):
             for number in range(len(self.recipes)):
                 with Vertical(classes="column"):
-                    yield Pane(id=f"lanes{number}", classes="lanes")
+                    yield Pane(id=f"lanes{number}", framed=True, classes="lanes")
                     yield Pane(id=f"board{number}", title="Lock wait queues", classes="board")
         with Horizontal(id="together"):
             yield Pane(id="measures", title="So far")

@@ -98,8 +98,8 @@ class Gallery(PlayingScreen):
                 yield Static("", id="title", markup=False)
                 yield Static("", id="facts", markup=False)
                 yield Static("", id="text", markup=False)
-                yield Pane(id="preview")
-                yield Pane(id="way")
+                yield Pane(id="preview", title="Preview")
+                yield Pane(id="way", title="Steps")
                 yield Pane(id="sentence")
         yield Pane(id="hints")
 
@@ -107,8 +107,6 @@ class Gallery(PlayingScreen):
         """Fill the list; begin with its first entry."""
         self.look = replace(self.look, glyphs=self.app.glyphs)
         self.dress()
-        self.panes["preview"].entitle("Preview")
-        self.panes["way"].entitle("Steps")
         self.fill("")
         self.begin()
 
