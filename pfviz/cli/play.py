@@ -14,12 +14,14 @@ import click
 
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options, screen_options
 from pfviz.cli.output import STDOUT, leave, say, write_json, write_lines
+from pfviz.mm.presets import MODES, preset
 from pfviz.report.source import Source, open_source
-from pfviz.scenario.overrides import NO_CHANGES
+from pfviz.scenario.overrides import NO_CHANGES, kernel_of
 
 
 @click.command("play")
 @click.argument("source", type=SCENARIO)
+@click.option("--compare", is_flag=True, help="Begin with the lock modes side by side.")
 @run_options
 @screen_options
 @data_options
@@ -36,26 +38,35 @@ def command(source: str, **options: Any) -> None:
 
 
 def show(
-    source: Source, plain: bool = False, as_json: bool = False, output: str = "-", **screen: Any
-) -> int:
+    source: Source, plain: bool = False, as_json: bool = False, output: str = "-",
+    compare: bool = False, **screen: Any,
+) -> int:  # fmt: skip
     """Show a source on the screen if there is one; else tell it. The exit code."""
     if not (plain or as_json or output != "-") and has_screen():
         from pfviz.tui.app import run_app
 
+        modes = _modes(source) if compare else ()
         with _terminal_as_input(source) as shown:
-            return int(run_app(shown, **screen) or 0)
+            return int(run_app(shown, compare=modes, **screen) or 0)
     if source.capture is not None:
         return tell_capture(source.capture, plain, as_json, output)
     return tell_scenario(source, plain, as_json, output)
 
 
+def _modes(source: Source) -> tuple[str, ...]:
+    """The modes that the source's kernel can have; none for a capture."""
+    if source.scenario is None:
+        return ()
+    kernel = preset(kernel_of(source.scenario, source.overrides))
+    return tuple(mode for mode in MODES if mode != "per-vma" or kernel.has_vma_lock)
+
+
 def open_gallery() -> None:
     """The gallery of scenarios; without a terminal, their list."""
     if has_screen():
-        from pfviz.trace.samples import samples
         from pfviz.tui.app import run_app
 
-        code = run_app(None, captures=[str(one.path) for one in samples()])
+        code = run_app(None)
         sys.exit(int(code or 0))
     from pfviz.cli.scenario import gallery_lines
     from pfviz.trace.samples import samples
