@@ -45,7 +45,7 @@ def _file(present: int, access: Access, perms: str = "r", flags: int = 0,
           driver: bool = False) -> Callable[[Scene], Thread]:  # fmt: skip
     def build(made: Scene) -> Thread:
         file = new_file(made.engine, "data", 64, present, driver=driver)
-        made.file_vma("m", file, 64, perms, flags=flags)
+        made.file_vma("m", file, 64, perms, flags=flags, start=0x7F00_0000_0000)
         return made.thread("t", access)
 
     return build
