@@ -22,6 +22,7 @@ STATE_RULES: Final[dict[str, tuple[str, Rule]]] = {
     "I1": ("every page lies in a VMA", rules_pages.pages_lie_in_vmas),
     "I2": ("nobody holds a freed VMA", rules_locks.nobody_holds_a_freed_vma),
     "I6": ("no page is writable where its VMA forbids it", rules_pages.writable_pages_are_allowed),
+    "I7": ("a VMA does not change under its readers", rules_locks.held_vmas_do_not_change),
     "I8": ("a write-locked VMA has no reader", rules_locks.write_locked_vmas_have_no_reader),
     "I10": ("lock words tell the truth", rules_locks.lock_words_are_true),
     "I12": ("vm_refcnt counts its users", rules_locks.vma_reference_counts_are_true),

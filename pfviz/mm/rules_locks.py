@@ -44,6 +44,14 @@ def write_locked_vmas_have_no_reader(engine: Mm) -> Iterator[str]:
                 yield f"{thread.name} holds VMA {vma.id} for reading while it is write-locked"
 
 
+def held_vmas_do_not_change(engine: Mm) -> Iterator[str]:
+    """I7: what a reader who holds a VMA relies on keeps its value until it lets go."""
+    for thread in threads_of(engine):
+        for vma, fields in thread.vmas_held.items():
+            if vma.stable_fields != fields:
+                yield f"VMA {vma.id} changed while {thread.name} held it for reading"
+
+
 def lock_words_are_true(engine: Mm) -> Iterator[str]:
     """I10: the invariants that each lock states about its own word."""
     for lock in _rwsems(engine):
@@ -98,7 +106,7 @@ def waiting_is_allowed(engine: Mm) -> Iterator[str]:
             yield f"{thread.name} sleeps in an RCU section"
         lock = _awaited(thread)
         if isinstance(lock, RwSemaphore) and lock.kind == "mmap_lock" and thread.vmas_held:
-            held = thread.vmas_held[0].id
+            held = next(iter(thread.vmas_held)).id
             yield f"{thread.name} waits for mmap_lock while it holds VMA {held}"
     cycle = _cycle(engine)
     if cycle:

@@ -121,8 +121,8 @@ class Thread(Task):
     """Why a look-up chain returned without a locked VMA."""
     vma_read_locks: list[Vma] = field(default_factory=list)
     """VMAs whose lock word this thread has taken for reading, in order of locking."""
-    vmas_held: list[Vma] = field(default_factory=list)
-    """Those of them that passed the last check: they may be dereferenced (for the rules)."""
+    vmas_held: dict[Vma, tuple[int, ...]] = field(default_factory=dict)
+    """Those of them that passed the last check, as they were then: nobody may change them now."""
     rcu_depth: int = 0
     killed: bool = False
 

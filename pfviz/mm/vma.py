@@ -69,6 +69,12 @@ class Vma:
         return self.vm_file is None
 
     @property
+    def stable_fields(self) -> tuple[int, ...]:
+        """What a reader who holds it relies on: mm, range, flags, offset and file."""
+        file = self.vm_file.id if self.vm_file is not None else -1
+        return (self.mm.id, self.vm_start, self.vm_end, self.vm_flags, self.vm_pgoff, file)
+
+    @property
     def perms(self) -> str:
         """As in /proc/PID/maps: "rw-p"."""
         return perms_of(self.vm_flags)

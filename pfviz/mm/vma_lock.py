@@ -60,8 +60,7 @@ def vma_start_read_locked(engine: Mm, thread: Thread, vma: Vma) -> None:
 def vma_end_read(engine: Mm, thread: Thread, vma: Vma) -> None:
     """Let go of a VMA that was locked for reading; a writer may be waiting for it."""
     thread.vma_read_locks.remove(vma)
-    if vma in thread.vmas_held:
-        thread.vmas_held.remove(vma)
+    thread.vmas_held.pop(vma, None)
     if vma.vm_lock is not None:
         up_read(engine, thread, vma.vm_lock)
     else:
@@ -82,7 +81,7 @@ def vma_refcount_put(engine: Mm, vma: Vma) -> None:
 def read_locked(engine: Mm, vma: Vma) -> None:
     """The last check passed: the running thread holds the VMA for reading from here on."""
     thread: Thread = cast("Any", engine.running)
-    thread.vmas_held.append(vma)
+    thread.vmas_held[vma] = vma.stable_fields
     _say(engine, vma, "read_locked")
 
 

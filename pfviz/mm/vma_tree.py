@@ -98,6 +98,8 @@ class VmaTree:
 
     def gap_below(self, low: int, high: int, length: int) -> int | None:
         """The start of the highest free range of `length` bytes in [low, high)."""
+        if not 0 < length <= high - low:
+            return None
         hit = self.maple.empty_area_rev(low, high - 1, length)
         return None if hit is None else hit[1] + 1 - length
 

@@ -156,7 +156,7 @@ def vma_iter_clear(engine: Mm, thread: Thread) -> Step:
     unmap = _unmap(thread)
     via = "mas_store_prealloc" if engine.world.preset.name == "6.1" else "mas_store_gfp"
     unmap.mm.tree.store(engine, unmap.start, unmap.end, None, via)
-    return vms_complete_munmap_vmas(engine, thread)
+    return vms_complete_munmap_vmas
 
 
 # Complete: downgrade, unmap, free
