@@ -69,7 +69,9 @@ class Scene:
             vma.anon_vma = new_anon_vma(self.engine)
             link_vma(vma, vma.anon_vma)
         count = vma.pages if pages is None else pages
-        populate_anon(self.engine, self.mm.page_tables, vma.vm_start, count, vma.anon_vma.id)
+        number, writable = vma.anon_vma.id, bool(vma.vm_flags & VM_WRITE)
+        tables = self.mm.page_tables
+        populate_anon(self.engine, tables, vma.vm_start, count, number, writable)
         return self
 
     def thread(

@@ -118,7 +118,7 @@ def test_exit_of_the_child_gives_everything_back() -> None:
     scene = world("6.12", cpus=4).vma("a", 8).touched("a")
     scene.thread("t", Fork(OperationList((Access(at("a"), write=True), Exit())), child_cpu=1))
     done(scene)
-    parent, child = scene.engine.world.mms
+    _, child = scene.engine.world.mms
     assert child.exited
     assert len(child.tree) == 0
     assert child.page_tables.table_count == 0

@@ -1,4 +1,4 @@
-"""munmap: detach under the write lock, downgrade, then free; what other threads can see meanwhile."""
+"""munmap: detach under the write lock, downgrade, then free; what others can see meanwhile."""
 
 from __future__ import annotations
 

@@ -1,0 +1,125 @@
+"""Monitors: what reading maps, smaps and smaps_rollup holds, for how long, and who waits for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfviz.mm import rules
+from pfviz.mm.operations import Access, Mmap, Mprotect, Munmap, ReadProc
+from pfviz.sim import event
+from tests.worlds import Scene, at, world
+
+
+def done(scene: Scene) -> Scene:
+    """Run to the end without breaking a rule."""
+    rules.run(scene.engine, every_steps=8)
+    assert scene.engine.world.broken == []
+    return scene
+
+
+def many(kernel: str, count: int, mode: str = "") -> Scene:
+    """A process of `count` VMAs that cannot merge."""
+    scene = world(kernel, mode)
+    for number in range(count):
+        scene.vma(f"v{number}", 1, "rw" if number % 2 else "r")
+    return scene
+
+
+def holds(scene: Scene) -> int:
+    """How often mmap_lock was held."""
+    lock = scene.mm.mmap_lock.id
+    return sum(one["lock"] == lock for one in scene.events(event.LOCK_ACQUIRED))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "file", "expected"),
+    [("6.1", "maps", 3), ("6.12", "maps", 3), ("6.18", "maps", 0), ("6.18", "smaps", 41),
+     ("6.12", "smaps", 41), ("6.18", "smaps_rollup", 1)],
+)  # fmt: skip
+def test_how_often_each_file_takes_mmap_lock(kernel: str, file: str, expected: int) -> None:
+    """Observed on 6.18: no hold for maps, one per five VMAs for smaps, one for the roll-up."""
+    scene = many(kernel, 201)
+    scene.thread("monitor", ReadProc(file))
+    assert holds(done(scene)) == expected
+
+
+def test_maps_takes_mmap_lock_when_there_are_no_vma_locks() -> None:
+    scene = many("6.18", 3, mode="mmap_lock")
+    scene.thread("monitor", ReadProc("maps"))
+    assert holds(done(scene)) == 1
+
+
+def test_maps_in_6_18_locks_one_vma_after_another() -> None:
+    scene = many("6.18", 5)
+    scene.thread("monitor", ReadProc("maps"))
+    done(scene)
+    locks = [one["vma"] for one in scene.events(event.VMA_LOCK_EVENT) if one["task"] >= 0]
+    order = [vma.id for vma in scene.mm.tree]
+    assert locks == [number for number in order for _ in ("locked", "unlocked")]
+
+
+def test_maps_in_6_18_falls_back_while_a_writer_is_at_work() -> None:
+    scene = many("6.18", 30)
+    scene.thread("monitor", ReadProc("maps"), repeat=6)
+    changes = [Mprotect(at("v10"), 1, prot) for prot in (3, 1)]
+    scene.thread("writer", *changes, cpu=1, repeat=20)
+    done(scene)
+    assert "lock_next_vma_under_mmap_lock" in scene.functions()
+
+
+def test_smaps_holds_mmap_lock_48_ns_for_each_resident_page() -> None:
+    scene = world("6.18").vma("a", 2048).touched("a")
+    scene.thread("monitor", ReadProc("smaps"))
+    done(scene)
+    lock = scene.mm.mmap_lock.id
+    held = max(one["hold_ns"] for one in scene.events(event.LOCK_RELEASED) if one["lock"] == lock)
+    assert held == pytest.approx(2048 * 48.5, rel=0.1)
+
+
+def test_smaps_looks_at_one_page_table_at_a_time_and_can_be_preempted_between() -> None:
+    scene = world("6.12").vma("a", 2048).touched("a")
+    scene.thread("monitor", ReadProc("smaps"))
+    done(scene)
+    locked = [one for one in scene.functions() if one == "smaps_pte_range"]
+    assert len(locked) in (4, 5)
+    assert "cond_resched" in scene.functions()
+
+
+def test_a_writer_waits_for_the_monitor_and_faults_wait_for_the_writer() -> None:
+    """The priority inversion of FP 4.5: a reader delays a writer, the writer delays faults."""
+    scene = world("6.1", cpus=4).vma("a", 65536).touched("a", 65535)
+    monitor = scene.thread("monitor", ReadProc("smaps"))
+    writer = scene.thread("writer", Munmap(at("a"), 1), cpu=1, after_ns=100_000)
+    fault = scene.thread("fault", Access(at("a", 65535), write=True), cpu=2, after_ns=200_000)
+    done(scene)
+    hold = scene.events(event.OP_END, monitor)[0]["latency_ns"]
+    assert hold > 3_000_000
+    assert scene.events(event.OP_END, writer)[0]["latency_ns"] > hold // 2
+    assert scene.events(event.OP_END, fault)[0]["latency_ns"] > hold // 2
+    begun = scene.events(event.CONTENTION_BEGIN, fault)
+    assert [one["mode"] for one in begun] == [event.READ]
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "6.18"])
+def test_under_vma_locks_the_same_fault_does_not_wait(kernel: str) -> None:
+    scene = world(kernel, cpus=4).vma("b", 8, "r").vma("a", 65536).touched("a", 65535)
+    scene.thread("monitor", ReadProc("smaps"))
+    scene.thread("writer", Mmap(1), cpu=1, after_ns=100_000)
+    fault = scene.thread("fault", Access(at("a", 65535), write=True), cpu=2, after_ns=200_000)
+    done(scene)
+    assert scene.events(event.OP_END, fault)[0]["latency_ns"] < 20_000
+
+
+def test_the_roll_up_gives_way_between_two_vmas_but_steals_the_lock_back() -> None:
+    """A woken writer must compete; the reader is faster until the hand-off after 4 ms (FP 4.3)."""
+    scene = world("6.12", cpus=2)
+    for number in range(16):
+        scene.vma(f"v{number}", 8192, "rw" if number % 2 else "r").touched(f"v{number}")
+    monitor = scene.thread("monitor", ReadProc("smaps_rollup"))
+    writer = scene.thread("writer", Mmap(1), cpu=1, after_ns=50_000)
+    done(scene)
+    whole = scene.events(event.OP_END, monitor)[0]["latency_ns"]
+    waited = scene.events(event.OP_END, writer)[0]["latency_ns"]
+    assert 4_000_000 < waited < 5_000_000 < whole
+    assert holds(scene) > 10
+    assert scene.events(event.LOCK_HANDOFF)
