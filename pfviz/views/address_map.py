@@ -36,7 +36,30 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     chosen = _chosen(frame, vmas, faulting, height, look)
     plan = _Plan(chosen, width)
     rows = [_row(frame, mm, vma, faulting.get(vma.id, []), plan, look) for vma in chosen]
+    if len(rows) + 2 <= height:
+        rows.extend([()] * (height - len(rows) - 1))
+        rows.append(_legend(width, look))
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
+
+
+def _legend(width: int, look: Look) -> Row:
+    """What the textures of a strip mean, as many as fit."""
+    glyphs = look.glyphs
+    kinds = (
+        (glyphs.mark, "mark", "faults"),
+        (glyphs.shares[4], "page-anon", "anonymous"),
+        (glyphs.page_file, "page-file", "page cache"),
+        (glyphs.page_cow, "page-cow", "copy on write"),
+        (glyphs.page_zero, "page-zero", "zero page"),
+        (glyphs.no_page, "page-none", "no page"),
+    )
+    row: list[Cell] = []
+    used = 0
+    for glyph, style, words in kinds:
+        used += len(words) + 4
+        if used - 2 <= width:
+            row.extend(((f"{glyph} ", style), (f"{words}  ", "dim")))
+    return tuple(row)
 
 
 def summary(frame: Frame, height: int = 0, look: Look = DEFAULT) -> str:
@@ -191,13 +214,12 @@ def _pages(mm: MmState, start: int, end: int, look: Look) -> Cell:
     present = mm.present_between(start, end)
     if not present:
         return (glyphs.no_page, "page-none")
-    style = "page-anon"
-    for byte in mm.bytes_between(start, min(end, start + (_SAMPLE_PAGES << 12))):
-        if byte & PRESENT:
-            style = _page(byte, look)[1]
-            break
-    share = 4 if present == pages else 1 + present * 3 // pages
-    return (glyphs.shades[share], style)
+    sample = mm.bytes_between(start, min(end, start + (_SAMPLE_PAGES << 12)))
+    kind = next((byte for byte in sample if byte & PRESENT), PRESENT)
+    full = _page(kind, look)
+    if present == pages:
+        return full
+    return (glyphs.shares[1 + present * 3 // pages], full[1])
 
 
 def _page(byte: int, look: Look) -> Cell:
@@ -210,7 +232,7 @@ def _page(byte: int, look: Look) -> Cell:
         return (glyphs.page_cow, "page-cow")
     if byte & PTE_FILE:
         return (glyphs.page_file, "page-file")
-    return (glyphs.shades[4], "page-anon")
+    return (glyphs.shares[4], "page-anon")
 
 
 def _info(

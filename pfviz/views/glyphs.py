@@ -31,8 +31,8 @@ class Glyphs:
     slot_free: str = "▯"
     bars: str = " ▁▂▃▄▅▆▇█"
     """Nothing to a full cell: nine heights."""
-    shades: str = "·░▒▓█"
-    """Pages present in a cell: none, few, half, most, all."""
+    shares: str = "·▂▄▆█"
+    """Pages present in a cell: none, few, half, most, all. Height is how many, texture which."""
     page_zero: str = "0"
     page_cow: str = "▞"
     page_file: str = "▒"
@@ -45,5 +45,5 @@ ASCII: Final = Glyphs(
     ascii_only=True, now="|", rule="-", arrow_left="<", arrow_right=">", reader="o", writer="#",
     waits_read="r", waits_write="w", spinner="s", mark="*", dot="-", cross="x", branch="|- ",
     branch_last="`- ", branch_past="|  ", slot="#", slot_free="-", bars=" ..::++##",
-    shades=".:+%#", page_cow="C", page_file="F", no_page=".", time_axis="->",
+    shares=".:+%#", page_cow="C", page_file="F", no_page=".", time_axis="->",
 )  # fmt: skip

@@ -226,7 +226,8 @@ def title(frame: Frame, lock: LockState) -> str:
         vma = frame.vmas.get(lock.owner)
         if vma is None:
             return f"VMA {lock.name} (gone)"
-        return f"VMA {vma.label}" if vma.name else f"VMA {vma.start:x}"
+        process = "" if frame.is_only_mm(vma.mm) else f" ({frame.mms[vma.mm].name})"
+        return f"VMA {vma.label if vma.name else f'{vma.start:x}'}{process}"
     if lock.kind == "ptl":
         return f"PTL {lock.name.removeprefix('ptl').strip()}"
     return lock.name or f"{lock.kind} {lock.id}"

@@ -82,6 +82,7 @@ def test_a_painter_fills_exactly_the_size_it_is_given(painter: str, which: str) 
     )
     for index in places:
         frame = timeline.at(index)
+        before = frame.copy()
         for width, height in SIZES:
             for look in (Look(), Look(glyphs=ASCII), Look(top=3, selected=1)):
                 rows = PAINTERS[painter](timeline, frame, width, height, look)
@@ -91,6 +92,7 @@ def test_a_painter_fills_exactly_the_size_it_is_given(painter: str, which: str) 
                 text = plain(rows)
                 assert text.replace("\n", "").isprintable()
                 assert not look.glyphs.ascii_only or text.isascii()
+        assert frame == before, "a painter changed the frame"
 
 
 @pytest.mark.parametrize("painter", PAINTERS)
