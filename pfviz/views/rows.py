@@ -106,7 +106,12 @@ def char_width(char: str) -> int:
 
 def cell_width(text: str) -> int:
     """Cells that a clean text takes on a terminal."""
-    return len(text) if text.isascii() else sum(map(char_width, text))
+    return len(text) if text.isascii() else _wide_width(text)
+
+
+@lru_cache(maxsize=8192)
+def _wide_width(text: str) -> int:
+    return sum(map(char_width, text))
 
 
 def clean(text: str) -> str:

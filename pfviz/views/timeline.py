@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
 from typing import Final
 
 from pfviz.sim import event as ev
@@ -158,17 +157,6 @@ class Timeline:
         if number <= 0:
             return 0
         return marks[number - 1] if number <= len(marks) else len(self)
-
-    def first_where(
-        self, index: int, holds: Callable[[Frame], bool], grain: str = STEP, limit: int = 1 << 62
-    ) -> int | None:
-        """The first end of a grain after `index` (up to `limit`) whose frame satisfies `holds`."""
-        while (index := self.next(index, grain)) <= min(limit, len(self)):
-            if holds(self.at(index)):
-                return index
-            if index == len(self):
-                break
-        return None
 
     # What comes next
 
