@@ -159,21 +159,24 @@ SEEK_MARKS: Final = {"seek-cue": "◇", "seek-break": "!", "seek-mark": "♦", "
 
 
 def _seek_bar(line: _Line, player: Player, width: int) -> None:
-    """The known part of the run with the cursor, cues, bookmarks, stops and search hits."""
-    run = player.run
-    end_ns = max(run.timeline.end_ns, 1)
+    """The known part of the run with the cursor, cues, bookmarks, stops and search hits.
 
-    def column(ns: int) -> int:
-        return max(0, min(width - 1, ns * width // end_ns))
+    It counts events, not time: a long sleep takes no more room than a short one.
+    """
+    origin = player.run.origin
+    events = max(len(player.run.timeline) - origin, 1)
 
-    here, there = column(player.now_ns), column(run.timeline.time_at(player.present))
+    def column(position: int) -> int:
+        return max(0, min(width - 1, (position - origin) * width // events))
+
+    here, there = column(player.index), column(player.present)
     cells: list[Cell] = [
         ("━", "seek") if x <= here else ("━", "dim") if x <= there else ("─", "seek-ahead")
         for x in range(width)
     ]
     for style, positions in _marks(player):
         for position in positions:
-            cells[column(run.timeline.time_at(position))] = (SEEK_MARKS[style], style)
+            cells[column(position)] = (SEEK_MARKS[style], style)
     cells[here] = ("●", "strong")
     line.zones.append(Zone(line.y, line.width, line.width + width, SEEK))
     line.cells += _merged(cells)

@@ -14,7 +14,7 @@ from .player import Errand, Player
 EXAMPLES: Final = (
     ("412", "step 412"),
     ("12.4us", "a time"),
-    ("50%", "a share of what is known"),
+    ("50%", "a share of the events that are known"),
     ("e1200", "event 1200"),
     ("fault 10", "the end of the 10th fault"),
     ("op 7", "the end of the 7th operation"),
@@ -80,8 +80,7 @@ def _share(words: str, player: Player) -> Errand:
         raise ValueError(f'"{words}" is not a share such as 50%') from None
     if not 0 <= share <= 1:
         raise ValueError("a share lies between 0% and 100%")
-    timeline = player.run.timeline
-    index = timeline.index_at(round(timeline.end_ns * share))
+    index = player.at_share(round(share * 1000), 1000)
     return Errand(f"{words} of the run", lambda: index)
 
 

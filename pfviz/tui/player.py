@@ -69,7 +69,9 @@ class Player:
         self.bookmarks: list[int] = []
         self._ns_left = 0.0
         run.prepare()
-        self.rung = first_rung(run.step_ns, run.timeline.end_ns, run.wanted_speed_ns)
+        # Grace periods end long after the last thread did: the busy part is what should be seen.
+        busy_ns = run.timeline.time_at(self.at_share(9, 10))
+        self.rung = first_rung(run.step_ns, busy_ns, run.wanted_speed_ns)
 
     # What is seen
 
@@ -92,6 +94,11 @@ class Player:
     def speed_ns(self) -> int:
         """Simulated nanoseconds per second of play."""
         return LADDER_NS[self.rung]
+
+    def at_share(self, part: int, whole: int) -> int:
+        """The position at a share of the events that are known: what the seek bar shows."""
+        origin = self.run.origin
+        return origin + (len(self.run.timeline) - origin) * part // max(whole, 1)
 
     # Playing
 

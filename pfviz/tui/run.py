@@ -28,8 +28,8 @@ STEPS_PER_SLICE: Final = 32
 EVENTS_PER_SLICE: Final = 400
 EVENTS_MAX: Final = 6_000_000
 """Longer runs are cut here (some 340 MB of log) and say so."""
-FIRST_LOOK_S: Final = 0.08
-"""How long to compute before the first picture, to choose the speed by."""
+FIRST_EVENTS: Final = 4_000
+"""How much to compute before the first picture, to choose the speed by: the same everywhere."""
 
 
 @dataclass(slots=True)
@@ -98,9 +98,8 @@ class Run:
 
     def prepare(self) -> None:
         """Compute a first stretch, so that there is something to see and to judge a speed by."""
-        if not len(self.timeline):
-            self.advance(FIRST_LOOK_S)
-        self.timeline.extend(max(self.origin - len(self.timeline), 0))
+        while not self.finished and len(self.timeline) < self.origin + FIRST_EVENTS:
+            self.advance(0.0)
 
     def advance(self, seconds: float) -> None:
         """Compute and fold for at most so long."""

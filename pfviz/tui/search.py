@@ -97,7 +97,7 @@ class _Word:
         """Take in names that were given since the last chunk."""
         log, word = self._log, self._word
         for index in range(self._texts_seen, len(log.texts)):
-            if word in log.texts[index].lower():
+            if _names(word, log.texts[index].lower()):
                 self._texts.add(index)
         self._texts_seen = len(log.texts)
         for index in range(self._steps_seen, len(log.steps)):
@@ -109,7 +109,7 @@ class _Word:
             if _names(word, log.texts[int(row[PAYLOAD])].lower()):
                 self._tasks.add(int(row[2]))
         for row in rows[rows[:, 1] == event.LOCK_NEW]:
-            if word in log.texts[int(row[5])].lower():
+            if _names(word, log.texts[int(row[5])].lower()):
                 self._locks.add(int(row[PAYLOAD]))
 
 

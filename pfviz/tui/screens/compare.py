@@ -284,8 +284,8 @@ class Compare(PlayingScreen):
 
     def action_seek(self, column: int, width: int) -> None:
         """To a place on the leader's seek bar."""
-        timeline = self.race.leader.run.timeline
-        self.race.leader.go(timeline.index_at(timeline.end_ns * (column + 1) // width))
+        leader = self.race.leader
+        leader.go(leader.at_share(column, max(width - 1, 1)))
         self.moved()
 
     def action_window(self, direction: int) -> None:

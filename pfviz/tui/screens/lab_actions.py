@@ -116,8 +116,7 @@ class LabActions(PlayingScreen):
     def action_seek(self, column: int, width: int) -> None:
         """To a place on the seek bar."""
         self.hush()
-        timeline = self.player.run.timeline
-        self.player.go(timeline.index_at(timeline.end_ns * (column + 1) // width))
+        self.player.go(self.player.at_share(column, max(width - 1, 1)))
         self.moved()
 
     def action_go_to(self) -> None:
