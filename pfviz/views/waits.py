@@ -131,7 +131,7 @@ def _ahead(frame: Frame, lock: LockState, task: TaskState, wants_write: bool) ->
     queue = list(lock.waiters)
     if task.id not in queue:
         if len(queue) and task.spins_lock == lock.id:
-            return f"{len(queue)} more sleep in its queue"
+            return f"{len(queue)} more sleep{'s' if len(queue) == 1 else ''} in its queue"
         return ""
     before = queue[: queue.index(task.id)]
     writers = [other for other in before if lock.waiters[other][0] == WRITE]

@@ -106,3 +106,46 @@ def test_the_sentence_wraps_and_its_first_words_keep_their_colour() -> None:
     assert plain(rows).splitlines()[1] == (
         "and lost its CPU 1.21 ms ago; the writer app-1 queued behind"
     )
+
+
+def test_a_reader_that_was_granted_in_its_sleep_is_not_a_free_lock() -> None:
+    """The word counts it already (rwsem_mark_wake), though it runs only later."""
+    story = logs.Story()
+    _, lock = story.address_space()
+    reader, spinner = story.thread("r"), story.thread("s", 1)
+    story.queues(reader, lock)
+    story.falls_asleep(reader, "read lock of mmap_lock", lock)
+    story.add(ev.LOCK_WORD, spinner, lock, 0x100, -1)
+    story.add(ev.SPIN_BEGIN, spinner, lock, ev.WRITE)
+    assert said(story, spinner) == (
+        "s spins: mmap_lock was granted to r, who has not woken up yet; 1 more sleeps in its queue."
+    )
+    story.add(ev.LOCK_WORD, spinner, lock, 0x2, -1)
+    assert "mmap_lock is free, but r is first in the queue" in said(story, spinner)
+
+
+def test_a_holder_that_waits_itself_is_told_so() -> None:
+    story = logs.Story()
+    mm, mmap_lock = story.address_space()
+    _, vma_lock = story.vma(mm, "[heap]", logs.HEAP, 4)
+    a, w, r = story.thread("a"), story.thread("w", 1), story.thread("r", 2)
+    story.takes(a, vma_lock)
+    story.takes(w, mmap_lock, ev.WRITE)
+    story.queues(w, vma_lock, ev.WRITE)
+    story.at(2_500)
+    story.queues(r, mmap_lock)
+    assert said(story, r) == (
+        "r waits: w has held mmap_lock for write for 2.50 µs and itself waits for "
+        "the lock of VMA [heap]."
+    )
+
+
+def test_a_fault_without_steps_is_told_by_its_place() -> None:
+    story = logs.Story()
+    mm, _ = story.address_space()
+    story.vma(mm, "/usr/lib/libc.so.6", logs.ANON, 4, "file")
+    a = story.thread("a")
+    story.faults(a, logs.ANON, 1)
+    assert said(story, a) == (
+        "a has a fault at 7f1040000000 in VMA libc.so.6 under VMA lock, for 0 ns now."
+    )
