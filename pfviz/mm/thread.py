@@ -76,7 +76,6 @@ class Fault:
     sequence: int = 0
     """The sequence count read at the start of a lockless attempt."""
     snapshot: Any = None
-    walk: Any = None
     scratch: dict[str, Any] = field(default_factory=dict)
 
 
@@ -117,6 +116,8 @@ class Thread(Task):
     """The address that a chain of look-up steps was asked for."""
     change: Any = None
     """The change of VMA ranges in flight (`paths/vma_change.py`)."""
+    walk: Any = None
+    """Where a walk of the tree under RCU stands (MaState)."""
     abort: str = ""
     """Why a look-up chain returned without a locked VMA."""
     vma_read_locks: list[Vma] = field(default_factory=list)

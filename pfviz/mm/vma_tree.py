@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pfviz.mm.maple import MapleNode, MapleTree, TraceEvent, Write, WritePlan
+from pfviz.mm.maple import MapleNode, MapleTree, MaState, TraceEvent, Write, WritePlan
 from pfviz.mm.maple.plan import plan_store
 from pfviz.sim import event
 from pfviz.sim.cacheline import CacheLine
@@ -44,6 +44,22 @@ class VmaTree:
         found: Vma | None = self.maple.walk(address)
         self._walked(engine, address)
         return found
+
+    def walk_step(self, engine: Mm, mas: MaState) -> bool:
+        """One node of a walk under RCU: charges its level, emits TREE_WALK (slot -1: it was dead).
+
+        True when the walk has ended; `mas.entry` is then the VMA, or None for a gap.
+        """
+        node = mas.node
+        ended = self.maple.walk_step(mas)
+        if node is not None:
+            engine.cost("walk_level")
+            line = self.lines.get(node.id)
+            if line is not None:
+                line.read(engine)
+            slot = -1 if mas.status == "start" else mas.offset
+            engine.emit(event.TREE_WALK, node.id, signed(mas.target), slot, self.mm_id)
+        return ended
 
     def find(self, engine: Mm, address: int) -> Vma | None:
         """The first VMA that ends above an address (mt_find, behind find_vma); emits MA_READ."""

@@ -31,6 +31,7 @@ from pfviz.mm.paths.attempt import (
 from pfviz.mm.paths.copy_on_write import copy_mc_user_highpage
 from pfviz.mm.paths.lockless_commit import reenter
 from pfviz.mm.paths.outcome import begin_path, fall_back
+from pfviz.mm.paths.tree_walk import mas_walk
 from pfviz.mm.thread import LOCKLESS, MMAP_LOCK, VMA_LOCK, Fault
 from pfviz.mm.vma import VM_SHARED, Vma
 from pfviz.sim.task import Step, step
@@ -66,25 +67,16 @@ def read_sequence(engine: Mm, thread: Thread) -> Step:
         attempt.sequence = sequence.read(engine)
         if sequence.is_written:
             return give_up(engine, thread, lockless_attempt.SEQ_ODD)
-    return mas_walk
-
-
-@step("lib/maple_tree.c", cost="vma_lookup")
-def mas_walk(engine: Mm, thread: Thread) -> Step:
-    """Walk the maple tree without a lock; only the sequence can say whether the answer holds."""
-    attempt = attempt_of(thread)
-    attempt.vma = thread.mm.tree.lookup(engine, thread.address)
-    if attempt.vma is None:
-        return give_up(engine, thread, lockless_attempt.NO_VMA)
-    return snapshot_vma
+    return thread.call(mas_walk, then=snapshot_vma)
 
 
 @step("mm/memory.c (lockless model)", cost="vma_snapshot")
 def snapshot_vma(engine: Mm, thread: Thread) -> Step:
     """Copy the VMA's fields: the VMA itself may change or go away at any moment."""
     fault, attempt = thread.in_flight, attempt_of(thread)
-    vma = attempt.vma
-    assert vma is not None
+    vma = attempt.vma = thread.vma
+    if vma is None:
+        return give_up(engine, thread, lockless_attempt.NO_VMA)
     assert not vma.freed, "W4: a VMA was freed inside a read section"
     if attempt.scope == "vma_seq":
         attempt.sequence = vma.vm_lock_seq

@@ -21,6 +21,7 @@ from pfviz.mm.paths.outcome import (
     do_sigbus,
     fall_back,
 )
+from pfviz.mm.paths.tree_walk import mas_walk, mas_walk_again
 from pfviz.mm.thread import MMAP_LOCK, VMA_LOCK
 from pfviz.mm.vma_lock import (
     BUSY,
@@ -63,14 +64,13 @@ def begin(engine: Mm, thread: Thread) -> Step:
 def lock_vma_under_rcu(engine: Mm, thread: Thread) -> Step:
     """Enter an RCU section: nothing that the walk may meet is freed before it ends."""
     engine.world.rcu.read_lock(engine, thread)
-    return mas_walk
+    return thread.call(mas_walk, then=check_found)
 
 
-@step("lib/maple_tree.c", cost="vma_lookup")
-def mas_walk(engine: Mm, thread: Thread) -> Step:
-    """Walk the maple tree without any lock; what it finds may not be trusted yet."""
-    vma = thread.mm.tree.lookup(engine, thread.address)
-    thread.vma = vma
+@step("mm/memory.c (6.4+)", cost="vma_lookup", function="lock_vma_under_rcu")
+def check_found(engine: Mm, thread: Thread) -> Step:
+    """See what the walk found: it may not be trusted yet, and a gap is for mmap_lock to judge."""
+    vma = thread.vma
     check = engine.world.preset.anon_vma_check
     if vma is None:
         return _inval(engine, thread, NO_VMA)
@@ -172,7 +172,9 @@ def _missed(engine: Mm, thread: Thread) -> Step:
         engine.world.count("vma_lock_miss")
     else:
         fall_back(engine, thread, WAS_DETACHED, VMA_LOCK, "vma_lock_miss")
-    return mas_walk
+    if engine.world.preset.vma_lock == "rwsem":
+        return thread.call(mas_walk_again, then=check_found)
+    return thread.call(mas_walk, then=check_found)
 
 
 # The fault

@@ -127,15 +127,16 @@ def test_a_vma_that_went_to_another_process_is_given_back(monkeypatch: pytest.Mo
 
     made = race("6.18", "per-vma")
     other = place_vma(made.engine, new_mm(made.engine, "other"), made.named("m"), 8)
-    true_lookup = type(made.mm.tree).lookup
+    true_step = type(made.mm.tree).walk_step
     answers = [other]
-    monkeypatch.setattr(
-        type(made.mm.tree),
-        "lookup",
-        lambda tree, engine, address: answers.pop() if answers else true_lookup(
-            tree, engine, address
-        ),
-    )  # fmt: skip
+
+    def walk_step(tree, engine, mas):
+        ended = true_step(tree, engine, mas)
+        if ended and answers:
+            mas.entry = answers.pop()
+        return ended
+
+    monkeypatch.setattr(type(made.mm.tree), "walk_step", walk_step)
     assert fallbacks(faulting(made).run()) == ["VMA recycled by another process"]
     assert other.vm_refcnt is not None
     assert other.vm_refcnt.value == 1
