@@ -10,6 +10,7 @@ import hashlib
 from array import array
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from enum import Enum
 from types import FunctionType
 from typing import Any
@@ -61,7 +62,7 @@ def _parts(value: Any) -> list[Any]:
     for name in names:
         if hasattr(value, name):
             fields[name] = getattr(value, name)
-    if not names and not hasattr(value, "__dict__"):
+    if not names and not hasattr(value, "__dict__") and not is_dataclass(value):
         raise TypeError(f"a world holds a {type(value).__qualname__}, whose identity is unknown")
     return [part for name in sorted(fields) for part in (name, fields[name])]
 
