@@ -157,7 +157,10 @@ def _claims(run: Run) -> Iterator[str]:
 def claim(one: Mapping[str, Any]) -> str:
     """One expectation and whether it holds."""
     line = f"{'ok    ' if one['holds'] else 'FAILED'}  {one['text']}"
-    return line + (f"  ({one['error']})" if "error" in one else "")
+    if one["holds"]:
+        return line
+    why = one.get("error") or one.get("because")
+    return f"{line}  ({why})" if why else line
 
 
 def comparison(runs: Sequence[Run], title: str = "") -> list[str]:
