@@ -150,8 +150,9 @@ class LabApp(App[None]):
         self.report(f"Saved {path}.")
 
     async def action_back(self) -> None:
-        """One screen back; the first one stays."""
-        self.leave_screen()
+        """Out of what the screen is in, or one screen back."""
+        go_back = getattr(self.screen, "go_back", self.leave_screen)
+        go_back()
 
     def leave_screen(self) -> None:
         """Back to the screen before this one; the first one stays."""
@@ -178,7 +179,8 @@ class LabApp(App[None]):
             if key.id in ("palette", "pane.focus", "go.g"):
                 continue
             label = f"{key.label}  ({keys.spelled(key.keys)})"
-            yield SystemCommand(label, key.help, partial(self.run_action, key.action, screen))
+            where = self if keys.EVERYWHERE in key.screens else screen
+            yield SystemCommand(label, key.help, partial(self.run_action, key.action, where))
 
 
 def write_screenshot(svg: str, folder: Path) -> Path:

@@ -231,7 +231,7 @@ class Compare(PlayingScreen):
         bars = {"header": self._header, "hints": self._hints}
         action = bars.get(pressed.pane.id or "", chrome.Chrome(())).action_at(pressed.x, pressed.y)
         if action:
-            await self.run_action(action)
+            await self.act(action)
 
     # Actions
 
@@ -316,7 +316,7 @@ class Compare(PlayingScreen):
         """Back to the lab."""
         self.dismiss()
 
-    async def action_back(self) -> None:
+    def go_back(self) -> None:
         """Stop looking for something, or back to the lab."""
         if self.race.leader.errand is not None:
             self.race.leader.pause()

@@ -285,6 +285,14 @@ class Gallery(PlayingScreen):
     def _paint_hints(self) -> Rows:
         return chrome.hints_of(HINTS, self.app.size.width).rows
 
+    async def on_pane_pressed(self, pressed: Pane.Pressed) -> None:
+        """A click on a hint does what it says."""
+        if pressed.pane.id == "hints":
+            bar = chrome.hints_of(HINTS, self.app.size.width)
+            action = bar.action_at(pressed.x, pressed.y)
+            if action:
+                await self.act(action)
+
     # Actions
 
     def action_open(self) -> None:
@@ -319,7 +327,7 @@ class Gallery(PlayingScreen):
         self.hush()
         self.app.push_screen(Lab(run, play=True))
 
-    def action_back(self) -> None:
+    def go_back(self) -> None:
         """Clear the filter."""
         line = self.query_one("#filter", Input)
         if line.value:

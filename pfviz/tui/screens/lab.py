@@ -29,7 +29,7 @@ from pfviz.tui.screens.lab_changes import LabChanges
 from pfviz.tui.screens.playing import Paint
 from pfviz.tui.sentence import paint_sentence
 from pfviz.views.look import Look, shown_mm
-from pfviz.views.rows import Rows
+from pfviz.views.rows import Rows, cell_width, pad
 
 if TYPE_CHECKING:
     from textual import events
@@ -58,6 +58,7 @@ class Lab(LabChanges):
         self.pane_name = "threads"
         self.zoomed = False
         self.plan = Plan("tiny", (), 0, 0, 0, 0)
+        self._divided = False
         self._header = self._tabs = self._hints = chrome.Chrome(())
 
     def compose(self) -> ComposeResult:
@@ -97,9 +98,9 @@ class Lab(LabChanges):
         """Give every pane its place for the screen's size, the focus and the zoom."""
         width, height = self.app.size
         new = plan(width, height, self.pane_name, self.zoomed, self._needs())
-        if new == self.plan:
+        if new == self.plan and self._divided:
             return
-        self.plan = new
+        self.plan, self._divided = new, True
         places = {name: cells for _, row in new.rows for name, cells in row}
         heights = {name: lines for lines, row in new.rows for name, _ in row}
         with self.app.batch_update():
@@ -225,7 +226,7 @@ class Lab(LabChanges):
         if name in bars:
             action = bars[name].action_at(pressed.x, pressed.y)
             if action:
-                await self.run_action(action)
+                await self.act(action)
         elif name in PANES:
             self.focus_pane(name)
             if name == "threads":
@@ -238,6 +239,14 @@ class Lab(LabChanges):
         if name in PANES:
             self.scroll_pane(name, wheeled.rows)
 
-    def thread_rows(self) -> list[tuple[int, int]]:
-        """(task, row) of the threads that are seen in the thread pane."""
-        return []
+    def thread_at(self, y: int) -> int:
+        """The thread whose lane stands in a row of the thread pane; -1 when none does."""
+        rows = self.panes["threads"].rows
+        if not 0 <= y < len(rows) or not rows[y]:
+            return -1
+        label = rows[y][0][0]
+        frame = self.player.frame
+        for task in frame.people():
+            if pad(frame.label(task.id), cell_width(label)) == label:
+                return task.id
+        return -1

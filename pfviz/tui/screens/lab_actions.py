@@ -229,12 +229,12 @@ class LabActions(PlayingScreen):
 
     def select_row(self, y: int) -> None:
         """Select the thread that stands in a row of the thread pane."""
-        for task, row in self.thread_rows():
-            if row == y:
-                self._select(task)
+        task = self.thread_at(y)
+        if task >= 0:
+            self._select(task)
 
-    def thread_rows(self) -> list[tuple[int, int]]:
-        """(task, row) of the threads that are seen in the thread pane."""
+    def thread_at(self, y: int) -> int:
+        """The thread that stands in a row of the thread pane; -1 when none does."""
         raise NotImplementedError
 
     def _select(self, task: int) -> None:
@@ -305,7 +305,7 @@ class LabActions(PlayingScreen):
         self.player.next_bookmark()
         self.moved()
 
-    async def action_back(self) -> None:
+    def go_back(self) -> None:
         """Out of what is under way: a search, a maximised pane, a followed thread, the lab."""
         if self.player.errand is not None:
             self.player.pause()

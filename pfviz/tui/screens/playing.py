@@ -87,6 +87,11 @@ class PlayingScreen(Screen[None]):
         self.run_worker(self._paint_loop(), name="paint", exit_on_error=True)
         self.compute()
 
+    async def act(self, action: str) -> None:
+        """Do what a click asks for: an action of this screen, or else of the app."""
+        name = action.partition("(")[0]
+        await self.run_action(action if hasattr(self, f"action_{name}") else f"app.{action}")
+
     def compute(self) -> None:
         """Let the engines compute ahead again."""
         self._to_compute.set()
