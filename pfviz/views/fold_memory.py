@@ -266,6 +266,20 @@ def _ma_write(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> 
         mm.write_range = (detail[2], detail[3])
 
 
+def _tree_write(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    mm = f.mms[d]
+    mm.write_ns = now
+    mm.write_function = f.log.texts[a]
+    mm.write_task = task
+    node = mm.nodes.get(f.log.details[c][0])
+    mm.write_range = (node.min, node.max) if node is not None else (b, b)
+
+
+def _vmacache(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
+    name = f"vmacache {f.log.texts[a]}"
+    f.counters[name] = f.counters.get(name, 0) + 1
+
+
 def _tree_node(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
     kind, low, high, pivots, slots, gaps, parent_slot = f.log.details[b]
     f.mms[d].nodes[a] = NodeState(a, kind, low, high, pivots, slots, gaps, c, parent_slot, now)
@@ -324,4 +338,6 @@ FOLDS: Final = {
     ev.TREE_NODE_FREED: _tree_node_freed,
     ev.TREE_ROOT: _tree_root,
     ev.TREE_WALK: _tree_walk,
+    ev.TREE_WRITE: _tree_write,
+    ev.VMACACHE: _vmacache,
 }

@@ -74,7 +74,15 @@ class NodeState:
     @property
     def is_leaf(self) -> bool:
         """Whether its slots are VMAs rather than nodes."""
-        return self.type.startswith("leaf") or self.type == "rb"
+        return self.type.startswith("leaf")
+
+    @property
+    def is_rb(self) -> bool:
+        """Whether it is a node of the red-black tree (until 6.0): one VMA, two children.
+
+        Then `slots` is (left, VMA, right), `pivots` (colour,) and `gaps` (before it, below it).
+        """
+        return self.type == "rb"
 
 
 @dataclass(slots=True)

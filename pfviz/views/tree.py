@@ -12,7 +12,7 @@ from .memory_state import MmState, NodeState
 from .numbers import address_short, count, duration, size
 from .rows import Cell, Row, Rows, cell_width, clip, fit_rows
 
-CAPACITY: Final = {"leaf_64": 16, "range_64": 16, "arange_64": 10, "rb": 2}
+CAPACITY: Final = {"leaf_64": 16, "range_64": 16, "arange_64": 10}
 """Slots by node type (include/linux/maple_tree.h, 64-bit)."""
 TASK_SIZE: Final = (1 << 47) - 4096
 """Where user space ends with four-level page tables (x86-64): no gap counts beyond."""
@@ -49,6 +49,9 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
             rows.append(((branches, "faint"), (text, "faint")))
             continue
         here = walkers.get(node.id, [])
+        if node.is_rb:
+            rows.append(_rb_node(frame, mm, node, branches, here, width, look))
+            continue
         rows.append(_node(frame, mm, node, branches, here, width, look))
         wants = node.is_leaf and (here or node.changed_ns == mm.write_ns or len(mm.nodes) == 1)
         if wants and spare > 0 and node.dead_ns < 0:
@@ -73,6 +76,13 @@ def _told(frame: Frame, mm: MmState, width: int, height: int, look: Look) -> Row
             (f"{duration(frame.now_ns - now)} ago", "dim"),
         ))  # fmt: skip
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
+
+
+def title(frame: Frame, look: Look = DEFAULT) -> str:
+    """The pane's title: which kind of tree the kernel has."""
+    mm = frame.mms.get(shown_mm(frame, look))
+    is_rb = mm is not None and any(node.is_rb for node in mm.nodes.values())
+    return "Red-black tree" if is_rb else "Maple tree"
 
 
 def summary(frame: Frame, look: Look = DEFAULT) -> str:
@@ -211,6 +221,33 @@ def _node(
         row.append((f"gap {size(gap >> 12)} ", "gap"))
     if not here and node.changed_ns == mm.write_ns and _is_writing(frame, mm):
         row.append((f"{glyphs.arrow_left} written", "accent"))
+    return tuple(row)
+
+
+def _rb_node(
+    frame: Frame, mm: MmState, node: NodeState, branches: str, here: list[TaskState], width: int,
+    look: Look,
+) -> Row:  # fmt: skip
+    """One VMA in the red-black tree: its colour as a letter, its range, the gap that it knows."""
+    black = bool(node.pivots and node.pivots[0])
+    style = "node-walked" if here else "node"
+    side = "" if node.id == mm.root else "l " if node.parent_slot == 0 else "r "
+    row: list[Cell] = [
+        (branches + side, "faint"),
+        ("B " if black else "R ", "strong" if black else "warn"),
+        (f"{clip(_slot_name(frame, node.slots[1]), 16):<10} ", style),
+    ]
+    marks = _walk_marks(frame, here, look)
+    row.extend(marks)
+    left = width - sum(cell_width(text) for text, _ in row)
+    if left >= 27:
+        row.append((f"{address_short(node.min)}…{address_short(node.max)} ", "address"))
+        left -= 27
+    below = node.gaps[1] if len(node.gaps) > 1 else 0
+    if below and left >= 18:
+        row.append((f"gap below {size(below >> 12)} ", "gap"))
+    if not here and node.changed_ns == mm.write_ns and _is_writing(frame, mm):
+        row.append((f"{look.glyphs.arrow_left} written", "accent"))
     return tuple(row)
 
 

@@ -23,6 +23,13 @@ NAMES = [path.stem for path in bundled()]
 STOPS = (200, 1_500, 4_000, 6_000)
 
 
+def tree_nodes(mm: Any) -> set[int]:
+    """The ids of the nodes of an address space's tree, whichever kind it is."""
+    if hasattr(mm.tree, "rb"):
+        return set(mm.tree.rb.nodes)
+    return {node.id for node in mm.tree.maple.nodes()}
+
+
 def check(frame: Frame, engine: Any) -> None:
     """What the log told must be what the world is."""
     for mm in engine.world.mms:
@@ -40,7 +47,7 @@ def check(frame: Frame, engine: Any) -> None:
         assert not set(in_tree) - attached or busy
         assert state.pages_present == mm.page_tables.count_present(0, 1 << 47)
         alive = {node.id for node in state.nodes.values() if node.dead_ns < 0}
-        assert alive == {node.id for node in mm.tree.maple.nodes()}
+        assert alive == tree_nodes(mm)
         sem = mm.mmap_lock
         lock = frame.locks[sem.id]
         assert set(lock.holders) <= {task.id for task in holders(sem)}
@@ -58,7 +65,14 @@ def check(frame: Frame, engine: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "kernel"), [(None, None), ("lockless", "6.12"), ("per-vma", "6.18"), (None, "6.1")]
+    ("mode", "kernel"),
+    [
+        (None, None),
+        ("lockless", "6.12"),
+        ("per-vma", "6.18"),
+        (None, "6.1"),
+        ("mmap_lock", "6.0"),
+    ],
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_a_frame_is_what_the_world_was(name: str, mode: str | None, kernel: str | None) -> None:
