@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE
 from pfviz.mm.page_table import PageTable
+from pfviz.mm.rb_vma_tree import RbVmaTree
 from pfviz.mm.vma import VM_READ, VM_WRITE, Vma
 from pfviz.mm.vma_alloc import vm_area_alloc
+from pfviz.mm.vma_index import VmaIndex
 from pfviz.mm.vma_lock import vma_mark_attached
 from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim import event
@@ -28,7 +30,6 @@ MMAP_BASE: Final = 0x7FFF_F7FF_F000
 """Where mappings grow down from: below the stack, its limit and a gap, as on x86-64."""
 BRK_BASE: Final = 0x5555_5560_0000
 STACK_TOP: Final = 0x7FFF_FFFF_F000
-STACK_GUARD_GAP: Final = 256 * PAGE_SIZE
 TASK_SIZE: Final = 0x7FFF_FFFF_F000
 
 
@@ -40,7 +41,7 @@ class AddressSpace:
     name: str
     mmap_lock: RwSemaphore
     mm_lock_seq: SeqCount
-    tree: VmaTree
+    tree: VmaIndex
     page_tables: PageTable
     parent: int = -1
     threads: int = 0
@@ -75,7 +76,7 @@ def new_mm(engine: Mm, name: str, parent: AddressSpace | None = None) -> Address
         mm_lock_seq=SeqCount(
             engine, f"mm_lock_seq {name}", is_generation=world.mm_lock_seq == "int"
         ),
-        tree=VmaTree(mm_id),
+        tree=RbVmaTree(mm_id) if world.preset.tree == "rb" else VmaTree(mm_id),
         page_tables=PageTable(engine, mm_id),
         parent=parent.id if parent is not None else -1,
     )

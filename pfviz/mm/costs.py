@@ -30,6 +30,11 @@ MM_COSTS: Final[dict[str, int]] = {
     "ma_prealloc": 30,
     "ma_store": 40,
     "ma_node": 30,  # a node allocated or copied
+    "rb_level": 8,  # one VMA on the way down a red-black tree
+    "rb_store": 30,
+    "rb_rotate": 6,
+    "list_next": 3,
+    "vmacache": 5,
     # VMA lock
     "vma_lock_read": 6,
     "vma_lock_write": 6,

@@ -66,11 +66,20 @@ class Preset:
     lru_batch: int
     """Pages collected per CPU before the LRU lists are locked (PAGEVEC_SIZE)."""
     page_tables_by_rcu: bool = True
+    tree: str = "maple"
+    """What holds the VMAs: "rb" (red-black tree, list and vmacaches, until 6.0) or "maple"."""
 
     @property
     def has_vma_lock(self) -> bool:
         """Whether this kernel has per-VMA locks at all."""
         return self.vma_lock != "none"
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes in which this kernel can be run."""
+        if self.tree == "rb":
+            return ("mmap_lock",)
+        return MODES if self.has_vma_lock else ("mmap_lock", "lockless")
 
     @property
     def default_mode(self) -> str:
@@ -81,6 +90,35 @@ class Preset:
 PRESETS: Final[dict[str, Preset]] = {
     preset.name: preset
     for preset in (
+        Preset(
+            name="6.0",
+            title="Linux 6.0 (October 2022): red-black tree and vmacache, mmap_lock only",
+            vma_lock="none",
+            mm_lock_seq="none",
+            anon_vma_check="none",
+            file_under_vl="none",
+            swap_under_vl=False,
+            uffd_under_vl=False,
+            handler_unlocks=False,
+            detached_before_range=False,
+            access_error_under_vl=False,
+            tried_after_major=False,
+            prefetchw_mmap_lock=True,
+            locks_new_vma=False,
+            fork_locks_vmas=False,
+            fork_tree="store",
+            expand_stack="read",
+            map_fixed_leaves_gap=True,
+            vma_free="immediate",
+            maps_lock="mmap_lock",
+            smaps_lock="mmap_lock",
+            smaps_rollup_lock="mmap_lock",
+            madvise_dontneed_lock="mmap_lock",
+            merge_anon_vma="target",
+            unmap_drains_lru=True,
+            lru_batch=15,
+            tree="rb",
+        ),
         Preset(
             name="6.1",
             title="Linux 6.1 (December 2022): maple tree, mmap_lock only",
@@ -211,12 +249,14 @@ def mode_of(name: str, kernel: Preset) -> str:
         return kernel.default_mode
     if name not in MODES:
         raise ValueError(_unknown("mode", name, MODES))
-    if name == "per-vma" and not kernel.has_vma_lock:
-        raise ValueError(
-            f"Linux {kernel.name} has no per-VMA locks; use mode mmap_lock or lockless, or a "
-            "kernel from 6.4 on"
-        )
-    return name
+    if name in kernel.modes:
+        return name
+    others = " or ".join(kernel.modes)
+    if name == "per-vma":
+        why, since = "has no per-VMA locks", "6.4"
+    else:
+        why, since = "has a red-black tree, which nobody can walk without mmap_lock", "6.1"
+    raise ValueError(f"Linux {kernel.name} {why}; use mode {others}, or a kernel from {since} on")
 
 
 def _unknown(what: str, name: str, names: tuple[str, ...]) -> str:

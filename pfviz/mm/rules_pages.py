@@ -142,7 +142,7 @@ def nothing_is_left_behind(engine: Mm) -> Iterator[str]:
             yield f"{mm.name} has ended but keeps VMAs or page tables"
         if mm.page_tables.flush_pending:
             yield f"{mm.name} has a TLB flush pending for ever"
-        if mm.tree.maple.dead:
+        if mm.tree.dead_nodes:
             yield f"{mm.name} keeps dead tree nodes"
     if world.rcu.sections or world.rcu.next or world.rcu.current:
         yield "RCU has readers or callbacks left"

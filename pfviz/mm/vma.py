@@ -28,6 +28,9 @@ VM_SEQ_READ: Final = 0x8000
 VM_RAND_READ: Final = 0x10000
 VM_ACCESS: Final = VM_READ | VM_WRITE | VM_EXEC
 
+STACK_GUARD_GAP: Final = 256 * PAGE_SIZE
+"""Bytes that stay free below a VM_GROWSDOWN VMA."""
+
 NEVER_LOCKED: Final = -1
 """vm_lock_seq of a new VMA: all ones (FP 3.1), equal to no sequence count."""
 

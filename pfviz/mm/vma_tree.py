@@ -166,6 +166,19 @@ class VmaTree:
         self.maple.destroy()
         self._emit_root(engine)
 
+    def set_rcu(self, readers: bool) -> None:
+        """Whether readers may walk without a lock, so that stores must replace nodes."""
+        self.maple.rcu = readers
+
+    @property
+    def dead_nodes(self) -> int:
+        """How many replaced nodes wait for their grace period."""
+        return len(self.maple.dead)
+
+    def check(self) -> None:
+        """Check every invariant; raises AssertionError with the tree drawn."""
+        self.maple.check()
+
     def _written(self, engine: Mm, plan: WritePlan) -> None:
         check_writer(engine, self.mm_id)
         born = list(plan.graft.born) if plan.graft is not None else []

@@ -81,6 +81,9 @@ TREE_NODE_DEAD: Final = 64
 TREE_NODE_FREED: Final = 65
 TREE_ROOT: Final = 66
 TREE_WALK: Final = 67
+# Red-black tree
+TREE_WRITE: Final = 68
+VMACACHE: Final = 69
 
 FIELDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     # kind: (name, payload fields); "_text" fields index `EventLog.texts`, "_detail" `.details`.
@@ -142,6 +145,8 @@ FIELDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     TREE_NODE_FREED: ("tree_node_freed", ("node", "", "", "mm")),
     TREE_ROOT: ("tree_root", ("node", "height", "", "mm")),
     TREE_WALK: ("tree_walk", ("node", "index", "slot", "mm")),
+    TREE_WRITE: ("tree_write", ("function_text", "index", "write_detail", "mm")),
+    VMACACHE: ("vmacache", ("what_text", "slot", "vma", "mm")),
 }
 
 READ: Final = 0

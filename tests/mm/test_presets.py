@@ -8,14 +8,14 @@ from pfviz.mm.presets import MODES, PRESETS, mode_of, preset
 
 
 def test_the_known_kernels() -> None:
-    assert list(PRESETS) == ["6.1", "6.4", "6.12", "6.18"]
+    assert list(PRESETS) == ["6.0", "6.1", "6.4", "6.12", "6.18"]
     assert {one.name for one in PRESETS.values()} == set(PRESETS)
 
 
 @pytest.mark.parametrize(
     ("name", "lock", "sequence"),
-    [("6.1", "none", "none"), ("6.4", "rwsem", "int"), ("6.12", "rwsem", "seqcount"),
-     ("6.18", "refcount", "seqcount")],
+    [("6.0", "none", "none"), ("6.1", "none", "none"), ("6.4", "rwsem", "int"),
+     ("6.12", "rwsem", "seqcount"), ("6.18", "refcount", "seqcount")],
 )  # fmt: skip
 def test_the_vma_lock_of_each(name: str, lock: str, sequence: str) -> None:
     found = preset(name)
@@ -25,7 +25,7 @@ def test_the_vma_lock_of_each(name: str, lock: str, sequence: str) -> None:
 
 @pytest.mark.parametrize(("name", "near"), [("6.13", "6.1"), ("6.118", "6.18"), ("v6.12", "6.12")])
 def test_an_unknown_kernel_is_answered_with_the_nearest(name: str, near: str) -> None:
-    with pytest.raises(ValueError, match=rf"did you mean '{near}'\?.*known: 6.1, 6.4"):
+    with pytest.raises(ValueError, match=rf"did you mean '{near}'\?.*known: 6.0, 6.1, 6.4"):
         preset(name)
 
 
@@ -41,5 +41,15 @@ def test_a_kernel_without_vma_locks_cannot_run_in_mode_per_vma() -> None:
         mode_of("per-vma", preset("6.1"))
     for name in PRESETS:
         for mode in MODES:
-            if (name, mode) != ("6.1", "per-vma"):
+            if (name, mode) != ("6.1", "per-vma") and name != "6.0":
                 assert mode_of(mode, preset(name)) == mode
+
+
+def test_the_red_black_tree_can_be_walked_under_mmap_lock_only() -> None:
+    old = preset("6.0")
+    assert old.modes == ("mmap_lock",)
+    assert mode_of("mmap_lock", old) == mode_of("", old) == "mmap_lock"
+    with pytest.raises(ValueError, match=r"red-black tree.*; use mode mmap_lock, .* from 6\.1 on"):
+        mode_of("lockless", old)
+    with pytest.raises(ValueError, match=r"no per-VMA locks; use mode mmap_lock, .* from 6\.4 on"):
+        mode_of("per-vma", old)

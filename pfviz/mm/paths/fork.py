@@ -95,7 +95,7 @@ def dup_tree(engine: Mm, thread: Thread) -> Step:
     call.vmas = list(mm.tree)
     if engine.world.preset.fork_tree == "mt_dup":
         child.tree.copy_from(engine, mm.tree)
-    child.tree.maple.rcu = False
+    child.tree.set_rcu(False)
     return dup_mmap_next_vma
 
 
@@ -268,7 +268,7 @@ def next_copied(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 def dup_mmap_done(engine: Mm, thread: Thread) -> Step:
     """All VMAs are copied: the child's tree is complete, its mmap_lock free."""
     child = _call(thread).child
-    child.tree.maple.rcu = True
+    child.tree.set_rcu(True)
     mmap_write_unlock(engine, thread, child)
     return flush_tlb_mm
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm import mmap_lock
-from pfviz.mm.address_space import STACK_GUARD_GAP
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE
 from pfviz.mm.paths.anon_vma import anon_vma_prepare
-from pfviz.mm.vma import VM_GROWSDOWN, Vma
+from pfviz.mm.vma import STACK_GUARD_GAP, VM_GROWSDOWN, Vma
 from pfviz.mm.vma_lock import vma_start_write
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_write, up_write

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pfviz.mm.maple import MaState
+from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def mtree_range_walk(engine: Mm, thread: Thread) -> Step:
     """Go down one node; a node that was replaced meanwhile sends the walk back to the root."""
     mas: MaState = thread.walk
     tree = thread.mm.tree
+    assert isinstance(tree, VmaTree), "a red-black tree cannot be walked without mmap_lock"
     if mas.status == "start":
         tree.walk_step(engine, mas)  # The root pointer; its first node goes with this step.
     if not mas.is_done and not tree.walk_step(engine, mas):

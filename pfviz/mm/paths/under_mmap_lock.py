@@ -21,6 +21,7 @@ from pfviz.mm.paths.outcome import (
     begin_path,
     do_sigbus,
 )
+from pfviz.mm.rb_vma_tree import RbVmaTree
 from pfviz.mm.thread import MMAP_LOCK
 from pfviz.mm.vma import VM_GROWSDOWN
 from pfviz.sim.task import Step, step
@@ -39,9 +40,20 @@ def begin(engine: Mm, thread: Thread) -> Step:
 @step("mm/memory.c (6.5+, 6.1.37+)", cost="fault_entry")
 def lock_mm_and_find_vma(engine: Mm, thread: Thread) -> Step:
     """Try to take mmap_lock for reading; sleep for it when somebody writes or waits."""
+    look_up = vmacache_find if engine.world.preset.tree == "rb" else find_vma
     if mmap_lock.mmap_read_trylock(engine, thread, thread.mm):
-        return find_vma
-    return mmap_lock.mmap_read_lock(engine, thread, thread.mm, then=find_vma)
+        return look_up
+    return mmap_lock.mmap_read_lock(engine, thread, thread.mm, then=look_up)
+
+
+@step("mm/vmacache.c (until 6.0)", cost="vmacache")
+def vmacache_find(engine: Mm, thread: Thread) -> Step:
+    """Try the four VMAs that this thread found last: a hit saves the walk of the tree."""
+    fault = thread.in_flight
+    tree = thread.mm.tree
+    assert isinstance(tree, RbVmaTree)
+    fault.vma = tree.cached(engine, fault.address)
+    return find_vma if fault.vma is None else check_access
 
 
 @step("mm/mmap.c", cost="find_vma")

@@ -19,12 +19,7 @@ ROOT = Path(__file__).parents[2]
 RECORDED: dict[str, Any] = json.loads((ROOT / "data" / "faults" / "call_order.json").read_text())
 GOLDEN = ROOT / "golden" / "fault_steps.txt"
 
-MODES = [
-    (kernel, mode)
-    for kernel in PRESETS
-    for mode in ("mmap_lock", "per-vma", "lockless")
-    if mode != "per-vma" or PRESETS[kernel].has_vma_lock
-]
+MODES = [(kernel, mode) for kernel in PRESETS for mode in PRESETS[kernel].modes]
 
 # The recorded kind of each scene, where its name differs.
 RECORDED_AS = {

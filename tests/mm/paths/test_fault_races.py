@@ -25,12 +25,7 @@ from pfviz.sim.rng import Rng
 from tests.mm.fault_scenes import check_pages, kinds, race
 from tests.worlds import Scene, at, world
 
-MODES = [
-    (kernel, mode)
-    for kernel in PRESETS
-    for mode in ("mmap_lock", "per-vma", "lockless")
-    if mode != "per-vma" or PRESETS[kernel].has_vma_lock
-]
+MODES = [(kernel, mode) for kernel in PRESETS for mode in PRESETS[kernel].modes]
 
 
 def checked(made: Scene, allowed: tuple[str, ...] = ()) -> Scene:
