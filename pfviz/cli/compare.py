@@ -24,7 +24,12 @@ from pfviz.scenario.overrides import Overrides
 @data_options
 def command(scenario: str, kernels: tuple[str, ...], modes: tuple[str, ...], **options: Any
 ) -> None:  # fmt: skip
-    """Run SCENARIO under each lock mode (or each MODE and KERNEL given), side by side."""
+    """Run SCENARIO under each lock mode (or each MODE and KERNEL given), side by side.
+
+    \b
+    pfviz compare fault-storm --threads 32
+    pfviz compare maps-vs-smaps --mode per-vma --kernel 6.12 --kernel 6.18
+    """
     as_json, output = options.pop("as_json"), options.pop("output")
     opened = open_scenario(scenario)
     base = overrides_of(options)

@@ -29,6 +29,10 @@ def command(source: str, **options: Any) -> None:
     """Play SOURCE: a scenario (a name, a file or -) or a kernel capture (a file or -).
 
     Without a terminal, or with --plain, --json or -o, nothing is opened: the summary is printed.
+
+    \b
+    pfviz play two-mallocs --compare      the lock modes side by side
+    zcat trace.txt.gz | pfviz play -      a capture from standard input
     """
     overrides = overrides_of(options)
     opened = open_source(source, overrides)

@@ -18,7 +18,12 @@ from pfviz.report.source import open_scenario
 @click.option("--plain", is_flag=True, help="Tell the run step by step, a line each.")
 @data_options
 def command(scenario: str, plain: bool, **options: Any) -> None:
-    """Run SCENARIO (a name, a file or -) to its end and say what happened."""
+    """Run SCENARIO (a name, a file or -) to its end and say what happened.
+
+    \b
+    pfviz run hello-fault --plain                     one fault, step by step
+    pfviz run smaps-monitor --without smaps --json    the same without the monitor
+    """
     as_json, output = options.pop("as_json"), options.pop("output")
     opened = open_scenario(scenario)
     overrides = overrides_of(options)

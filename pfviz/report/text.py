@@ -167,8 +167,12 @@ def comparison(runs: Sequence[Run], title: str = "") -> list[str]:
     """The same workload under several modes, a column each."""
     lines = [printable(title)] if title else []
     first = runs[0]
+    kernels = list(dict.fromkeys(str(run["kernel"]) for run in runs))
+    heads = [
+        str(run["mode"]) if len(kernels) == 1 else f"{run['kernel']} {run['mode']}" for run in runs
+    ]
     lines.append(
-        f"{first['scenario']}: Linux {first['kernel']}, machine {first['machine']}, "
+        f"{first['scenario']}: Linux {', '.join(kernels)}, machine {first['machine']}, "
         f"{first['threads']} threads, seed {first['seed']}"
     )
     rows: list[tuple[str, ...]] = [
@@ -178,7 +182,7 @@ def comparison(runs: Sequence[Run], title: str = "") -> list[str]:
     base = first["throughput_per_s"]
     if base:
         rows.append(
-            (f"  of {first['mode']}", *(f"{run['throughput_per_s'] / base:.2f}x" for run in runs))
+            (f"  of {heads[0]}", *(f"{run['throughput_per_s'] / base:.2f}x" for run in runs))
         )
     rows += [
         (f"fault {rank}", *(duration(run["latency_ns"][rank]) for run in runs))
@@ -194,7 +198,7 @@ def comparison(runs: Sequence[Run], title: str = "") -> list[str]:
     rows.append(("VMA locks waited for", *(_waited(run, "vma_lock") for run in runs)))
     rows.append(("line transfers", *(_transfers(run) for run in runs)))
     rows.append(("hottest line", *(_hottest(run) for run in runs)))
-    return [*lines, "", *table(("", *(str(run["mode"]) for run in runs)), rows)]
+    return [*lines, "", *table(("", *heads), rows)]
 
 
 def _operation_p99(run: Run, name: str) -> str:
