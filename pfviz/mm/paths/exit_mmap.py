@@ -12,7 +12,7 @@ from pfviz.mm.mmap_lock import (
     mmap_write_unlock,
 )
 from pfviz.mm.paths.free_pgtables import free_pgtables
-from pfviz.mm.paths.zap import begin_zap, tlb_finish, unmap_vmas
+from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_alloc import vm_area_free
 from pfviz.mm.vma_lock import vma_mark_detached
@@ -61,14 +61,9 @@ def write_lock_all(engine: Mm, thread: Thread) -> Step:
 def free_all_tables(engine: Mm, thread: Thread) -> Step:
     """Take all page tables out."""
     locks = engine.world.has_vma_lock
-    thread.mm.tree.maple.rcu = False
-    return free_pgtables(engine, thread, thread.mm, thread.sys, locks, flush_all)
-
-
-@step("mm/mmu_gather.c", function="tlb_finish_mmu")
-def flush_all(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """Flush and free everything that was collected."""
-    return tlb_finish(thread, remove_all)
+    thread.mm.tree.set_rcu(False)
+    thread.returns.append(remove_all)
+    return free_pgtables(engine, thread, thread.mm, thread.sys, locks, tlb_finish_mmu)
 
 
 @step("mm/mmap.c", function="exit_mmap")

@@ -39,7 +39,7 @@ class TableWalk:
 
 
 def free_pgtables(
-    engine: Mm,  # noqa: ARG001
+    engine: Mm,
     thread: Thread,
     mm: AddressSpace,
     vmas: list[Vma],
@@ -50,7 +50,8 @@ def free_pgtables(
     if not vmas:
         return then
     thread.sys_tables = TableWalk(mm, vmas, locks_vmas)
-    return thread.call(free_pgtables_of_vma, then)
+    thread.returns.append(then)
+    return free_pgtables_of_vma(engine, thread)
 
 
 def _walk(thread: Thread) -> TableWalk:
@@ -84,7 +85,7 @@ def unlink_anon_locked(engine: Mm, thread: Thread) -> Step:
     rwsem = vma.anon_vma_chain[0].rwsem
     unlink_anon_vmas(vma)
     up_write(engine, thread, rwsem)
-    return unlink_file
+    return unlink_file if vma.vm_file is not None else free_pgd_range
 
 
 @step("mm/vma.c", function="unlink_file_vma")

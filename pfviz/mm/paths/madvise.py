@@ -22,7 +22,7 @@ from pfviz.mm.operations import (
 from pfviz.mm.page_table import DIRTY
 from pfviz.mm.paths.modify import Modify, modify_flags
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
-from pfviz.mm.paths.zap import begin_zap, tlb_finish, unmap_vmas
+from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ, Vma
 from pfviz.mm.vma_lock import vma_end_read, vma_start_write
 from pfviz.sim.task import Step, step
@@ -109,7 +109,8 @@ def madvise_dontneed_free(engine: Mm, thread: Thread) -> Step:
     if call.advice == MADV_FREE:
         return _free_lazily(engine, thread, start, end)
     begin_zap(engine, thread, thread.mm, "madvise")
-    return unmap_vmas(thread, [(vma, start, end)], zap_page_range_single)
+    thread.returns.append(madvise_next_vma)
+    return unmap_vmas(thread, [(vma, start, end)], tlb_finish_mmu)
 
 
 def _free_lazily(engine: Mm, thread: Thread, start: int, end: int) -> Step:
@@ -119,12 +120,6 @@ def _free_lazily(engine: Mm, thread: Thread, start: int, end: int) -> Step:
             table.ptes[slot] &= ~DIRTY
         engine.cost("zap_table")
     return madvise_next_vma
-
-
-@step("mm/memory.c", function="zap_page_range_single")
-def zap_page_range_single(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """The pages of this VMA are out of the page tables: flush and free them."""
-    return tlb_finish(thread, madvise_next_vma)
 
 
 @step("mm/madvise.c", function="madvise_walk_vmas")

@@ -26,7 +26,7 @@ from pfviz.mm.paths.merge import merge_new_range
 from pfviz.mm.paths.munmap import Unmap, gather_vmas, unmap_range
 from pfviz.mm.paths.populate import mm_populate
 from pfviz.mm.paths.vma_change import VmaChange, commit_change
-from pfviz.mm.paths.zap import begin_zap, tlb_finish, unmap_vmas
+from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import VM_GROWSDOWN, VM_SHARED, Vma
 from pfviz.mm.vma_alloc import vm_area_alloc, vm_area_free
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
@@ -132,13 +132,8 @@ def free_old_tables(engine: Mm, thread: Thread) -> Step:
     """Take the page tables of the old mappings out."""
     call = _call(thread)
     assert call.unmap is not None
-    return free_pgtables(engine, thread, thread.mm, call.unmap.vmas, False, flush_old)
-
-
-@step("mm/vma.c (6.12+)", function="vms_clean_up_area")
-def flush_old(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """Flush the old mappings out of the TLBs."""
-    return tlb_finish(thread, vma_merge_new_range)
+    thread.returns.append(vma_merge_new_range)
+    return free_pgtables(engine, thread, thread.mm, call.unmap.vmas, False, tlb_finish_mmu)
 
 
 # Merge or make

@@ -150,7 +150,7 @@ def change_pte_unlock(engine: Mm, thread: Thread) -> Step:
 
 
 @step("mm/mprotect.c", function="do_mprotect_pkey")
-def next_vma(engine: Mm, thread: Thread) -> Step:
+def next_vma(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """Does the range go on in another VMA?"""
     call = _call(thread)
     assert call.vma is not None
@@ -161,12 +161,6 @@ def next_vma(engine: Mm, thread: Thread) -> Step:
             call.vma, call.address = following, call.stop
             return mprotect_fixup
         thread.op_result = ENOMEM
-    return flush_changed(engine, thread)
-
-
-@step("mm/mmu_gather.c", function="tlb_finish_mmu")
-def flush_changed(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """Flush every changed page from all TLBs before anybody may rely on the new protection."""
     return tlb_finish(thread, mprotect_unlock)
 
 

@@ -19,7 +19,7 @@ from pfviz.mm.mmap_lock import (
 from pfviz.mm.operations import PAGE_SHIFT, Munmap
 from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.split import split_vma
-from pfviz.mm.paths.zap import begin_zap, tlb_finish, unmap_vmas
+from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_alloc import vm_area_free
 from pfviz.mm.vma_lock import vma_mark_detached, vma_start_write
@@ -191,23 +191,29 @@ def tlb_gather_mmu(engine: Mm, thread: Thread) -> Step:
 def free_tables_of_range(engine: Mm, thread: Thread) -> Step:
     """Unlink the VMAs from the reverse map, then take their empty page tables out."""
     unmap = _unmap(thread)
-    return free_pgtables(engine, thread, unmap.mm, unmap.vmas, False, flush_range)
-
-
-@step("mm/mmu_gather.c", function="tlb_finish_mmu")
-def flush_range(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """Everything is collected: flush the TLBs and free."""
-    return tlb_finish(thread, remove_vma)
+    thread.returns.append(remove_vma)
+    return free_pgtables(engine, thread, unmap.mm, unmap.vmas, False, tlb_finish_mmu)
 
 
 @step("mm/vma.c (6.12+), mm/mmap.c")
 def remove_vma(engine: Mm, thread: Thread) -> Step:
     """Close the VMA and free it, after a grace period where readers may still look at it."""
     unmap = _unmap(thread)
+    vm_area_free(engine, unmap.vmas.pop(0))
     if unmap.vmas:
-        vm_area_free(engine, unmap.vmas.pop(0))
         return remove_vma
     thread.unmap = None
     if unmap.downgrade:
-        mmap_read_unlock(engine, thread, unmap.mm)
+        thread.locking_mm = unmap.mm
+        return munmap_unlock
+    return thread.back()
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", function="mmap_read_unlock")
+def munmap_unlock(engine: Mm, thread: Thread) -> Step:
+    """Give the read lock back, which the write lock was downgraded to."""
+    mm = thread.locking_mm
+    assert mm is not None
+    thread.locking_mm = None
+    mmap_read_unlock(engine, thread, mm)
     return thread.back()

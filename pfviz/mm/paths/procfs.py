@@ -52,7 +52,7 @@ def _call(thread: Thread) -> ReadCall:
     return call
 
 
-@step("fs/seq_file.c", cost="read_chunk", function="seq_read_iter")
+@step("fs/seq_file.c", cost="munmap_checks", function="seq_read_iter")
 def read_proc(engine: Mm, thread: Thread) -> Step:
     """Open the file: which process, and which lock does this kernel take for it?"""
     operation = thread.operation

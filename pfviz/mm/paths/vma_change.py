@@ -103,7 +103,7 @@ def vma_prepare(engine: Mm, thread: Thread) -> Step:
     change.anon_vma = change.vma.anon_vma or (neighbour.anon_vma if neighbour else None)
     if change.file is not None:
         return down_write(engine, thread, change.file.i_mmap, vma_prepare_anon)
-    return vma_prepare_anon
+    return vma_prepare_anon(engine, thread)
 
 
 @step("mm/vma.c", function="vma_prepare")

@@ -62,7 +62,8 @@ def unmap_vmas(thread: Thread, ranges: list[tuple[Vma, int, int]], then: Step) -
     """Unmap every page of the ranges, table by table, then go on with `then`."""
     zap = _zap(thread)
     zap.ranges, zap.position = ranges, -1
-    return thread.call(unmap_single_vma, then)
+    thread.returns.append(then)
+    return _next_table(thread)
 
 
 def tlb_finish(thread: Thread, then: Step) -> Step:
@@ -76,27 +77,26 @@ def _zap(thread: Thread) -> Zap:
     return zap
 
 
-@step("mm/memory.c")
-def unmap_single_vma(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """Go on to the next VMA whose pages have to go."""
+def _next_table(thread: Thread) -> Step:
+    """The step for the next page table of the ranges; the way back when there is none left."""
     zap = _zap(thread)
-    zap.position += 1
-    if zap.position == len(zap.ranges):
-        return thread.back()
-    zap.address = zap.ranges[zap.position][1]
+    while zap.table is None:
+        if zap.position < 0 or zap.address >= zap.end:
+            zap.position += 1
+            if zap.position == len(zap.ranges):
+                return thread.back()
+            zap.address = zap.ranges[zap.position][1]
+        zap.table = zap.mm.page_tables.next_table(zap.address, zap.end)
+        if zap.table is None:
+            zap.address = zap.end
     return unmap_page_range
 
 
 @step("mm/memory.c", cost="zap_empty_table")
 def unmap_page_range(engine: Mm, thread: Thread) -> Step:
-    """Find the next page table of the range and take its lock."""
-    zap = _zap(thread)
-    table = None
-    if zap.address < zap.end:
-        table = zap.mm.page_tables.next_table(zap.address, zap.end)
-    if table is None:
-        return unmap_single_vma
-    zap.table = table
+    """Go down to the next page table of the range and take its lock."""
+    table = _zap(thread).table
+    assert table is not None
     return spin_lock(engine, thread, table.ptl, zap_pte_table)
 
 
@@ -121,7 +121,7 @@ def zap_pte_unlock(engine: Mm, thread: Thread) -> Step:
     spin_unlock(engine, thread, zap.table.ptl)
     zap.address = zap.table.base + TABLE_SPAN
     zap.table = None
-    return unmap_page_range
+    return _next_table(thread)
 
 
 # Flush and free
@@ -133,7 +133,7 @@ def tlb_finish_mmu(engine: Mm, thread: Thread) -> Step:
     zap = _zap(thread)
     gather = zap.gather
     if not gather.pages and not gather.tables:
-        return tlb_batch_pages_flush
+        return _gathered(thread)
     start, end = (gather.start, gather.end) if gather.pages else (0, 0)
     tables = bool(gather.tables)
     return flush_tlb_range(
@@ -143,10 +143,7 @@ def tlb_finish_mmu(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/mmu_gather.c", function="tlb_table_flush")
 def tlb_remove_tables(engine: Mm, thread: Thread) -> Step:
-    """The page tables that were taken out are freed: a walker may still stand in one of them.
-
-    So a grace period goes first, or every CPU had to answer the flush (policy page_table_free).
-    """
+    """Free the page tables after a grace period: a walker may still stand in one of them."""
     gather = _zap(thread).gather
     tables, gather.tables = gather.tables, []
     if tables:
@@ -154,21 +151,28 @@ def tlb_remove_tables(engine: Mm, thread: Thread) -> Step:
         if engine.world.policy.page_table_free == "rcu":
             engine.world.rcu.call_rcu(engine, "page tables", batch, free_tables)
         else:
+            # Every CPU has answered the flush: none is inside a walk with interrupts off.
             free_tables(engine, batch)
-    return tlb_batch_pages_flush
+    return _gathered(thread)
+
+
+def _gathered(thread: Thread) -> Step:
+    """The step that frees the next batch of pages; the way back when all are free."""
+    zap = _zap(thread)
+    if zap.gather.frames:
+        return tlb_batch_pages_flush
+    zap.mm.page_tables.flush_pending -= 1
+    thread.zap = None
+    return thread.back()
 
 
 @step("mm/mmu_gather.c")
 def tlb_batch_pages_flush(engine: Mm, thread: Thread) -> Step:
     """Free pages that no page table and no TLB knows any more."""
-    zap = _zap(thread)
-    batch = zap.gather.frames[:FREE_BATCH]
-    if batch:
-        del zap.gather.frames[:FREE_BATCH]
-        return free_frames(engine, thread, batch, then=tlb_batch_pages_flush)
-    zap.mm.page_tables.flush_pending -= 1
-    thread.zap = None
-    return thread.back()
+    gather = _zap(thread).gather
+    batch = gather.frames[:FREE_BATCH]
+    del gather.frames[:FREE_BATCH]
+    return free_frames(engine, thread, batch, then=_gathered(thread))
 
 
 @dataclass(slots=True, eq=False)
