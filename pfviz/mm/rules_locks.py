@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pfviz.mm.address_space import AddressSpace
 from pfviz.mm.paths.fork import ForkCall
@@ -108,9 +108,24 @@ def waiting_is_allowed(engine: Mm) -> Iterator[str]:
         if isinstance(lock, RwSemaphore) and lock.kind == "mmap_lock" and thread.vmas_held:
             held = next(iter(thread.vmas_held)).id
             yield f"{thread.name} waits for mmap_lock while it holds VMA {held}"
+        yield from _out_of_order(engine, thread, lock)
     cycle = _cycle(engine)
     if cycle:
         yield "a circle of waiting: " + ", ".join(task.name for task in cycle)
+
+
+LOCK_ORDER: Final = {"mmap_lock": 0, "vma_lock": 1, "i_mmap": 2, "anon_vma": 3}
+"""Who sleeps on a lock may hold only those left of it (mm/rmap.c, process_addrs.rst)."""
+
+
+def _out_of_order(engine: Mm, thread: Thread, awaited: Any) -> Iterator[str]:
+    if not isinstance(awaited, RwSemaphore) or awaited.kind not in LOCK_ORDER:
+        return
+    for lock in _rwsems(engine):
+        if lock is awaited or thread not in lock.held or lock.kind not in LOCK_ORDER:
+            continue
+        if LOCK_ORDER[lock.kind] > LOCK_ORDER[awaited.kind]:
+            yield f"{thread.name} waits for {awaited.name} with {lock.name} held: wrong order"
 
 
 def _awaited(task: Task) -> Any:

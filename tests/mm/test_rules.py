@@ -7,15 +7,17 @@ from collections.abc import Callable
 import pytest
 
 from pfviz.mm import rules
-from pfviz.mm.mmap_lock import mmap_read_trylock
+from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_trylock
 from pfviz.mm.operations import PAGE_SIZE, Access, Exit, Mmap, Sleep
 from pfviz.mm.page_range import clear_pte, set_pte
 from pfviz.mm.page_table import PRESENT, WRITABLE, PteTable, pte_of
 from pfviz.mm.thread import Thread
+from pfviz.mm.vma import VM_GROWSDOWN
 from pfviz.mm.world import Mm
 from pfviz.sim import event
-from pfviz.sim.task import step
+from pfviz.sim.task import Step, step
 from pfviz.sync.rw_semaphore import FLAG_HANDOFF
+from pfviz.sync.rwsem import down_write
 from tests.worlds import Scene, at, world
 
 
@@ -145,9 +147,42 @@ def test_a_page_without_its_anon_vma_is_missed_at_the_end() -> None:
 
 
 @step("lib/test.c")
+def take_file_then_mmap_lock(engine: Mm, thread: Thread) -> Step:
+    """Lock the file's tree first."""
+    return down_write(engine, thread, engine.world.files["f"].i_mmap, then_mmap_lock)
+
+
+@step("lib/test.c")
+def then_mmap_lock(engine: Mm, thread: Thread) -> Step:
+    """And mmap_lock inside of it."""
+    return mmap_read_lock(engine, thread, thread.mm, die_with_the_lock)
+
+
+def test_locks_taken_in_the_wrong_order_are_told_when_they_wait() -> None:
+    scene = world("6.12", cpus=2, vma_alloc=200_000).vma("a", 4)
+    scene.file("f", 4)
+    scene.thread("writer", Mmap(1, prot=1))
+    scene.thread("wrong", cpu=1, after_ns=5_000).step = take_file_then_mmap_lock
+    rules.run(scene.engine, until_ns=100_000, every_steps=1)
+    texts = {broken.rule: broken.text for broken in scene.engine.world.broken}
+    assert texts["I18"].endswith("wrong order")
+
+
+def test_6_4_0_grows_the_stack_under_the_read_lock_only() -> None:
+    """CVE-2023-3269 (StackRot): the tree is stored to while others read it under the same lock."""
+    broken = {}
+    for kernel in ("6.4", "6.12"):
+        scene = world(kernel).vma("stack", 16, flags=VM_GROWSDOWN, kind="stack").touched("stack", 1)
+        scene.thread("t", Access(at("stack", -1), write=True))
+        rules.run(scene.engine, every_steps=1)
+        broken[kernel] = [one.rule for one in scene.engine.world.broken]
+    assert broken == {"6.4": ["I9"], "6.12": []}
+
+
+@step("lib/test.c")
 def die_with_the_lock(engine: Mm, thread: Thread) -> None:
     """Take mmap_lock for reading and end without giving it back."""
-    assert mmap_read_trylock(engine, thread, thread.mm)
+    mmap_read_trylock(engine, thread, thread.mm)
     engine.end()
 
 
