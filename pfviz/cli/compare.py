@@ -9,7 +9,7 @@ import click
 from pfviz.cli.options import KERNEL, MODE, SCENARIO, data_options, overrides_of, world_options
 from pfviz.cli.output import leave, write_json, write_lines
 from pfviz.cli.run import verdict
-from pfviz.mm.presets import MODES, PRESETS
+from pfviz.mm.presets import PRESETS
 from pfviz.report.run import Runs
 from pfviz.report.source import open_scenario
 from pfviz.report.text import comparison
@@ -53,6 +53,5 @@ def _combinations(
     return [
         base.and_also(kernel=kernel, mode=mode)
         for kernel in kernels
-        for mode in modes or MODES
-        if modes or mode != "per-vma" or PRESETS[kernel].has_vma_lock
+        for mode in modes or PRESETS[kernel].modes
     ]

@@ -14,7 +14,7 @@ import click
 
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options, screen_options
 from pfviz.cli.output import STDOUT, leave, say, write_json, write_lines
-from pfviz.mm.presets import MODES, preset
+from pfviz.mm.presets import preset
 from pfviz.report.source import Source, open_source
 from pfviz.scenario.overrides import NO_CHANGES, kernel_of
 
@@ -62,7 +62,7 @@ def _modes(source: Source) -> tuple[str, ...]:
     if source.scenario is None:
         return ()
     kernel = preset(kernel_of(source.scenario, source.overrides))
-    return tuple(mode for mode in MODES if mode != "per-vma" or kernel.has_vma_lock)
+    return kernel.modes
 
 
 def open_gallery() -> None:

@@ -74,7 +74,7 @@ def _settings(scenario: Scenario, seed: int | None) -> list[Overrides]:
         for kernel in one.kernels or (scenario.kernel,):
             own = mode_for(scenario, Overrides(kernel=kernel))
             for mode in one.modes or (own,):
-                if mode != "per-vma" or PRESETS[kernel].has_vma_lock:
+                if mode in PRESETS[kernel].modes:
                     change = Overrides(
                         kernel=None if kernel == scenario.kernel else kernel,
                         mode=None if mode == own else mode,

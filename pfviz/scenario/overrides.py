@@ -68,7 +68,7 @@ def mode_for(scenario: Scenario, overrides: Overrides) -> str:
     try:
         if overrides.mode:
             return mode_of(overrides.mode, kernel)
-        if scenario.mode == "per-vma" and not kernel.has_vma_lock:
+        if scenario.mode and scenario.mode not in kernel.modes:
             return kernel.default_mode
         return mode_of(scenario.mode, kernel)
     except ValueError as error:

@@ -13,7 +13,7 @@ story = \"\"\"
 What is to be seen here, and why anybody should care.
 \"\"\"
 sources = ["where this was reported"]
-kernel = "6.12"       # 6.1, 6.4, 6.12, 6.18
+kernel = "6.12"       # 6.0, 6.1, 6.4, 6.12, 6.18
 mode = "per-vma"      # mmap_lock, per-vma, lockless
 machine = "demo"      # or laptop, server, ..., or SOCKETSxCPUS such as "2x4"
 seed = 1              # who goes first among equals

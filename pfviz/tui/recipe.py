@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from pfviz.mm.presets import MODES, PRESETS
+from pfviz.mm.presets import PRESETS
 from pfviz.scenario.build import build_with
 from pfviz.scenario.overrides import Overrides, kernel_of, mode_for, until_ns_of
 from pfviz.scenario.schema import Layout, Policy, Scenario
@@ -81,8 +81,7 @@ class Recipe:
 
     def modes(self) -> tuple[str, ...]:
         """The modes that this kernel can be run in, in their usual order."""
-        has_vma_lock = PRESETS[self.kernel].has_vma_lock
-        return tuple(mode for mode in MODES if mode != "per-vma" or has_vma_lock)
+        return PRESETS[self.kernel].modes
 
     def policy(self) -> dict[str, Any]:
         """The switchable policies as they stand."""

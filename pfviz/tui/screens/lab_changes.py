@@ -89,9 +89,7 @@ class LabChanges(LabActions):
             if number is None or number < 0 or names[number] == recipe.kernel:
                 return
             # The mode that was asked for may not exist there: the kernel's own one then.
-            mode = recipe.mode if PRESETS[names[number]].has_vma_lock else None
-            if recipe.mode == "lockless":
-                mode = "lockless"
+            mode = recipe.mode if recipe.mode in PRESETS[names[number]].modes else None
             self._remake(
                 recipe.with_changes(kernel=names[number], mode=mode),
                 f"Now Linux {names[number]}, started again with the same seed {recipe.seed}.",
