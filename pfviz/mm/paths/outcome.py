@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm import mmap_lock
-from pfviz.mm.thread import MMAP_LOCK, REGIMES, SEGV_ACCERR, SEGV_MAPERR, SIGBUS
+from pfviz.mm.thread import MMAP_LOCK, SEGV_ACCERR, SEGV_MAPERR, SIGBUS
 from pfviz.mm.vma_lock import vma_end_read
 from pfviz.sim import event
 from pfviz.sim.task import Step, step
@@ -74,7 +74,6 @@ def fall_back(engine: Mm, thread: Thread, cause: str, to_regime: int, counter: s
     fault.retried = True
     if counter:
         engine.world.count(counter)
-        engine.world.count(f"{REGIMES[fault.regime]}: {cause}")
     if engine.logging:
         log = engine.log
         engine.emit(
