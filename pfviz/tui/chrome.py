@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pfviz.views import timeline as grains
 from pfviz.views.numbers import clock, count, duration
-from pfviz.views.rows import Cell, Row, cell_width, clip, fit
+from pfviz.views.rows import Cell, Row, cell_width, clean, clip, fit
 
 from .keys import Key
 from .player import Player
@@ -98,7 +97,7 @@ def _title_line(player: Player, width: int, what: str) -> _Line:
         if width >= 100:
             tail.add(f"  seed {recipe.seed} ", "dim", "reseed")
     else:
-        tail.add("  a recording: what really happened ", "dim")
+        _recorded(tail, run.log.meta)
     line = _Line(0)
     line.add(" pfviz ", "brand", "help")
     room = width - line.width - tail.width - 1
@@ -111,6 +110,17 @@ def _title_line(player: Player, width: int, what: str) -> _Line:
         line.zones.append(Zone(0, zone.first + line.width, zone.last + line.width, zone.action))
     line.cells += tail.cells
     return line
+
+
+def _recorded(tail: _Line, meta: Mapping[str, str]) -> None:
+    """What a capture says of itself: that it is one, its kernel, what it lost."""
+    kernel = meta.get("kernel", "")
+    said = f" · Linux {clean(kernel)}" if kernel[:1].isdigit() else ""
+    tail.add(f"  recorded with {clean(meta.get('front_end', 'a tracer'))}{said} ", "dim")
+    lost = meta.get("lost_events", "0")
+    if lost != "0" or meta.get("lossy") == "yes":
+        said = f"{clean(lost)} events lost" if lost != "0" else "some events are missing"
+        tail.add(f" ! {said} ", "bad")
 
 
 def _mode_only(player: Player) -> _Line:
@@ -140,7 +150,7 @@ def _time_line(player: Player, width: int) -> _Line:
     _play_state(line, player)
     line.add(f"{clock(player.now_ns):>11} ", "strong", "go_to")
     line.add(f" {player.speed_text():<13}", "dim", "speed(1)")
-    unit = grains.STEP if run.has_steps else grains.EVENT
+    unit = player.units[0]
     if width >= 70:
         number = run.timeline.count(player.index, unit)
         line.add(f" {unit} {count(number):<8}", "dim", "unit")

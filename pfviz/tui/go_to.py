@@ -43,7 +43,7 @@ def errand_to(text: str, player: Player) -> Errand:
     if words.endswith("%"):
         return _share(words, player)
     if words.replace(",", "").replace("_", "").isdigit():
-        unit = STEP if player.run.has_steps else EVENT
+        unit = player.units[0]
         return _nth(unit, int(words.replace(",", "").replace("_", "")), player)
     match = COUNTED.fullmatch(words)
     if match is None:

@@ -100,7 +100,7 @@ def _grid(
 
 
 def _divided(lines: int, wanted: tuple[int, int, int]) -> list[int]:
-    """So many lines for three rows: the least for each, then up to what is wanted, then equally."""
+    """So many lines for three rows: the least for each, then up to what is wanted, then more."""
     heights = list(LEAST)
     spare = lines - sum(heights)
     missing = [want - height for want, height in zip(wanted, heights, strict=True)]
@@ -108,8 +108,8 @@ def _divided(lines: int, wanted: tuple[int, int, int]) -> list[int]:
     for row in range(3):
         heights[row] += min(missing[row], spare * missing[row] // total) if total else 0
     spare = lines - sum(heights)
-    for row in range(3):
-        heights[row] += spare // 3
+    heights[0] += spare // 5
+    heights[2] += spare * 2 // 5  # Steps and histogram always have a use for more.
     heights[1] += lines - sum(heights)
     return heights
 

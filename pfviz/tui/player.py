@@ -60,7 +60,7 @@ class Player:
         """The furthest position that was ever shown."""
         self.playing = False
         self.errand: Errand | None = None
-        self.unit = grains.STEP
+        self.unit = self.units[0]
         self.skipped_ns = 0
         """The stretch without events that the last tick skipped; 0 when it did not."""
         self.breakpoints: list[Breakpoint] = []
@@ -79,6 +79,16 @@ class Player:
     def frame(self) -> Frame:
         """Everything known at the cursor; lent until the next call."""
         return self.run.timeline.at(self.index)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What the arrows can step by here: a capture has no steps."""
+        return UNITS[1:] if self.run.is_capture else UNITS
+
+    def next_unit(self) -> str:
+        """Let the arrows step by the next unit; its name."""
+        self.unit = self.units[(self.units.index(self.unit) + 1) % len(self.units)]
+        return self.unit
 
     @property
     def in_past(self) -> bool:
@@ -190,7 +200,7 @@ class Player:
 
     def by(self, unit: str, direction: int) -> None:
         """Go to the next or previous step, event, fault, hand-over or cue."""
-        if unit == grains.STEP and not self.run.has_steps:
+        if unit == grains.STEP and self.run.is_capture:
             unit = grains.EVENT
         if unit == grains.CUE:
             self._by_cue(direction)

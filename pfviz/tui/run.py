@@ -67,11 +67,6 @@ class Run:
         return self.engine is None
 
     @property
-    def has_steps(self) -> bool:
-        """Whether threads take steps here; captures have events only."""
-        return bool(self.log.steps)
-
-    @property
     def finished(self) -> bool:
         """Whether everything that will ever happen is known."""
         return self._computed and len(self.timeline) == len(self.log)

@@ -91,4 +91,7 @@ def run_of(source: Source) -> Run:
     assert source.capture is not None
     log = infer_log(source.capture)
     story = source.title or "A capture of a real kernel."
-    return Run(log, source.name, story, origin=log.index_at(-1))
+    path = Path(source.capture)
+    # Captures are often called trace.txt; the folder says of what.
+    name = f"{path.parent.name}/{path.name}" if path.stem.startswith("trace") else source.name
+    return Run(log, name.removeprefix("/"), story, origin=log.index_at(-1))

@@ -20,7 +20,7 @@ from textual.containers import Container, Horizontal, Vertical
 from pfviz.tui import chrome, keys, painters
 from pfviz.tui.painters import Scene, stretched
 from pfviz.tui.pane import Pane
-from pfviz.tui.player import UNITS, Player
+from pfviz.tui.player import Player
 from pfviz.tui.race import BY_OPERATIONS, BY_TIME, Race
 from pfviz.tui.recipe import MODE_TITLES, Recipe
 from pfviz.tui.screens.playing import Paint, PlayingScreen
@@ -253,9 +253,7 @@ class Compare(PlayingScreen):
 
     def action_unit(self) -> None:
         """The next unit for the arrows."""
-        leader = self.race.leader
-        leader.unit = UNITS[(UNITS.index(leader.unit) + 1) % len(UNITS)]
-        self.say(f"The arrows now go by {leader.unit}.")
+        self.say(f"The arrows now go by {self.race.leader.next_unit()}.")
         self.moved()
 
     def action_speed(self, rungs: int) -> None:

@@ -55,6 +55,7 @@ HINTS: Final = (
 
 ROOM_AROUND_PREVIEW: Final = 18
 """Lines that lead, title, story, sentence and keys take at most."""
+ROOM_AROUND_SHORT: Final = 12
 WAY_LINES_MIN: Final = 7
 
 
@@ -207,7 +208,8 @@ class Gallery(PlayingScreen):
 
     def _divide(self) -> None:
         """Lanes as high as there are threads, the rest for the steps; none without a preview."""
-        room = self.app.size.height - ROOM_AROUND_PREVIEW
+        around = ROOM_AROUND_SHORT if self.has_class("short") else ROOM_AROUND_PREVIEW
+        room = self.app.size.height - around
         threads = 0 if self.player is None else len(self.player.frame.people())
         preview, way = self.panes["preview"], self.panes["way"]
         way.display = self.player is not None and room - threads - 6 >= WAY_LINES_MIN
@@ -227,6 +229,7 @@ class Gallery(PlayingScreen):
     def on_resize(self, _: events.Resize) -> None:
         """Narrow screens have no room for the story."""
         self.set_class(self.app.size.width < STORY_WIDTH_MIN, "narrow")
+        self.set_class(self.app.size.height < 30, "short")
         self.set_class(self.app.size.height < 16, "low")
         if self.panes:
             self._divide()

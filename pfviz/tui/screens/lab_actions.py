@@ -9,7 +9,7 @@ from typing import Final
 from pfviz.tui import go_to
 from pfviz.tui.layout import PANES
 from pfviz.tui.painters import stretched
-from pfviz.tui.player import UNITS, Player
+from pfviz.tui.player import Player
 from pfviz.tui.screens.choice import Choice
 from pfviz.tui.screens.playing import PlayingScreen
 from pfviz.tui.screens.prompt import BREAK_PROMPT, FIND_PROMPT, GO_PROMPT, Prompt, Question
@@ -19,6 +19,8 @@ from pfviz.views.timeline import EVENT, STEP
 
 CAPTION_EVENTS: Final = 400
 """A cue's caption stays for so many events after its moment."""
+STORY_EVENTS: Final = 150
+"""So long the story stands where captions do, unless a cue comes first."""
 
 
 class LabActions(PlayingScreen):
@@ -76,9 +78,7 @@ class LabActions(PlayingScreen):
 
     def action_unit(self) -> None:
         """The next unit for the arrows."""
-        position = UNITS.index(self.player.unit)
-        self.player.unit = UNITS[(position + 1) % len(UNITS)]
-        self.say(f"The arrows now go by {self.player.unit}.")
+        self.say(f"The arrows now go by {self.player.next_unit()}.")
         self.moved()
 
     def action_speed(self, rungs: int) -> None:
@@ -254,11 +254,15 @@ class LabActions(PlayingScreen):
         self.moved()
 
     def caption(self) -> str:
-        """The caption of the cue that was reached last, if it is still the moment's."""
+        """The caption of the cue that was reached last; the story while a run begins."""
+        run, index = self.player.run, self.player.index
         if not self.captions:
             return ""
-        place = self.player.run.cues.current(self.player.index, CAPTION_EVENTS)
-        return place.caption if place else ""
+        place = run.cues.current(index, CAPTION_EVENTS)
+        if place is not None:
+            waits = place.pause and index == place.position and not self.player.playing
+            return f"{place.caption} (space goes on)" if waits else place.caption
+        return run.story if index < run.origin + STORY_EVENTS else ""
 
     def action_follow_owner(self) -> None:
         """From the selected thread to the one that holds what it waits for."""
