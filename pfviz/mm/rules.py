@@ -1,6 +1,6 @@
 """What must hold in every state of a world: invariants by number, checked on the state itself.
 
-Numbers and sentences follow the catalogue of page-fault invariants in docs/model.md. A rule that
+The list is in docs/model.md (I9 is checked where the tree is written, in `vma_tree`). A rule that
 does not hold is reported, never asserted: worlds with a kernel's old bugs must run on to show them.
 """
 

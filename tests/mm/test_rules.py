@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -210,3 +212,9 @@ def test_checking_changes_nothing() -> None:
     plain.run()
     rules.run(watched.engine, every_steps=1)
     assert plain.engine.log.digest() == watched.engine.log.digest()
+
+
+def test_the_documentation_lists_every_rule() -> None:
+    model = (Path(__file__).parents[2] / "docs" / "model.md").read_text()
+    listed = set(re.findall(r"^\| ([IF][0-9]+) \|", model, re.MULTILINE))
+    assert listed == {*rules.STATE_RULES, *rules.END_RULES, "I9"}
