@@ -40,7 +40,7 @@ def do_anonymous_page(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/memory.c", cost="vma_check", function="do_anonymous_page")
 def choose_anonymous_page(engine: Mm, thread: Thread) -> Step:
-    """A read needs no page of its own, no anon_vma and no charge."""
+    """A write needs a page of its own and an anon_vma; a read is content with the zero page."""
     fault = thread.in_flight
     assert fault.vma is not None
     if fault.write:

@@ -200,7 +200,7 @@ def vma_locked_or_not(engine: Mm, thread: Thread) -> Step:
 
 @step("arch/x86/mm/fault.c (6.4+)", cost="vma_check", function="do_user_addr_fault")
 def vma_fault_handled(engine: Mm, thread: Thread) -> Step:
-    """The handler is done; before 6.6 the caller unlocks the VMA even when it asks for a retry."""
+    """See what the handler made of it, and whether the VMA lock is still to be given back."""
     if thread.in_flight.result & VM_FAULT_UNLOCKED and engine.world.preset.handler_unlocks:
         return vma_fault_unlocked(engine, thread)
     return end_read
