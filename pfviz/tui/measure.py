@@ -21,7 +21,7 @@ from textual.strip import Strip
 from pfviz.scenario.load import load
 from pfviz.scenario.overrides import Overrides
 
-from .app import LabApp
+from .app import LabApp, spare_pauses
 from .recipe import Recipe
 from .run import Run
 from .screens.lab import Lab
@@ -159,6 +159,7 @@ def loop_lag(seconds: float = 6.0) -> Lag:
 
 async def _loop_lag(seconds: float) -> Lag:
     app = LabApp(run=storm(), play=True)
+    spare_pauses()  # As `run_app` does.
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(1.0)
         lab = app.screen
