@@ -6,9 +6,10 @@ A gap is the longest null range below a slot; it never crosses a leaf border.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.maple.node import INDEX_MASK, MapleNode, max_gap
+from pfviz.mm.maple.write import LeafDecision
 
 if TYPE_CHECKING:
     from pfviz.mm.maple.tree import MapleTree
@@ -23,9 +24,37 @@ def update_gap(node: MapleNode, changed: list[int]) -> None:
     if parent is None or parent.gaps is None:
         return
     gap = max_gap(node)
-    slot = node.parent_slot
-    if parent.gaps[slot] == gap:
-        return
+    if parent.gaps[node.parent_slot] != gap:
+        carry_gap(parent, node.parent_slot, gap, changed)
+
+
+def update_leaf_gap(
+    leaf: MapleNode, decision: LeafDecision, entry: Any, changed: list[int]
+) -> None:
+    """Do what update_gap does after a store into a leaf with a parent, with less counting.
+
+    The parent knows the longest null from before: the store can only have made a longer one, or
+    have written over the longest.
+    """
+    parent = leaf.parent
+    assert parent is not None
+    assert parent.gaps is not None
+    slot = leaf.parent_slot
+    before = parent.gaps[slot]
+    _, offset, offset_end, first, end, r_min, r_max, _, content, _ = decision
+    if entry is None:
+        # All nulls written over are part of the new one.
+        gap = end - first + 1
+        if gap > before:
+            carry_gap(parent, slot, gap, changed)
+    elif offset_end > offset or (content is None and r_max - r_min + 1 == before):
+        gap = max_gap(leaf)
+        if gap != before:
+            carry_gap(parent, slot, gap, changed)
+
+
+def carry_gap(parent: MapleNode, slot: int, gap: int, changed: list[int]) -> None:
+    """Put a child's new gap into its parent and go up while a largest gap changes."""
     while True:
         gaps = parent.gaps
         assert gaps is not None

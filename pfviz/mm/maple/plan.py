@@ -16,7 +16,7 @@ from pfviz.mm.maple.node import (
     MapleNode,
     TaggedEntry,
 )
-from pfviz.mm.maple.write import WritePlan
+from pfviz.mm.maple.write import LeafDecision, WritePlan
 
 if TYPE_CHECKING:
     from pfviz.mm.maple.tree import MapleTree
@@ -25,102 +25,84 @@ _LEAF_SLOTS = MT_SLOTS[MAPLE_LEAF_64]
 _LEAF_MIN = MT_MIN_SLOTS[MAPLE_LEAF_64]
 
 
-def plan_store(
-    tree: MapleTree, index: int, last: int, entry: Any, via: str, *, bulk: bool = False
-) -> WritePlan:
-    """Walk to `index` and decide the store type; entry None stores null."""
-    height = tree.height
-    plan = WritePlan(index, last, entry, via, height)
-    plan.generation = tree.generation
-    plan.bulk = bulk
-    if not height:
-        return plan
+def walk_to_store(tree: MapleTree, index: int, last: int, entry: Any) -> tuple[MapleNode, int, int]:
+    """Walk to where a store begins, in a tree with nodes (mas_wr_walk).
+
+    Returns the node, the slot in it that covers `index`, and the node's level: 0 for a leaf that
+    can take the store, otherwise (a leaf being level 1) where the range leaves the node it is in.
+    """
+    # A leaf may not end in null, so a null up to the edge needs the next leaf too.
+    reach = last + 1 if entry is None and last != MAX_INDEX else last
     node: MapleNode = tree.root
-    level = height
-    while True:
+    for level in range(tree.height, 1, -1):
         pivots = node.pivots
         offset = bisect_left(pivots, index)
-        r_max = pivots[offset]
-        if last >= r_max:
-            # A leaf may not end in null, so a null up to the edge needs the next leaf too.
-            limit = r_max if level > 1 else pivots[-1]
-            if last > limit or (last == limit and entry is None and last != MAX_INDEX):
-                plan.store_type = "spanning_store"
-                plan.node = node
-                plan.level = level
-                plan.offset = offset
-                plan.r_max = r_max
-                return plan
-        if level == 1:
-            break
+        if reach > pivots[offset]:
+            return node, offset, level
         node = node.slots[offset]
-        level -= 1
-    plan.node = node
-    plan.level = 1
-    _decide_in_leaf(plan, node, offset, tree.rcu)
-    return plan
-
-
-def plan_in_leaf(
-    tree: MapleTree, leaf: MapleNode, offset: int, last: int, entry: Any, via: str
-) -> WritePlan:
-    """Decide a store that starts with a slot already walked to and stays inside its leaf."""
-    plan = WritePlan(leaf.slot_min(offset), last, entry, via, tree.height)
-    plan.generation = tree.generation
-    plan.node = leaf
-    plan.level = 1
-    _decide_in_leaf(plan, leaf, offset, tree.rcu)
-    return plan
-
-
-def _decide_in_leaf(plan: WritePlan, node: MapleNode, offset: int, rcu: bool) -> None:
     pivots = node.pivots
-    first = plan.index
-    last = plan.last
+    return node, bisect_left(pivots, index), 1 if reach > pivots[-1] else 0
+
+
+def decide_in_leaf(
+    leaf: MapleNode, offset: int, index: int, last: int, entry: Any, *, rcu: bool, bulk: bool
+) -> LeafDecision:
+    """Decide how a leaf takes a store that begins in one of its slots (mas_wr_store_type)."""
+    pivots = leaf.pivots
+    slots = leaf.slots
     end = len(pivots) - 1
-    offset_end = bisect_left(pivots, last, offset)
-    end_piv = pivots[offset_end]
-    r_min = pivots[offset - 1] + 1 if offset else node.min
     r_max = pivots[offset]
-    content = node.slots[offset]
-    if plan.entry is None:
-        slots = node.slots
+    offset_end = offset if last <= r_max else bisect_left(pivots, last, offset)
+    end_piv = pivots[offset_end]
+    r_min = pivots[offset - 1] + 1 if offset else leaf.min
+    content = slots[offset]
+    if entry is None:
+        # A null widens over the nulls beside it.
         if slots[offset_end] is None:
             last = end_piv
         elif last == end_piv and offset_end < end and slots[offset_end + 1] is None:
             offset_end += 1
             last = end_piv = pivots[offset_end]
         if content is None:
-            first = r_min
-        elif first == r_min and offset and slots[offset - 1] is None:
+            index = r_min
+        elif index == r_min and offset and slots[offset - 1] is None:
             offset -= 1
             content = None
             r_max = pivots[offset]
-            first = r_min = pivots[offset - 1] + 1 if offset else node.min
-        plan.first = first
-        plan.end = last
-    plan.offset = offset
-    plan.offset_end = offset_end
-    plan.end_piv = end_piv
-    plan.r_min = r_min
-    plan.r_max = r_max
-    plan.content = content
-    new_end = end + 2 - (offset_end - offset) - (r_min == first) - (last == end_piv)
-    plan.new_end = new_end
-    if r_min == first and r_max == last:
-        plan.store_type = "exact_fit"
-    elif first == 0 and last == MAX_INDEX:
-        plan.store_type = "new_root"
+            index = r_min = pivots[offset - 1] + 1 if offset else leaf.min
+    new_end = end + 2 - (offset_end - offset) - (r_min == index) - (last == end_piv)
+    if r_min == index and r_max == last:
+        kind = "exact_fit"
+    elif index == 0 and last == MAX_INDEX:
+        kind = "new_root"
     elif new_end < _LEAF_MIN:
-        plan.store_type = "node_store" if node.parent is None or plan.bulk else "rebalance"
+        kind = "node_store" if leaf.parent is None or bulk else "rebalance"
     elif new_end >= _LEAF_SLOTS:
-        plan.store_type = "split_store"
+        kind = "split_store"
     elif not rcu and offset == end:
-        plan.store_type = "append"
+        kind = "append"
     elif new_end == end and (not rcu or offset_end - offset == 1):
-        plan.store_type = "slot_store"
+        kind = "slot_store"
     else:
-        plan.store_type = "node_store"
+        kind = "node_store"
+    return kind, offset, offset_end, index, last, r_min, r_max, end_piv, content, new_end
+
+
+def plan_store(
+    tree: MapleTree, index: int, last: int, entry: Any, via: str, *, bulk: bool = False
+) -> WritePlan:
+    """Walk to `index` and decide the store type; entry None stores null."""
+    plan = WritePlan(index, last, entry, via, tree.height)
+    plan.generation = tree.generation
+    plan.bulk = bulk
+    if tree.height:
+        node, offset, level = walk_to_store(tree, index, last, entry)
+        if level:
+            plan.take_span(node, offset, level)
+        else:
+            decision = decide_in_leaf(node, offset, index, last, entry, rcu=tree.rcu, bulk=bulk)
+            plan.take_leaf(node, decision)
+    return plan
 
 
 def prealloc_nodes(tree: MapleTree, plan: WritePlan, kernel: str = "6.12") -> int:
@@ -130,6 +112,8 @@ def prealloc_nodes(tree: MapleTree, plan: WritePlan, kernel: str = "6.12") -> in
     change. Must be asked before the store is published.
     """
     kind = plan.store_type
+    if kind == "split_store" and kernel == "6.12":
+        return 2 * plan.height + 1
     if kind in ("exact_fit", "slot_store", "append"):
         return 0
     if kind == "node_store":

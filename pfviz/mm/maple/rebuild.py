@@ -15,9 +15,14 @@ from pfviz.mm.maple.node import (
     MT_SLOTS,
     BigNode,
     MapleNode,
-    max_gap,
 )
-from pfviz.mm.maple.split import build_node, build_root, calc_split, no_null_split
+from pfviz.mm.maple.split import (
+    add_children,
+    build_node,
+    build_root,
+    calc_split,
+    no_null_split,
+)
 from pfviz.mm.maple.write import Graft
 
 if TYPE_CHECKING:
@@ -40,7 +45,10 @@ def rebuild_upwards(
         left, right = _borrow(graft, big, left, right, level)
     while True:
         nodes = _make_nodes(tree, graft, big, level, bulk=bulk)
-        graft.dead.extend(nodes_between(left, right))
+        if left is right:
+            graft.dead.append(left)
+        else:
+            graft.dead.extend(nodes_between(left, right))
         if len(nodes) == 1 and _covers_everything(big):
             graft.height = level
             break
@@ -114,14 +122,11 @@ def _level_above(left: MapleNode, right: MapleNode, nodes: list[MapleNode]) -> B
     start = right.parent_slot + 1
     pivots = before.pivots[:stop]
     slots: list[Any] = before.slots[:stop]
-    pivots += [node.pivots[-1] for node in nodes]
-    slots += nodes
+    gaps = None if before.gaps is None else before.gaps[:stop]
+    add_children(nodes, pivots, slots, gaps)
     pivots += after.pivots[start:]
     slots += after.slots[start:]
-    gaps = None
-    if before.gaps is not None and after.gaps is not None:
-        gaps = before.gaps[:stop]
-        gaps += [max_gap(node) for node in nodes]
+    if gaps is not None and after.gaps is not None:
         gaps += after.gaps[start:]
     return BigNode(before.type, before.min, pivots, slots, gaps)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pfviz.mm.maple.leaf_store import splice
 from pfviz.mm.maple.node import (
     MAPLE_ARANGE_64,
     MAPLE_LEAF_64,
@@ -68,18 +69,9 @@ def _finish(graft: Graft, old: MapleNode, new: MapleNode) -> Graft:
 
 def overfull_leaf(plan: WritePlan, leaf: MapleNode) -> BigNode:
     """Copy a leaf with the store applied into a scratch node (mas_store_b_node)."""
-    pivots = leaf.pivots[: plan.offset]
-    slots = leaf.slots[: plan.offset]
-    if plan.r_min < plan.first:
-        pivots.append(plan.first - 1)
-        slots.append(plan.content)
-    pivots.append(plan.end)
-    slots.append(plan.entry)
-    if plan.end_piv > plan.end:
-        pivots.append(plan.end_piv)
-        slots.append(leaf.slots[plan.offset_end])
-    pivots += leaf.pivots[plan.offset_end + 1 :]
-    slots += leaf.slots[plan.offset_end + 1 :]
+    pivots = leaf.pivots[:]
+    slots = leaf.slots[:]
+    splice(pivots, slots, plan.decision, plan.entry)
     return BigNode(MAPLE_LEAF_64, leaf.min, pivots, slots)
 
 
@@ -90,16 +82,19 @@ def build_node(
 
     A node of all its slots takes over the scratch node's lists.
     """
-    if start == 0 and stop is None:
-        node = tree.new_node(big.type, big.min, big.pivots, big.slots, big.gaps)
-    else:
-        node = tree.new_node(
-            big.type,
-            big.pivots[start - 1] + 1 if start else big.min,
-            big.pivots[start:stop],
-            big.slots[start:stop],
-            None if big.gaps is None else big.gaps[start:stop],
-        )
+    pivots = big.pivots
+    slots = big.slots
+    gaps = big.gaps
+    node_min = big.min
+    if start or stop is not None:
+        if start:
+            node_min = pivots[start - 1] + 1
+        pivots = pivots[start:stop]
+        slots = slots[start:stop]
+        if gaps is not None:
+            gaps = gaps[start:stop]
+    node = MapleNode(tree.next_id, big.type, node_min, pivots, slots, gaps)
+    tree.next_id += 1
     graft.born.append(node)
     return node
 
@@ -116,15 +111,26 @@ def build_root(tree: MapleTree, graft: Graft, children: list[MapleNode]) -> Mapl
 
 def with_children(parent: MapleNode, first: int, last: int, children: list[MapleNode]) -> BigNode:
     """Copy an inner node with slots first ... last replaced by new children."""
-    pivots = parent.pivots[:]
-    slots: list[Any] = parent.slots[:]
-    pivots[first : last + 1] = [child.pivots[-1] for child in children]
-    slots[first : last + 1] = children
-    gaps = None
-    if parent.gaps is not None:
-        gaps = parent.gaps[:]
-        gaps[first : last + 1] = [max_gap(child) for child in children]
+    pivots = parent.pivots[:first]
+    slots: list[Any] = parent.slots[:first]
+    gaps = None if parent.gaps is None else parent.gaps[:first]
+    add_children(children, pivots, slots, gaps)
+    pivots += parent.pivots[last + 1 :]
+    slots += parent.slots[last + 1 :]
+    if gaps is not None and parent.gaps is not None:
+        gaps += parent.gaps[last + 1 :]
     return BigNode(parent.type, parent.min, pivots, slots, gaps)
+
+
+def add_children(
+    children: list[MapleNode], pivots: list[int], slots: list[Any], gaps: list[int] | None
+) -> None:
+    """Put new nodes behind the slots of an inner node in the making."""
+    for child in children:
+        pivots.append(child.pivots[-1])
+        slots.append(child)
+        if gaps is not None:
+            gaps.append(max_gap(child))
 
 
 def calc_split(big: BigNode, *, bulk: bool = False) -> int:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pfviz.mm.maple.gaps import update_gap
-from pfviz.mm.maple.node import MAPLE_LEAF_64, MapleNode
-from pfviz.mm.maple.plan import prealloc_nodes
+from pfviz.mm.maple.gaps import update_gap, update_leaf_gap
+from pfviz.mm.maple.leaf_store import IN_LEAF, copy_with, store_in_leaf, write_in_place
+from pfviz.mm.maple.node import MAPLE_LEAF_64, MAX_INDEX, MapleNode
+from pfviz.mm.maple.plan import decide_in_leaf, prealloc_nodes
 from pfviz.mm.maple.rebalance import build_rebalance
 from pfviz.mm.maple.roots import build_new_root, build_store_root
 from pfviz.mm.maple.spanning import build_spanning_store
 from pfviz.mm.maple.split import build_split
-from pfviz.mm.maple.write import Graft, Write, WritePlan
+from pfviz.mm.maple.write import Graft, Rearrangement, Write, WritePlan
 
 if TYPE_CHECKING:
     from pfviz.mm.maple.tree import MapleTree
@@ -44,62 +45,63 @@ def build(tree: MapleTree, plan: WritePlan) -> None:
 
 def publish(tree: MapleTree, plan: WritePlan) -> Write:
     """Make a built store visible by one pointer store, then mark the old nodes dead."""
-    write = Write(plan, prealloc_nodes(tree, plan))
+    reserved = prealloc_nodes(tree, plan)
+    node = plan.node
+    where = (0, 0, MAX_INDEX) if node is None else (node.id, node.min, node.pivots[-1])
     graft = plan.graft
-    changed = write.changed
+    changed: list[int] = []
+    born: tuple[int, ...] = ()
+    dead: tuple[int, ...] = ()
+    rearrangements: list[Rearrangement] = []
     if graft is None:
-        leaf = plan.node
-        assert leaf is not None
-        nullness_kept = _write_in_place(plan, leaf)
-        changed.append(leaf.id)
-        if tree.alloc and leaf.parent is not None and not nullness_kept:
-            update_gap(leaf, changed)
+        assert node is not None
+        write_in_place(node, plan.decision, plan.entry)
+        changed.append(node.id)
+        if node.parent is not None and tree.alloc:
+            update_leaf_gap(node, plan.decision, plan.entry, changed)
     else:
         _publish_graft(tree, graft, changed)
-        write.born = tuple([node.id for node in graft.born])
-        write.dead = tuple([node.id for node in graft.dead])
-        write.rearrangements = graft.rearrangements
+        born = tuple([node.id for node in graft.born])
+        dead = tuple([node.id for node in graft.dead])
+        rearrangements = graft.rearrangements
     tree.generation += 1
+    asked = (plan.store_type, plan.via, plan.index, plan.last, plan.first, plan.end, plan.entry)
+    shape = (plan.r_max, plan.new_end, plan.height, reserved)
+    write = Write(*asked, *shape, *where, born, dead, changed, rearrangements)
     tree.last_write = write
     return write
 
 
-def _write_in_place(plan: WritePlan, leaf: MapleNode) -> bool:
-    """Change the leaf itself; True if no gap can have changed."""
-    if plan.store_type == "exact_fit":
-        leaf.slots[plan.offset] = plan.entry
-        return (plan.content is None) == (plan.entry is None)
-    pivots, slots = written_slots(plan, leaf)
-    leaf.pivots[plan.offset : plan.offset_end + 1] = pivots
-    leaf.slots[plan.offset : plan.offset_end + 1] = slots
-    return False
-
-
-def written_slots(plan: WritePlan, leaf: MapleNode) -> tuple[list[int], list[Any]]:
-    """Return the pivots and slots that take the place of offset ... offset_end."""
-    if plan.r_min < plan.first:
-        pivots = [plan.first - 1, plan.end]
-        slots = [plan.content, plan.entry]
+def store_at(
+    tree: MapleTree,
+    node: MapleNode,
+    offset: int,
+    level: int,
+    index: int,
+    last: int,
+    entry: Any,
+    via: str,
+) -> Write:
+    """Store at once where walk_to_store has led."""
+    if level:
+        plan = WritePlan(index, last, entry, via, tree.height)
+        plan.take_span(node, offset, level)
     else:
-        pivots = [plan.end]
-        slots = [plan.entry]
-    if plan.end_piv > plan.end:
-        pivots.append(plan.end_piv)
-        slots.append(leaf.slots[plan.offset_end])
-    return pivots, slots
+        decision = decide_in_leaf(node, offset, index, last, entry, rcu=tree.rcu, bulk=False)
+        if decision[0] in IN_LEAF:
+            return store_in_leaf(tree, node, decision, index, last, entry, via)
+        plan = WritePlan(index, last, entry, via, tree.height)
+        plan.take_leaf(node, decision)
+    build(tree, plan)
+    return publish(tree, plan)
 
 
 def _build_node_store(tree: MapleTree, plan: WritePlan) -> Graft:
     leaf = plan.node
     assert leaf is not None
-    middle_pivots, middle_slots = written_slots(plan, leaf)
-    pivots = leaf.pivots[:]
-    slots = leaf.slots[:]
-    pivots[plan.offset : plan.offset_end + 1] = middle_pivots
-    slots[plan.offset : plan.offset_end + 1] = middle_slots
     graft = Graft()
     graft.old = leaf
-    graft.new = tree.new_node(MAPLE_LEAF_64, leaf.min, pivots, slots)
+    graft.new = copy_with(tree, leaf, plan.decision, plan.entry)
     graft.height = plan.height
     graft.born.append(graft.new)
     graft.dead.append(leaf)
@@ -122,25 +124,22 @@ def _publish_graft(tree: MapleTree, graft: Graft, changed: list[int]) -> None:
         changed.append(parent.id)
     for node in graft.born:
         if node.type != MAPLE_LEAF_64:
-            adopt_children(node)
+            # Every child is pointed at its new parent (mas_adopt_children).
+            for offset, child in enumerate(node.slots):
+                child.parent = node
+                child.parent_slot = offset
     bury(tree, graft.dead)
     if parent is not None and tree.alloc:
         update_gap(new, changed)
 
 
-def adopt_children(node: MapleNode) -> None:
-    """Point every child of a new node at it (mas_adopt_children)."""
-    for offset, child in enumerate(node.slots):
-        child.parent = node
-        child.parent_slot = offset
-
-
 def bury(tree: MapleTree, dead: list[MapleNode]) -> None:
     """Mark nodes dead; under RCU they stay readable until their grace period ends."""
     if tree.rcu:
+        waiting = tree.dead
         for node in dead:
             node.parent = node
-            tree.dead[node.id] = node
+            waiting[node.id] = node
     else:
         for node in dead:
             node.parent = node

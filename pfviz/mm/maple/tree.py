@@ -14,7 +14,7 @@ from pfviz.mm.maple import gaps, store, walk
 from pfviz.mm.maple.check import check_tree
 from pfviz.mm.maple.duplicate import duplicate_nodes
 from pfviz.mm.maple.node import MAX_INDEX, MapleNode, is_zero_entry
-from pfviz.mm.maple.plan import plan_in_leaf, plan_store, prealloc_nodes
+from pfviz.mm.maple.plan import plan_store, prealloc_nodes, walk_to_store
 from pfviz.mm.maple.walk import MaState, Range
 from pfviz.mm.maple.write import Write, WritePlan
 
@@ -170,9 +170,10 @@ class MapleTree:
         """Store an entry over [first, last], overwriting what is there; None clears."""
         if not 0 <= first <= last <= MAX_INDEX:
             raise ValueError(f"not a range of indices: {first} to {last}")
-        plan = plan_store(self, first, last, entry, via)
-        store.build(self, plan)
-        return store.publish(self, plan)
+        if self.height:
+            node, offset, level = walk_to_store(self, first, last, entry)
+            return store.store_at(self, node, offset, level, first, last, entry, via)
+        return self.store_prealloc(plan_store(self, first, last, entry, via))
 
     def clear(self, first: int, last: int, via: str = "mas_store_gfp") -> Write:
         """Store null over [first, last]."""
@@ -188,14 +189,13 @@ class MapleTree:
         leaf, offset = walk.slot_at(self, index)
         entry = leaf.slots[offset]
         if entry is not None:
+            first = leaf.slot_min(offset)
             last = leaf.pivots[offset]
             if last == leaf.pivots[-1]:
                 # A null at a leaf's edge spans, unless it is the edge of everything.
-                self.store(leaf.slot_min(offset), last, None, via)
+                self.store(first, last, None, via)
             else:
-                plan = plan_in_leaf(self, leaf, offset, last, None, via)
-                store.build(self, plan)
-                store.publish(self, plan)
+                store.store_at(self, leaf, offset, 0, first, last, None, via)
         return entry
 
     def insert(self, first: int, last: int, entry: Any, via: str = "mtree_insert_range") -> bool:

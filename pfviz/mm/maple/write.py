@@ -24,6 +24,11 @@ STORE_TYPES = (
     "spanning_store",
 )
 
+# What was decided about a store into a leaf: store_type, offset, offset_end, first, end, r_min,
+# r_max, end_piv, content, new_end, as explained in WritePlan. A tuple, for one is made per store.
+LeafDecision = tuple[str, int, int, int, int, int, int, int, Any, int]
+_NO_LEAF: LeafDecision = ("store_root", 0, 0, 0, 0, 0, 0, 0, None, 0)
+
 # Functions that emit ma_write themselves before the store; mas_store_gfp and mas_erase do not.
 _TRACED_CALLERS = {"mas_store": "ma_write", "mas_store_prealloc": "ma_write"}
 _TRACED_CALLERS |= {"mtree_store_range": "ma_write", "mtree_erase": "ma_op"}
@@ -87,11 +92,16 @@ class WritePlan:
     `index` and `last` are the range asked for, `first` and `end` (both inclusive) the range that
     will be written: a null widens over the nulls beside it. `node` is the leaf, or for a spanning
     store the node where the span was found, `level` its level above the leaves (leaf 1).
+
+    In a leaf the range begins in slot `offset`, which covers `r_min` to `r_max` and holds
+    `content`, and ends in slot `offset_end`, which ends at `end_piv`; afterwards `new_end` is the
+    offset of the last slot.
     """
 
     __slots__ = (
         "bulk",
         "content",
+        "decision",
         "end",
         "end_piv",
         "entry",
@@ -134,9 +144,62 @@ class WritePlan:
         self.r_max = 0
         self.end_piv = 0
         self.new_end = 0
+        self.decision = _NO_LEAF
+
+    def take_leaf(self, leaf: MapleNode, decision: LeafDecision) -> None:
+        """Fill in what was decided about a store into a leaf."""
+        self.node = leaf
+        self.level = 1
+        self.decision = decision
+        (
+            self.store_type,
+            self.offset,
+            self.offset_end,
+            self.first,
+            self.end,
+            self.r_min,
+            self.r_max,
+            self.end_piv,
+            self.content,
+            self.new_end,
+        ) = decision
+
+    def take_span(self, node: MapleNode, offset: int, level: int) -> None:
+        """Fill in where the range leaves a node."""
+        self.store_type = "spanning_store"
+        self.node = node
+        self.level = level
+        self.offset = offset
+        self.r_max = node.pivots[offset]
 
 
-class Write:
+class WriteFields(NamedTuple):
+    """What a Write holds: `node_id`, `node_min` and `node_max` say where it was decided.
+
+    Id 0 is a tree without nodes.
+    """
+
+    store_type: str
+    via: str
+    index: int  # type: ignore[assignment]  # the kernel's name, not tuple.index
+    last: int
+    first: int
+    end: int
+    entry: Any
+    r_max: int
+    new_end: int
+    height: int
+    prealloc: int
+    node_id: int
+    node_min: int
+    node_max: int
+    born: tuple[int, ...]
+    dead: tuple[int, ...]
+    changed: list[int]
+    rearrangements: list[Rearrangement]
+
+
+class Write(WriteFields):
     """The record of the last store: plain data, node ids only.
 
     `born` nodes entered the tree, `dead` ones left it, `changed` ones were altered in place (the
@@ -146,51 +209,7 @@ class Write:
     # A record for viewers: two trees that differ only in it are the same world.
     is_cache = True
 
-    __slots__ = (
-        "born",
-        "changed",
-        "dead",
-        "end",
-        "entry",
-        "first",
-        "height",
-        "index",
-        "last",
-        "new_end",
-        "node_id",
-        "node_max",
-        "node_min",
-        "prealloc",
-        "r_max",
-        "rearrangements",
-        "store_type",
-        "via",
-    )
-
-    def __init__(self, plan: WritePlan, prealloc: int) -> None:
-        self.store_type = plan.store_type
-        self.via = plan.via
-        self.index = plan.index
-        self.last = plan.last
-        self.first = plan.first
-        self.end = plan.end
-        self.entry = plan.entry
-        self.r_max = plan.r_max
-        self.new_end = plan.new_end
-        self.height = plan.height
-        self.prealloc = prealloc
-        node = plan.node
-        if node is None:
-            self.node_id = self.node_min = 0
-            self.node_max = MAX_INDEX
-        else:
-            self.node_id = node.id
-            self.node_min = node.min
-            self.node_max = node.pivots[-1]
-        self.born: tuple[int, ...] = ()
-        self.dead: tuple[int, ...] = ()
-        self.changed: list[int] = []
-        self.rearrangements: list[Rearrangement] = []
+    __slots__ = ()
 
     def trace(self, kernel: str = "6.12") -> tuple[TraceEvent, ...]:
         """Return the trace events of this store in the order the kernel emits them.
