@@ -66,6 +66,11 @@ class Preset:
     lru_batch: int
     """Pages collected per CPU before the LRU lists are locked (PAGEVEC_SIZE)."""
     page_tables_by_rcu: bool = True
+    unmap_splits_below: tuple[bool, bool] = (True, False)
+    """Whether munmap's new VMA is the part below the cut, at the start and at the end of its range:
+    since about 6.4 the old VMA is the one that goes, before it stayed."""
+    unmap_minds_stack: bool = False
+    """munmap does not downgrade right below a stack, which used to grow under the read lock."""
     tree: str = "maple"
     """What holds the VMAs: "rb" (red-black tree, list and vmacaches, until 6.0) or "maple"."""
 
@@ -117,6 +122,8 @@ PRESETS: Final[dict[str, Preset]] = {
             merge_anon_vma="target",
             unmap_drains_lru=True,
             lru_batch=15,
+            unmap_splits_below=(False, True),
+            unmap_minds_stack=True,
             tree="rb",
         ),
         Preset(
@@ -146,6 +153,7 @@ PRESETS: Final[dict[str, Preset]] = {
             merge_anon_vma="target",
             unmap_drains_lru=True,
             lru_batch=15,
+            unmap_minds_stack=True,
         ),
         Preset(
             name="6.4",
@@ -174,6 +182,7 @@ PRESETS: Final[dict[str, Preset]] = {
             merge_anon_vma="target",
             unmap_drains_lru=True,
             lru_batch=15,
+            unmap_minds_stack=True,
         ),
         Preset(
             name="6.12",

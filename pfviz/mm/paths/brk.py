@@ -12,7 +12,9 @@ from pfviz.mm.paths.vma_change import VmaChange, commit_change
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_alloc import vm_area_alloc
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
+from pfviz.sim.event import WRITE
 from pfviz.sim.task import Step, step
+from pfviz.sync.rwsem import mode_held
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -55,7 +57,7 @@ def check_brk_limits(engine: Mm, thread: Thread) -> Step:
 @step("mm/mmap.c", function="__x64_sys_brk")
 def shrunk(engine: Mm, thread: Thread) -> Step:
     """The pages above the new break are gone."""
-    if not engine.world.policy.downgrade:
+    if mode_held(thread.mm.mmap_lock, thread) == WRITE:  # It was not downgraded.
         mmap_write_unlock(engine, thread, thread.mm)
     return thread.back()
 
@@ -90,7 +92,7 @@ def new_heap_vma(engine: Mm, thread: Thread) -> Step:
     vma = vm_area_alloc(engine, mm, mm.brk, thread.sys, HEAP_FLAGS, kind="heap", name="[heap]")
     thread.vma = vma
     if not engine.world.preset.locks_new_vma:
-        return store_heap_vma
+        return vma_link if engine.world.preset.tree == "rb" else store_heap_vma
     return vma_start_write(engine, thread, vma, store_heap_vma)
 
 
@@ -103,6 +105,12 @@ def store_heap_vma(engine: Mm, thread: Thread) -> Step:
     thread.mm.tree.store_prealloc(engine, plan)
     vma_mark_attached(engine, vma)
     return brk_unlock
+
+
+@step("mm/mmap.c (until 6.0)")
+def vma_link(engine: Mm, thread: Thread) -> Step:
+    """Link the heap's VMA into the list and hang it into the tree."""
+    return store_heap_vma(engine, thread)
 
 
 @step("mm/mmap.c", function="mmap_write_unlock")

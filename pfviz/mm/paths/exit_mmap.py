@@ -71,7 +71,7 @@ def remove_all(engine: Mm, thread: Thread) -> Step:
     """Detach the next VMA; no fault can look for it any more."""
     vmas: list[Vma] = thread.sys
     if not vmas:
-        return destroy_tree
+        return forget_tree if engine.world.preset.tree == "rb" else destroy_tree
     return vma_mark_detached(engine, thread, vmas[0], remove_one)
 
 
@@ -80,6 +80,12 @@ def remove_one(engine: Mm, thread: Thread) -> Step:
     """Close the VMA and free it."""
     vm_area_free(engine, thread.sys.pop(0))
     return remove_all
+
+
+@step("mm/mmap.c (until 6.0)", function="exit_mmap")
+def forget_tree(engine: Mm, thread: Thread) -> Step:
+    """The list is empty; nobody takes the tree apart, its nodes went with the VMAs."""
+    return destroy_tree(engine, thread)
 
 
 @step("mm/mmap.c", function="__mt_destroy")

@@ -157,6 +157,8 @@ def lock_copied_vma(engine: Mm, thread: Thread) -> Step:
     """Write-lock the child's VMA too: some of its flags are cleared."""
     copy = _call(thread).copy
     assert copy is not None
+    if engine.world.preset.tree == "rb":
+        return vma_link_rb
     return vma_start_write(engine, thread, copy, store_copied_vma)
 
 
@@ -172,6 +174,12 @@ def store_copied_vma(engine: Mm, thread: Thread) -> Step:
     if copy.vm_file is None:
         return copy_page_range
     return down_write(engine, thread, copy.vm_file.i_mmap, link_copied_vma)
+
+
+@step("kernel/fork.c (until 6.0)", function="__vma_link_rb")
+def vma_link_rb(engine: Mm, thread: Thread) -> Step:
+    """Append the child's VMA to its list and hang it into its tree, to the right of all others."""
+    return store_copied_vma(engine, thread)
 
 
 @step("kernel/fork.c", cost="interval_tree", function="vma_interval_tree_insert_after")

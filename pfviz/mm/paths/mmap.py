@@ -202,7 +202,7 @@ def lock_new_vma(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     assert call.vma is not None
     if not engine.world.preset.locks_new_vma:
-        return vma_iter_store
+        return vma_link if engine.world.preset.tree == "rb" else vma_iter_store
     return vma_start_write(engine, thread, call.vma, vma_iter_store)
 
 
@@ -218,6 +218,12 @@ def vma_iter_store(engine: Mm, thread: Thread) -> Step:
     if call.file is not None:
         return down_write(engine, thread, call.file.i_mmap, vma_link_file)
     return perf_event_mmap
+
+
+@step("mm/mmap.c (until 6.0)")
+def vma_link(engine: Mm, thread: Thread) -> Step:
+    """Link the new VMA into the list and hang it into the tree: from here on it can be found."""
+    return vma_iter_store(engine, thread)
 
 
 @step("mm/vma.c (6.12+), mm/mmap.c", cost="interval_tree")

@@ -20,10 +20,12 @@ from pfviz.mm.operations import PAGE_SHIFT, Munmap
 from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.split import split_vma
 from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
-from pfviz.mm.vma import Vma
+from pfviz.mm.vma import VM_GROWSDOWN, Vma
 from pfviz.mm.vma_alloc import vm_area_free
 from pfviz.mm.vma_lock import vma_mark_detached, vma_start_write
+from pfviz.sim.event import WRITE
 from pfviz.sim.task import Step, step
+from pfviz.sync.rwsem import mode_held
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -76,7 +78,7 @@ def do_vmi_munmap(engine: Mm, thread: Thread) -> Step:
 @step("mm/mmap.c", function="__vm_munmap")
 def done(engine: Mm, thread: Thread) -> Step:
     """The range is unmapped."""
-    if not engine.world.policy.downgrade:
+    if mode_held(thread.mm.mmap_lock, thread) == WRITE:  # It was not downgraded.
         mmap_write_unlock(engine, thread, thread.mm)
     return thread.back()
 
@@ -84,7 +86,8 @@ def done(engine: Mm, thread: Thread) -> Step:
 def unmap_range(engine: Mm, thread: Thread, unmap: Unmap, then: Step) -> Step:
     """Unmap a range under mmap_lock held for writing (do_vmi_align_munmap), then go on."""
     thread.returns.append(then)
-    return gather_vmas(engine, thread, unmap, vma_iter_clear)
+    clear = detach_vmas_to_be_unmapped if engine.world.preset.tree == "rb" else vma_iter_clear
+    return gather_vmas(engine, thread, unmap, clear)
 
 
 # Gather: split, write-lock, detach
@@ -105,7 +108,8 @@ def vms_gather_munmap_vmas(engine: Mm, thread: Thread) -> Step:
         return thread.back()
     unmap.vma = vma
     if vma.vm_start < unmap.start:
-        return split_vma(engine, thread, vma, unmap.start, True, gather_one)
+        below = engine.world.preset.unmap_splits_below[0]
+        return split_vma(engine, thread, vma, unmap.start, below, gather_one)
     return gather_one(engine, thread)
 
 
@@ -115,16 +119,24 @@ def gather_one(engine: Mm, thread: Thread) -> Step:
     unmap = _unmap(thread)
     vma = unmap.vma
     assert vma is not None
+    if vma.vm_start < unmap.start:  # What was cut off above is what goes.
+        vma = unmap.vma = unmap.mm.tree.next_of(vma)
+        assert vma is not None
     if vma.vm_end > unmap.end:
-        return split_vma(engine, thread, vma, unmap.end, False, lock_gathered)
+        below = engine.world.preset.unmap_splits_below[1]
+        return split_vma(engine, thread, vma, unmap.end, below, lock_gathered)
     return lock_gathered(engine, thread)
 
 
 @step("mm/vma.c (6.12+), mm/mmap.c", function="vms_gather_munmap_vmas")
 def lock_gathered(engine: Mm, thread: Thread) -> Step:
     """Write-lock the VMA: faults that hold it must finish first."""
-    vma = _unmap(thread).vma
+    unmap = _unmap(thread)
+    vma = unmap.vma
     assert vma is not None
+    if vma.vm_start >= unmap.end:  # What was cut off below is what goes.
+        vma = unmap.vma = unmap.mm.tree.prev_of(vma)
+        assert vma is not None
     return vma_start_write(engine, thread, vma, detach_gathered)
 
 
@@ -159,6 +171,14 @@ def vma_iter_clear(engine: Mm, thread: Thread) -> Step:
     return vms_complete_munmap_vmas
 
 
+@step("mm/mmap.c (until 6.0)")
+def detach_vmas_to_be_unmapped(engine: Mm, thread: Thread) -> Step:
+    """Take each VMA out of tree and list; every thread's vmacache is void from here on."""
+    unmap = _unmap(thread)
+    unmap.mm.tree.store(engine, unmap.start, unmap.end, None, "")
+    return vms_complete_munmap_vmas
+
+
 # Complete: downgrade, unmap, free
 
 
@@ -166,9 +186,17 @@ def vma_iter_clear(engine: Mm, thread: Thread) -> Step:
 def vms_complete_munmap_vmas(engine: Mm, thread: Thread) -> Step:
     """Downgrade mmap_lock to a read lock: the slow part needs no exclusion, faults may go on."""
     unmap = _unmap(thread)
+    if engine.world.preset.unmap_minds_stack and _ends_below_stack(unmap):
+        unmap.downgrade = False
     if unmap.downgrade:
         mmap_write_downgrade(engine, thread, unmap.mm)
     return lru_add_drain if engine.world.preset.unmap_drains_lru else tlb_gather_mmu
+
+
+def _ends_below_stack(unmap: Unmap) -> bool:
+    """Whether the next VMA above could grow into the range that is being unmapped."""
+    above = next(unmap.mm.tree.between(unmap.end, 1 << 63), None)
+    return above is not None and bool(above.vm_flags & VM_GROWSDOWN)
 
 
 @step("mm/swap.c", cost="lru_drain")

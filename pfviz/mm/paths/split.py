@@ -38,12 +38,18 @@ def duplicate_vma(engine: Mm, thread: Thread) -> Step:
     """Duplicate the VMA: one half will be the new one."""
     change: VmaChange = thread.change
     change.insert = vm_area_dup(engine, change.vma, change.start, change.end)
+    if engine.world.preset.tree == "rb":
+        return _plan_split(engine, thread)  # The new VMA brings its node along.
     return reserve_split
 
 
 @step("mm/vma.h", cost="ma_prealloc", function="vma_iter_prealloc")
 def reserve_split(engine: Mm, thread: Thread) -> Step:
     """Reserve the tree nodes for the new half, while it may still fail."""
+    return _plan_split(engine, thread)
+
+
+def _plan_split(engine: Mm, thread: Thread) -> Step:
     change: VmaChange = thread.change
     change.plan = change.vma.mm.tree.prealloc(engine, change.start, change.end, change.insert)
     if change.vma.anon_vma is None:

@@ -28,8 +28,6 @@ RLIMIT_STACK: Final = 8 << 20
 @step("mm/memory.c (6.5+, 6.1.37+)", cost="vma_check", function="upgrade_mmap_lock")
 def expand_stack(engine: Mm, thread: Thread) -> Step:
     """The address lies below a stack. A read lock cannot be upgraded: drop it, lock for writing."""
-    if engine.world.preset.expand_stack == "read":
-        return expand_downwards
     mm = thread.mm
     mmap_lock.mmap_read_unlock(engine, thread, mm)
     thread.in_flight.vma = None

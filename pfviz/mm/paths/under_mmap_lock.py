@@ -66,7 +66,9 @@ def find_vma(engine: Mm, thread: Thread) -> Step:
         return check_access
     if vma is not None and vma.vm_flags & VM_GROWSDOWN:
         fault.vma = vma
-        return thread.call(stack.expand_stack, then=stack_expanded)
+        by_readers = engine.world.preset.expand_stack == "read"
+        grow = stack.expand_downwards if by_readers else stack.expand_stack
+        return thread.call(grow, then=stack_expanded)
     mmap_lock.mmap_read_unlock(engine, thread, thread.mm)
     return bad_area_nosemaphore
 

@@ -7,9 +7,8 @@ makes the change visible, and the end of VMAs that were swallowed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pfviz.mm.maple import WritePlan
 from pfviz.mm.page_cache import File
 from pfviz.mm.reverse_map import AnonVma, anon_vma_clone, unlink_anon_vmas
 from pfviz.mm.vma import Vma
@@ -42,15 +41,20 @@ class VmaChange:
     """Whose anon_vma `vma` takes over first (dup_anon_vma)."""
     anon_vma: AnonVma | None = None
     file: File | None = None
-    plan: WritePlan | None = None
+    plan: Any = None
+    """The store as the tree planned it."""
 
 
-def commit_change(engine: Mm, thread: Thread, change: VmaChange, then: Step) -> Step:  # noqa: ARG001
+def commit_change(engine: Mm, thread: Thread, change: VmaChange, then: Step) -> Step:
     """Carry out a change whose VMAs are write-locked, then go on with `then`."""
     thread.change = change
     if change.anon_vma_from is not None:
         return thread.call(dup_anon_vma, then)
-    return thread.call(vma_iter_prealloc, then)
+    return thread.call(_first_step(engine), then)
+
+
+def _first_step(engine: Mm) -> Step:
+    return vma_adjust if engine.world.preset.tree == "rb" else vma_iter_prealloc
 
 
 def _change(thread: Thread) -> VmaChange:
@@ -78,20 +82,23 @@ def dup_anon_vma_locked(engine: Mm, thread: Thread) -> Step:
     anon_vma_clone(change.vma, source)
     change.vma.anon_vma = source.anon_vma
     up_write(engine, thread, source.anon_vma.rwsem)
-    return vma_iter_prealloc
+    return _first_step(engine)
 
 
 @step("mm/vma.h", cost="ma_prealloc")
 def vma_iter_prealloc(engine: Mm, thread: Thread) -> Step:
     """Reserve the tree nodes that the store will need: from here on it cannot fail."""
     change = _change(thread)
-    stored = change.insert
-    tree = change.vma.mm.tree
-    if stored is not None:
-        change.plan = tree.prealloc(engine, stored.vm_start, stored.vm_end, stored)
-    else:
-        change.plan = tree.prealloc(engine, change.start, change.end, change.vma)
+    change.plan = change.vma.mm.tree.prealloc(engine, change.start, change.end, change.vma)
     return vma_prepare
+
+
+@step("mm/mmap.c (until 6.0)", cost="vma_prepare", function="__vma_adjust")
+def vma_adjust(engine: Mm, thread: Thread) -> Step:
+    """No node has to be reserved, each is part of its VMA: lock the reverse map at once."""
+    change = _change(thread)
+    change.plan = change.vma.mm.tree.prealloc(engine, change.start, change.end, change.vma)
+    return vma_prepare(engine, thread)
 
 
 @step("mm/vma.c", cost="vma_prepare")
@@ -111,8 +118,18 @@ def vma_prepare_anon(engine: Mm, thread: Thread) -> Step:
     """Lock the anon_vma, if pages of the VMA hang on one, and take the VMA out of its tree."""
     change = _change(thread)
     if change.anon_vma is not None:
-        return down_write(engine, thread, change.anon_vma.rwsem, vma_iter_store)
-    return vma_iter_store
+        return down_write(engine, thread, change.anon_vma.rwsem, _store_step(engine))
+    return _store_step(engine)
+
+
+def _store_step(engine: Mm) -> Step:
+    return adjust_in_place if engine.world.preset.tree == "rb" else vma_iter_store
+
+
+@step("mm/mmap.c (until 6.0)", function="__vma_adjust")
+def adjust_in_place(engine: Mm, thread: Thread) -> Step:
+    """Set the new ranges and correct the gaps above; what was swallowed leaves tree and list."""
+    return vma_iter_store(engine, thread)
 
 
 @step("mm/vma.h")
