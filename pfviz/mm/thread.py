@@ -122,6 +122,8 @@ class Thread(Task):
     """Why a look-up chain returned without a locked VMA."""
     vma_read_locks: list[Vma] = field(default_factory=list)
     """VMAs whose lock word this thread has taken for reading, in order of locking."""
+    refcount_since_ns: dict[Vma, int] = field(default_factory=dict)
+    """Since when it has, or waits for, the reference-counted lock words of VMAs (6.15+)."""
     vmas_held: dict[Vma, tuple[int, ...]] = field(default_factory=dict)
     """Those of them that passed the last check, as they were then: nobody may change them now."""
     rcu_depth: int = 0

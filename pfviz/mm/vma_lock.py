@@ -45,7 +45,11 @@ def vma_read_trylock(engine: Mm, thread: Thread, vma: Vma) -> str:
         assert vma.vm_refcnt is not None
         old = vma.vm_refcnt.inc_not_zero_limited(engine, VM_REFCNT_LIMIT)
         if not 0 < old < VM_REFCNT_LIMIT:
-            return BUSY if old else DETACHED
+            answer = BUSY if old else DETACHED
+            _say_of_word(engine, event.LOCK_FAILED, vma, event.READ, engine.log.text(answer))
+            return answer
+        thread.refcount_since_ns[vma] = engine.now_ns
+        _say_of_word(engine, event.LOCK_ACQUIRED, vma, event.READ, 0, 1)
     thread.vma_read_locks.append(vma)
     return LOCKED
 
@@ -65,6 +69,8 @@ def vma_end_read(engine: Mm, thread: Thread, vma: Vma) -> None:
         up_read(engine, thread, vma.vm_lock)
     else:
         vma_refcount_put(engine, vma)
+        hold_ns = engine.now_ns - thread.refcount_since_ns.pop(vma)
+        _say_of_word(engine, event.LOCK_RELEASED, vma, event.READ, hold_ns)
     _say(engine, vma, "read_unlocked")
 
 
@@ -141,6 +147,9 @@ def vma_set_lock_seq(engine: Mm, thread: Thread) -> Step:
     """Mark the VMA write-locked by copying mm_lock_seq into it."""
     vma = _target(thread)
     vma.vm_lock_seq = vma.mm.mm_lock_seq.value
+    waited_ns = engine.now_ns - thread.refcount_since_ns.get(vma, engine.now_ns)
+    thread.refcount_since_ns[vma] = engine.now_ns
+    _say_of_word(engine, event.LOCK_ACQUIRED, vma, event.WRITE, waited_ns)
     _say(engine, vma, "write_locked")
     return vma_exit_locked
 
@@ -160,6 +169,9 @@ def vma_exit_locked(engine: Mm, thread: Thread) -> Step:
     vma = _target(thread)
     assert vma.vm_refcnt is not None
     vma.vm_refcnt.sub(engine, VM_REFCNT_WRITER)
+    held_ns = engine.now_ns - thread.refcount_since_ns.pop(vma, engine.now_ns)
+    if not vma.detached:
+        _say_of_word(engine, event.LOCK_RELEASED, vma, event.WRITE, held_ns)
     return thread.back()
 
 
@@ -226,7 +238,13 @@ def vma_detacher_woken(engine: Mm, thread: Thread) -> Step | None:
 def _wait_for_readers(engine: Mm, thread: Thread, vma: Vma, target: int, then: Step) -> Step | None:
     assert vma.vm_refcnt is not None
     if vma.vm_refcnt.value == target:
+        if vma in thread.refcount_since_ns:
+            waited_ns = engine.now_ns - thread.refcount_since_ns[vma]
+            _say_of_word(engine, event.CONTENTION_END, vma, event.WRITE, waited_ns)
         return then
+    if vma not in thread.refcount_since_ns:
+        thread.refcount_since_ns[vma] = engine.now_ns
+        _say_of_word(engine, event.CONTENTION_BEGIN, vma, event.WRITE)
     vma.mm.vma_writer_wait = thread
     woken = vma_detacher_woken if target == VM_REFCNT_WRITER else vma_writer_woken
     engine.sleep(woken, "waits for the readers of a VMA", vma.vm_refcnt.id)
@@ -236,6 +254,12 @@ def _wait_for_readers(engine: Mm, thread: Thread, vma: Vma, target: int, then: S
 def _target(thread: Thread) -> Vma:
     assert thread.vma is not None
     return thread.vma
+
+
+def _say_of_word(engine: Mm, kind: int, vma: Vma, mode: int, c: int = 0, d: int = 0) -> None:
+    """A reference-counted lock word has the events of a lock (an rwsem emits its own)."""
+    assert vma.vm_refcnt is not None
+    engine.emit(kind, vma.vm_refcnt.id, mode, c, d)
 
 
 def _say(engine: Mm, vma: Vma, what: str) -> None:
