@@ -165,7 +165,9 @@ def _time_line(player: Player, width: int) -> _Line:
     return line
 
 
-SEEK_MARKS: Final = {"seek-cue": "◇", "seek-break": "!", "seek-mark": "♦", "seek-hit": "+"}
+SEEK_MARKS: Final = {
+    "seek-parted": "≠", "seek-cue": "◇", "seek-break": "!", "seek-mark": "♦", "seek-hit": "+",
+}  # fmt: skip
 
 
 def _seek_bar(line: _Line, player: Player, width: int) -> None:
@@ -198,6 +200,8 @@ HITS_SHOWN_MAX: Final = 200
 
 def _marks(player: Player) -> Iterable[tuple[str, list[int]]]:
     known = len(player.run.timeline)
+    if player.parted is not None:
+        yield "seek-parted", [player.parted]
     hits = player.hits
     if hits is not None:
         yield "seek-hit", [at for at in hits.everything()[:HITS_SHOWN_MAX] if at <= known]

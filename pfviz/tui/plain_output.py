@@ -31,6 +31,7 @@ LOOK_ALIKES: Final = str.maketrans(
         **dict.fromkeys("▲△↑", "^"),
         **dict.fromkeys("▼▽↓", "v"),
         "‖": "=",
+        "≠": "!",
         "✓": "x",
         "✔": "x",
         "•": "*",

@@ -59,6 +59,8 @@ class Player:
         self.present = run.origin
         """The furthest position that was ever shown."""
         self.playing = False
+        self.heeds_stops = True
+        """Whether breakpoints and pausing cues stop it; a preview runs through."""
         self.errand: Errand | None = None
         self.unit = self.units[0]
         self.skipped_ns = 0
@@ -67,6 +69,8 @@ class Player:
         self.hits: RowIndex | None = None
         self.query = ""
         self.bookmarks: list[int] = []
+        self.parted: int | None = None
+        """Where this run first does something else than the one it is compared with."""
         self._ns_left = 0.0
         run.prepare()
         # Grace periods end long after the last thread did: the busy part is what should be seen.
@@ -156,7 +160,7 @@ class Player:
 
     def _arrive(self, target: int, until_ns: int) -> None:
         """Move on to `target`, or to what stops us before it."""
-        stop = self._first_stop(self.index, target)
+        stop = self._first_stop(self.index, target) if self.heeds_stops else None
         if stop is not None:
             target, why = stop
             self._place(target)

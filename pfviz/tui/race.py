@@ -94,6 +94,8 @@ class Race:
             self._compared = known
             self.alignment.extend()
             self.divergence = self.alignment.first_divergence()
+            if self.divergence is not None:
+                self.leader.parted = self.divergence.index_first
         return self.divergence
 
 

@@ -6,9 +6,9 @@ from bisect import bisect_left
 from typing import Final
 
 LADDER_NS: Final[tuple[int, ...]] = tuple(
-    int(step * 10**power) for power in range(9) for step in (1, 2, 5) if step * 10**power >= 10
+    int(step * 10**power) for power in range(9) for step in (1, 2, 5)
 )
-"""10 ns to 500 ms of simulated time per second: 1, 2, 5 times each power of ten."""
+"""1 ns to 500 ms of simulated time per second: 1, 2, 5 times each power of ten."""
 
 STEPS_PER_SECOND: Final = 4
 """How many steps of one thread should be seen per second at first."""

@@ -216,6 +216,7 @@ def _own(p: Palette) -> dict[str, Style]:
         "past": Style(color=p.ink, bgcolor=p.io, bold=True),
         "seek": Style(color=p.accent),
         "seek-ahead": Style(color=p.line),
+        "seek-parted": Style(color=p.waiting_write, bold=True),
         "seek-cue": Style(color=p.strong, bold=True),
         "seek-break": Style(color=p.waiting, bold=True),
         "seek-mark": Style(color=p.lockless, bold=True),

@@ -26,7 +26,7 @@ def test_a_run_begins_with_its_world_set_up() -> None:
 
 def test_playing_moves_the_cursor_by_the_speed() -> None:
     made = player()
-    made.rung = 3
+    made.rung = 6
     began_ns = made.now_ns
     made.toggle()
     made.tick(0.1)
@@ -44,7 +44,7 @@ def test_the_first_speed_shows_single_steps() -> None:
 
 def test_a_stretch_without_events_is_skipped() -> None:
     made = player()
-    made.rung = 0
+    made.rung = 3
     made.toggle()
     skipped_ns = 0
     for _ in range(30):
@@ -57,7 +57,7 @@ def test_a_stretch_without_events_is_skipped() -> None:
 
 def test_playing_reaches_the_end_and_says_so() -> None:
     made = player()
-    made.rung = 12
+    made.rung = 15
     for _ in range(200):
         if made.at_end:
             break
@@ -147,7 +147,7 @@ def test_what_never_comes_is_not_looked_for_for_ever() -> None:
 
 def test_a_pausing_cue_stops_the_play_at_its_moment() -> None:
     made = player()
-    made.rung = 10
+    made.rung = 13
     play(made, 20)
     cue = made.run.cues.found()[1]
     assert cue.pause
@@ -183,7 +183,7 @@ def test_a_breakpoint_stops_the_play() -> None:
     made = player()
     meaning = made.add_breakpoint("step vma_start_write")
     assert "vma_start_write" in meaning
-    made.rung = 8
+    made.rung = 11
     play(made, 30)
     step = made.frame.tasks[made.frame.step_task].step
     assert made.run.log.steps[step].function == "vma_start_write"

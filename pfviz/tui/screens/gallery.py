@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,8 @@ from pfviz.views.rows import Rows
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+CAPTURE_PREVIEW_BYTES_MAX: Final = 1 << 20
+AGAIN_S: Final = 3.0
 PREVIEW_DELAY_S: Final = 0.25
 """A preview starts when the cursor has rested so long: scrolling must not build worlds."""
 STORY_WIDTH_MIN: Final = 70
@@ -63,7 +66,7 @@ def facts(player: Player) -> str:
     """What a preview runs on, in a line."""
     recipe, engine = player.run.recipe, player.run.engine
     if recipe is None or engine is None:
-        return ""
+        return f"recorded on Linux {player.run.log.meta.get('kernel', '')}"
     threads, cpus = len(player.frame.people()), len(engine.machine.cpus)
     return (
         f"Linux {recipe.kernel} · {MODE_TITLES[recipe.mode]} · {threads} "
@@ -110,6 +113,7 @@ class Gallery(PlayingScreen):
         self.dress()
         self.fill("")
         self.begin()
+        self.set_interval(AGAIN_S, self._again)
 
     def players(self) -> tuple[Player, ...]:
         """The preview's player, once there is one."""
@@ -195,16 +199,48 @@ class Gallery(PlayingScreen):
         self.player = None
         self.followed = Followed()
         self.query_one("#facts", Static).update("")
-        if entry is not None and path and not entry.is_capture:
-            try:
-                self.player = Player(open_entry(entry))
-            except ScenarioError as error:
-                self.query_one("#text", Static).update(f"Cannot be opened: {error.reason}")
-            else:
-                self.player.playing = True
-                self.query_one("#facts", Static).update(facts(self.player))
+        if entry is not None and path and not self._too_large(entry):
+            self._load(entry)
         self._divide()
         self.moved()
+
+    @staticmethod
+    def _too_large(entry: Entry) -> bool:
+        """Whether reading a capture just to preview it would take too long."""
+        return entry.is_capture and Path(entry.path).stat().st_size > CAPTURE_PREVIEW_BYTES_MAX
+
+    @work(thread=True, exclusive=True, group="preview")
+    def _load(self, entry: Entry) -> None:
+        """Build a preview's run away from the event loop: the list must scroll on."""
+        try:
+            run = open_entry(entry)
+        except (ScenarioError, CaptureError) as error:
+            self.app.call_from_thread(self._unpreviewed, entry, str(error))
+        else:
+            self.app.call_from_thread(self._loaded, entry, run)
+
+    def _unpreviewed(self, entry: Entry, why: str) -> None:
+        if entry == self.current():
+            self.query_one("#text", Static).update(f"Cannot be opened: {why}")
+
+    def _loaded(self, entry: Entry, run: Run) -> None:
+        if entry != self.current() or not self.is_current:
+            self._previewed = ""
+            return
+        self.player = Player(run)
+        self.player.heeds_stops = False
+        self.player.playing = True
+        self.query_one("#facts", Static).update(facts(self.player))
+        self._divide()
+        self.moved()
+
+    def _again(self) -> None:
+        """A preview that has ended begins again."""
+        if self.player is not None and self.player.at_end and self.is_current:
+            self.player.go_start()
+            self.player.present = self.player.index
+            self.player.playing = True
+            self.moved()
 
     def _divide(self) -> None:
         """Lanes as high as there are threads, the rest for the steps; none without a preview."""
