@@ -107,7 +107,7 @@ def _cue(number: int, player: Player) -> Errand:
 
 
 def _bookmark(number: int, player: Player) -> Errand:
-    marks = player.bookmarks
+    marks = player.marks.bookmarks
     if not 1 <= number <= len(marks):
         raise ValueError(f"there are {len(marks)} bookmarks; M sets one")
     position = marks[number - 1]

@@ -10,15 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pfviz.sim.event import FIELDS, STEP
 from pfviz.views import timeline as grains
 from pfviz.views.frame import Frame
 from pfviz.views.numbers import clock, count, duration
 
-from .breakpoints import Breakpoint, parse
-from .row_index import RowIndex
+from .landmarks import Landmarks
 from .run import Run
-from .search import Query
 from .speeds import LADDER_NS, first_rung
 
 if TYPE_CHECKING:
@@ -65,12 +62,7 @@ class Player:
         self.unit = self.units[0]
         self.skipped_ns = 0
         """The stretch without events that the last tick skipped; 0 when it did not."""
-        self.breakpoints: list[Breakpoint] = []
-        self.hits: RowIndex | None = None
-        self.query = ""
-        self.bookmarks: list[int] = []
-        self.parted: int | None = None
-        """Where this run first does something else than the one it is compared with."""
+        self.marks = Landmarks(run.log)
         self._ns_left = 0.0
         run.prepare()
         # Grace periods end long after the last thread did: the busy part is what should be seen.
@@ -160,7 +152,9 @@ class Player:
 
     def _arrive(self, target: int, until_ns: int) -> None:
         """Move on to `target`, or to what stops us before it."""
-        stop = self._first_stop(self.index, target) if self.heeds_stops else None
+        stop = None
+        if self.heeds_stops:
+            stop = self.marks.first_stop(self.run.cues.found(), self.index, target)
         if stop is not None:
             target, why = stop
             self._place(target)
@@ -174,21 +168,6 @@ class Player:
         if self.at_end:
             self.playing = False
             self.say("The run ends here. gg goes to its start, m tries another lock mode.")
-
-    def _first_stop(self, after: int, upto: int) -> tuple[int, str] | None:
-        """The first breakpoint or pausing cue in (after, upto], with the reason in words."""
-        stops: list[tuple[int, str]] = []
-        for point in self.breakpoints:
-            point.index.extend()
-            at = point.index.after(after)
-            if at is not None and at <= upto:
-                stops.append((at, f"Stopped: {point.meaning}."))
-        stops += [
-            (cue.position, "")
-            for cue in self.run.cues.found()
-            if cue.pause and after < cue.position <= upto
-        ]
-        return min(stops, default=None)
 
     # Moving
 
@@ -285,77 +264,53 @@ class Player:
         end = Errand("an end", lambda: len(timeline) if run.finished else None)
         self.look_for(end)
 
-    # Search, breakpoints, bookmarks
+    # Search, bookmarks
 
     def search(self, text: str) -> None:
         """Look for rows that answer to every word, and go to the first one from here on."""
-        self.query = text.strip()
-        self.hits = RowIndex(self.run.log, Query(self.run.log, text)) if self.query else None
-        if self.hits is not None:
+        self.marks.search(text)
+        if self.marks.hits is not None:
             self.found(1)
 
     def found(self, direction: int) -> None:
         """To the next or the previous hit of the search."""
-        hits, start = self.hits, self.index
-        if hits is None:
+        marks, start = self.marks, self.index
+        if marks.hits is None:
             self.say("Nothing was searched yet: / starts a search.")
             return
-        hits.extend()
         if direction < 0:
-            at = hits.before(start)
+            at = marks.hit_before(start)
             if at is None:
-                self.say(f"No {self.query!r} before this moment.")
+                self.say(f"No {marks.query!r} before this moment.")
             else:
                 self.go(at)
-                self._tell_hit(hits, at)
+                self._tell_hit(at)
             return
 
         def find() -> int | None:
-            hits.extend()
-            at = hits.after(start)
+            at = marks.hit_after(start)
             if at is None or at > len(self.run.timeline):
                 return None
-            self._tell_hit(hits, at)
+            self._tell_hit(at)
             return at
 
-        self.look_for(Errand(f"another {self.query!r}", find))
+        self.look_for(Errand(f"another {marks.query!r}", find))
 
-    def _tell_hit(self, hits: RowIndex, position: int) -> None:
-        """Say which hit this is: several can happen at the same nanosecond."""
-        row = self.run.log.row(position - 1)
-        name = FIELDS[row[1]][0].replace("_", " ")
-        if row[1] == STEP and row[3] >= 0:
-            name = self.run.log.steps[row[3]].function
-        who = f" by {self.frame.label(row[2])}" if row[2] >= 0 else ""
-        more = "" if self.run.finished else " so far"
-        self.say(f"Hit {hits.count(position):,} of {len(hits):,}{more}: {name}{who}")
-
-    def add_breakpoint(self, text: str) -> str:
-        """Stop at a condition from now on; returns what it means.
-
-        Raises:
-            ValueError: the text is not a condition.
-        """
-        point = parse(text, self.run.log)
-        self.breakpoints.append(point)
-        return point.meaning
+    def _tell_hit(self, position: int) -> None:
+        who = self.frame.label(self.run.log.row(position - 1)[2])
+        self.say(self.marks.words_of_hit(position, who, self.run.finished))
 
     def toggle_bookmark(self) -> None:
         """Set a bookmark here, or take away the one that is here."""
-        if self.index in self.bookmarks:
-            self.bookmarks.remove(self.index)
-            self.say("Bookmark removed.")
-        else:
-            self.bookmarks = sorted({*self.bookmarks, self.index})
-            self.say(f"Bookmark {self.bookmarks.index(self.index) + 1} set: ' comes back here.")
+        self.say(self.marks.toggle_bookmark(self.index))
 
     def next_bookmark(self) -> None:
         """To the next bookmark, then round to the first."""
-        if not self.bookmarks:
+        mark = self.marks.next_bookmark(self.index)
+        if mark is None:
             self.say("There are no bookmarks yet: M sets one.")
-            return
-        later = [mark for mark in self.bookmarks if mark > self.index]
-        self.go(later[0] if later else self.bookmarks[0])
+        else:
+            self.go(mark)
 
     # Deciding who runs
 

@@ -95,7 +95,7 @@ class Race:
             self.alignment.extend()
             self.divergence = self.alignment.first_divergence()
             if self.divergence is not None:
-                self.leader.parted = self.divergence.index_first
+                self.leader.marks.parted = self.divergence.index_first
         return self.divergence
 
 

@@ -181,7 +181,7 @@ def test_a_search_goes_to_the_hit_and_back() -> None:
 
 def test_a_breakpoint_stops_the_play() -> None:
     made = player()
-    meaning = made.add_breakpoint("step vma_start_write")
+    meaning = made.marks.add_breakpoint("step vma_start_write")
     assert "vma_start_write" in meaning
     made.rung = 11
     play(made, 30)
@@ -195,13 +195,13 @@ def test_bookmarks_are_gone_round() -> None:
     for _ in range(3):
         made.by(FAULT, 1)
         made.toggle_bookmark()
-    marks = list(made.bookmarks)
+    marks = list(made.marks.bookmarks)
     made.next_bookmark()
     assert made.index == marks[0]
     made.next_bookmark()
     assert made.index == marks[1]
     made.toggle_bookmark()
-    assert made.bookmarks == [marks[0], marks[2]]
+    assert made.marks.bookmarks == [marks[0], marks[2]]
 
 
 def test_a_decision_is_asked_for_where_it_comes() -> None:

@@ -159,7 +159,7 @@ async def test_a_wrong_condition_can_be_mended() -> None:
         await typed(pilot, "fallback")
         await pilot.press("enter")
         await pilot.pause()
-        assert [point.text for point in lab_of(app).player.breakpoints] == ["fallback"]
+        assert [point.text for point in lab_of(app).player.marks.breakpoints] == ["fallback"]
         assert "Play will stop when" in text_of(app)
 
 

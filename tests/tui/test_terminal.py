@@ -72,7 +72,7 @@ def test_the_gallery_opens_and_plays_by_keyboard_alone(terminals: list[Terminal]
     terminal.sees("playing")
     terminal.types(" ")
     terminal.sees("paused")
-    terminal.types("\x1b[D")
+    terminal.types("\x1b[C\x1b[C\x1b[D")
     terminal.sees("PAST")
     terminal.types("q")
     assert terminal.leaves() == 0

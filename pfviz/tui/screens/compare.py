@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from textual.containers import Container, Horizontal, Vertical
 
 from pfviz.tui import chrome, keys, painters
-from pfviz.tui.painters import Scene, stretched
+from pfviz.tui.painters import Scene, playing_span, stretched
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Player
 from pfviz.tui.race import BY_OPERATIONS, BY_TIME, Race
@@ -131,7 +131,12 @@ class Compare(PlayingScreen):
         frame.now_ns = max(frame.now_ns, player.now_ns)
         look = self.look
         if not look.span_ns:
-            spans = [threads.span_of(one.frame, look) for one in self.race.players]
+            spans = [
+                playing_span(one.frame, look, self.race.leader.speed_ns)
+                if self.race.leader.playing
+                else threads.span_of(one.frame, look)
+                for one in self.race.players
+            ]
             look = replace(look, span_ns=max(spans))
             frame = player.frame
         return Scene(frame, player.run.timeline, look)

@@ -308,8 +308,10 @@ class Gallery(PlayingScreen):
         width, height = self.panes["way"].size
         if scene is None or height <= 0:
             return ()
-        self.panes["way"].entitle(*painters.VIEWS["steps"].words(scene, height))
-        return painters.paint("steps", scene, width, height)
+        # A capture has no steps to show, but locks.
+        view = "locks" if self.player is not None and self.player.run.is_capture else "steps"
+        self.panes["way"].entitle(*painters.VIEWS[view].words(scene, height))
+        return painters.paint(view, scene, width, height)
 
     def _paint_sentence(self) -> Rows:
         width, height = self.panes["sentence"].size

@@ -125,7 +125,7 @@ class LabActions(PlayingScreen):
 
     def action_search(self) -> None:
         """Ask for words and go to the first hit."""
-        self._ask(FIND_PROMPT, self.player.search, self.player.query)
+        self._ask(FIND_PROMPT, self.player.search, self.player.marks.query)
 
     def action_found(self, direction: int) -> None:
         """To the next or previous hit."""
@@ -137,7 +137,7 @@ class LabActions(PlayingScreen):
         """Ask for a condition to stop at."""
 
         def add(text: str) -> None:
-            meaning = self.player.add_breakpoint(text)
+            meaning = self.player.marks.add_breakpoint(text)
             self.say(f"Play will stop when {meaning}. B lists the breakpoints.")
 
         self._ask(BREAK_PROMPT, add, play_on=True)

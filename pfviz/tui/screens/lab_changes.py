@@ -44,8 +44,8 @@ class LabChanges(LabActions):
         place = WorkloadPosition.of(before)
         player = Player(run, self.say)
         player.rung, player.unit = before.rung, before.unit
-        for point in before.breakpoints:
-            player.add_breakpoint(point.text)
+        for point in before.marks.breakpoints:
+            player.marks.add_breakpoint(point.text)
         self.player = player
         self.divide()
         if position is not None:
@@ -211,7 +211,7 @@ class LabChanges(LabActions):
 
     def action_break_list(self) -> None:
         """List the breakpoints; the chosen one goes."""
-        points = self.player.breakpoints
+        points = self.player.marks.breakpoints
         if not points:
             self.say("There are no breakpoints yet: b sets one.")
             self.moved()
