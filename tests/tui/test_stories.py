@@ -242,6 +242,18 @@ async def test_nothing_is_painted_while_paused() -> None:
         assert (lab.frames, sum(p.repainted_lines for p in lab.panes.values())) == before
 
 
+async def test_the_gallery_rests_while_the_lab_is_seen() -> None:
+    app = LabApp(run=race(), entries=entries(), play=False)
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await pilot.pause(0.6)
+        gallery = app.screen_stack[-2]
+        assert isinstance(gallery, Gallery)
+        before = gallery.frames
+        await pilot.pause(0.6)
+        assert gallery.frames == before
+
+
 async def test_the_frame_rate_has_a_cap() -> None:
     app = LabApp(run=race(), play=True, fps=5)
     async with app.run_test(size=SIZE) as pilot:

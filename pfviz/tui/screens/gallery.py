@@ -193,7 +193,7 @@ class Gallery(PlayingScreen):
     def _preview(self) -> None:
         entry = self.current()
         path = entry.path if entry is not None and not entry.error else ""
-        if path == self._previewed or not self.is_current:
+        if path == self._previewed or not self.is_seen:
             return
         self._previewed = path
         self.player = None
@@ -224,7 +224,7 @@ class Gallery(PlayingScreen):
             self.query_one("#text", Static).update(f"Cannot be opened: {why}")
 
     def _loaded(self, entry: Entry, run: Run) -> None:
-        if entry != self.current() or not self.is_current:
+        if entry != self.current() or not self.is_seen:
             self._previewed = ""
             return
         self.player = Player(run)
@@ -236,7 +236,7 @@ class Gallery(PlayingScreen):
 
     def _again(self) -> None:
         """A preview that has ended begins again."""
-        if self.player is not None and self.player.at_end and self.is_current:
+        if self.player is not None and self.player.at_end and self.is_seen:
             self.player.go_start()
             self.player.present = self.player.index
             self.player.playing = True

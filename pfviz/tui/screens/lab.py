@@ -186,7 +186,7 @@ class Lab(LabChanges):
 
     def paint_header(self) -> None:
         """The seek bar's end while the engine computes ahead."""
-        if self.plan.header_lines and self.is_current:
+        if self.plan.header_lines and self.is_seen:
             self.panes["header"].show(self._paint_header())
 
     def _paint_sentence(self) -> Rows:

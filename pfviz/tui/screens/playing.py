@@ -134,6 +134,9 @@ class PlayingScreen(Screen[None]):
         if self._painting:  # All panes of a frame show the same moment; this time is not lost.
             return
         now_s = perf_counter()
+        if not self.is_seen:
+            self._ticked_s = now_s
+            return
         wall_s = min(now_s - self._ticked_s, TICK_MAX_S)
         self._ticked_s = now_s
         moved = [player.tick(wall_s) for player in self.players()]
@@ -171,7 +174,7 @@ class PlayingScreen(Screen[None]):
         while True:
             await self._to_paint.wait()
             self._to_paint.clear()
-            if not self.is_current or not self.is_attached:
+            if not self.is_seen or not self.is_attached:
                 continue
             painted: dict[str, Rows] = {}
             paints = self.paints()
@@ -185,6 +188,20 @@ class PlayingScreen(Screen[None]):
                 self._painting = False
             if self._marks() == positions:  # Else a key came in between, and has painted already.
                 self._show(painted)
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether this is the screen, or shines through one that asks something.
+
+        Textual's `is_current` is true of whatever lies next below, seen or not.
+        """
+        above = self.app.screen
+        return above is self or (above.is_modal and self.app.screen_stack[-2] is self)
+
+    def on_screen_resume(self) -> None:
+        """Back from another screen: show how things are now."""
+        self._ticked_s = perf_counter()
+        self._to_paint.set()
 
     def paint_now(self) -> None:
         """Paint everything in this turn."""
