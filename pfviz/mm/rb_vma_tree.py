@@ -190,7 +190,7 @@ class RbVmaTree:
                 continue
             assert node.start == low or node.end == high, f"a hole in {node.describe()}"
             rest = (high, node.end) if node.start == low else (node.start, low)
-            self._written(engine, self.rb.resize(node, *rest))
+            self._written(engine, self.rb.resize(node, *rest), rest[0])
         if unlinked:
             self.vmacache_seqnum += 1
             self._emit_cache(engine, "invalidate", -1, None)
@@ -199,12 +199,12 @@ class RbVmaTree:
         if own:
             node = self.rb.nodes[own]
             if (node.start, node.end) != (start, end):
-                self._written(engine, self.rb.resize(node, start, end))
+                self._written(engine, self.rb.resize(node, start, end), start)
             return
         guard = STACK_GUARD_GAP if vma.vm_flags & VM_GROWSDOWN else 0
         node, write = self.rb.insert(start, end, vma, guard)
         self.node_of[vma.id] = node.id
-        self._written(engine, write)
+        self._written(engine, write, start)
 
     def copy_from(self, engine: Mm, other: RbVmaTree) -> None:
         """Insert every VMA of another tree, ascending, as dup_mmap does."""
@@ -238,9 +238,9 @@ class RbVmaTree:
         del self.node_of[node.entry.id]
         engine.emit(event.TREE_NODE_FREED, node.id, 0, 0, self.mm_id)
         self.lines.pop(node.id, None)
-        self._written(engine, write)
+        self._written(engine, write, node.start)
 
-    def _written(self, engine: Mm, write: RbWrite) -> None:
+    def _written(self, engine: Mm, write: RbWrite, start: int) -> None:
         if write.function != "vma_gap_update":
             # Gaps alone may change under page_table_lock, while a stack grows.
             check_writer(engine, self.mm_id)
@@ -253,8 +253,6 @@ class RbVmaTree:
         if engine.logging:
             turns = tuple((turn.side, turn.down, turn.up) for turn in write.rotations)
             detail = engine.log.detail((write.node, turns, write.recolored))
-            node = self.rb.nodes.get(write.node)
-            start = node.start if node is not None else 0
             text = engine.log.text(write.function)
             engine.emit(event.TREE_WRITE, text, signed(start), detail, self.mm_id)
 

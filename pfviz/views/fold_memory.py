@@ -16,6 +16,7 @@ from .memory_state import (
     TREE_EVENTS_MAX,
     MmState,
     NodeState,
+    VmaCacheState,
     VmaState,
     tables_between,
 )
@@ -271,13 +272,30 @@ def _tree_write(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -
     mm.write_ns = now
     mm.write_function = f.log.texts[a]
     mm.write_task = task
-    node = mm.nodes.get(f.log.details[c][0])
+    mm.write_node, mm.write_turns, mm.write_painted = f.log.details[c]
+    node = mm.nodes.get(mm.write_node)
     mm.write_range = (node.min, node.max) if node is not None else (b, b)
 
 
 def _vmacache(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    name = f"vmacache {f.log.texts[a]}"
-    f.counters[name] = f.counters.get(name, 0) + 1
+    what = f.log.texts[a]
+    mm = f.mms[d]
+    if what == "invalidate":
+        mm.vmacache_seqnum += 1
+        return
+    cache = mm.vmacaches.setdefault(task, VmaCacheState())
+    if what == "flush":
+        cache.vmas = [-1] * len(cache.vmas)
+    elif what == "update":
+        cache.vmas[b] = c
+    else:
+        cache.hits += what == "hit"
+        cache.misses += what == "miss"
+        for name in ("find_calls", "find_hits")[: 2 if what == "hit" else 1]:
+            counter = f"vmacache_{name}"
+            f.counters[counter] = f.counters.get(counter, 0) + 1
+    cache.what, cache.slot, cache.told_ns = what, b, now
+    cache.seqnum = mm.vmacache_seqnum
 
 
 def _tree_node(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:

@@ -86,6 +86,21 @@ class NodeState:
 
 
 @dataclass(slots=True)
+class VmaCacheState:
+    """The vmacache of one thread (until 6.0): four VMA ids, -1 for none."""
+
+    vmas: list[int] = field(default_factory=lambda: [-1, -1, -1, -1])
+    what: str = ""
+    """The last that happened to it: hit, miss, update or flush."""
+    slot: int = -1
+    told_ns: int = -1
+    seqnum: int = 0
+    """`MmState.vmacache_seqnum` when its thread last used it; void when that has moved on."""
+    hits: int = 0
+    misses: int = 0
+
+
+@dataclass(slots=True)
 class MmState:
     """One address space: its VMAs, page tables and tree."""
 
@@ -104,8 +119,21 @@ class MmState:
     write_function: str = ""
     write_task: int = -1
     write_range: tuple[int, int] = (0, 0)
+    write_node: int = -1
+    write_turns: tuple[tuple[str, int, int], ...] = ()
+    """Rotations of a red-black tree: (side, node that went down, node that came up)."""
+    write_painted: tuple[int, ...] = ()
+    vmacaches: dict[int, VmaCacheState] = field(default_factory=dict)
+    vmacache_seqnum: int = 0
+    """How often an unmap has made all of them void."""
     tree_events: list[TreeEvent] = field(default_factory=list)
     """The last few, the newest at the end; all that a capture knows of the tree."""
+
+    @property
+    def has_rb_tree(self) -> bool:
+        """Whether its VMAs are in a red-black tree (until 6.0)."""
+        first = next(iter(self.nodes.values()), None)
+        return first is not None and first.is_rb
 
     def page(self, address: int) -> int:
         """The byte of a page (see PRESENT); 0 when it is not present."""

@@ -6,11 +6,13 @@ from typing import Final
 
 from pfviz.sim.event import unsigned
 
+from . import rb_tree
 from .frame import Frame, TaskState
 from .look import DEFAULT, Look, absent, message, shown_mm
 from .memory_state import MmState, NodeState
 from .numbers import address_short, count, duration, size
 from .rows import Cell, Row, Rows, cell_width, clip, fit_rows
+from .tree_marks import is_writing, vma_name, walk_marks, walkers
 
 CAPACITY: Final = {"leaf_64": 16, "range_64": 16, "arange_64": 10}
 """Slots by node type (include/linux/maple_tree.h, 64-bit)."""
@@ -33,14 +35,17 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
         if mm is not None and mm.tree_events:
             return _told(frame, mm, width, height, look)
         return message(text, width, height, look)
-    walkers = _walkers(frame, number, mm)
+    if mm.has_rb_tree:
+        rows = rb_tree.paint_rows(frame, number, mm, width, height, look)
+        return fit_rows(rows, width, height, look.glyphs.ascii_only)
+    walking = walkers(frame, number, mm)
     foot = _foot(frame, mm, width) if height >= 6 else []
     room = height - len(foot)
     lines = _lines(mm, None, look)
     if len(lines) > room:
-        lines = _lines(mm, _hot(mm, walkers), look)
-    lines = _cut(lines, room, walkers)
-    rows: list[Row] = []
+        lines = _lines(mm, _hot(mm, walking), look)
+    lines = _cut(lines, room, walking)
+    rows = []
     spare = room - len(lines)
     for branches, node, folded in lines:
         if node is None:
@@ -48,10 +53,7 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
             text = f"… {count(folded)} {what}{'s' if folded != 1 else ''}"
             rows.append(((branches, "faint"), (text, "faint")))
             continue
-        here = walkers.get(node.id, [])
-        if node.is_rb:
-            rows.append(_rb_node(frame, mm, node, branches, here, width, look))
-            continue
+        here = walking.get(node.id, [])
         rows.append(_node(frame, mm, node, branches, here, width, look))
         wants = node.is_leaf and (here or node.changed_ns == mm.write_ns or len(mm.nodes) == 1)
         if wants and spare > 0 and node.dead_ns < 0:
@@ -81,8 +83,7 @@ def _told(frame: Frame, mm: MmState, width: int, height: int, look: Look) -> Row
 def title(frame: Frame, look: Look = DEFAULT) -> str:
     """The pane's title: which kind of tree the kernel has."""
     mm = frame.mms.get(shown_mm(frame, look))
-    is_rb = mm is not None and any(node.is_rb for node in mm.nodes.values())
-    return "Red-black tree" if is_rb else "Maple tree"
+    return "Red-black tree" if mm is not None and mm.has_rb_tree else "Maple tree"
 
 
 def summary(frame: Frame, look: Look = DEFAULT) -> str:
@@ -92,18 +93,10 @@ def summary(frame: Frame, look: Look = DEFAULT) -> str:
         return ""
     dead = sum(1 for node in mm.nodes.values() if node.dead_ns >= 0)
     alive = len(mm.nodes) - dead
+    if mm.has_rb_tree:
+        return f"{count(alive)} VMA{'s' if alive != 1 else ''} · black height {mm.height}"
     text = f"height {mm.height} · {count(alive)} node{'s' if alive != 1 else ''}"
     return f"{text} · {dead} dead" if dead else text
-
-
-def _walkers(frame: Frame, number: int, mm: MmState) -> dict[int, list[TaskState]]:
-    """Node -> the tasks whose last step looked at it."""
-    found: dict[int, list[TaskState]] = {}
-    for task in frame.people():
-        walks = task.walk_ns >= 0 and (task.walk_ns >= task.step_ns or task.rcu_depth > 0)
-        if walks and task.mm in (number, -1) and task.walk_node in mm.nodes:
-            found.setdefault(task.walk_node, []).append(task)
-    return found
 
 
 def _hot(mm: MmState, walkers: dict[int, list[TaskState]]) -> set[int]:
@@ -203,7 +196,7 @@ def _node(
         why = f" ({node.dead_why})" if node.dead_why else ""
         age = duration(frame.now_ns - node.dead_ns)
         row.append((f"dead {age}, waits for its grace period{why}", "node-dead"))
-        row.extend(_walk_marks(frame, here, look))
+        row.extend(walk_marks(frame, here, look))
         return tuple(row)
     capacity = max(CAPACITY.get(node.type, 16), used)
     left = width - cell_width(branches) - 10
@@ -211,7 +204,7 @@ def _node(
         row.append((glyphs.slot * used, "node-walked" if here else "slot"))
         row.append((glyphs.slot_free * (capacity - used) + " ", "slot-free"))
     row.append((f"{used}/{capacity} ", "number"))
-    marks = _walk_marks(frame, here, look)
+    marks = walk_marks(frame, here, look)
     left -= sum(cell_width(text) for text, _ in marks)
     row.extend(marks)
     if left >= capacity + 26:
@@ -219,35 +212,8 @@ def _node(
     gap = max(node.gaps, default=0) or _leaf_gap(node)
     if gap > 0 and left >= capacity + 44:
         row.append((f"gap {size(gap >> 12)} ", "gap"))
-    if not here and node.changed_ns == mm.write_ns and _is_writing(frame, mm):
+    if not here and node.changed_ns == mm.write_ns and is_writing(frame, mm):
         row.append((f"{glyphs.arrow_left} written", "accent"))
-    return tuple(row)
-
-
-def _rb_node(
-    frame: Frame, mm: MmState, node: NodeState, branches: str, here: list[TaskState], width: int,
-    look: Look,
-) -> Row:  # fmt: skip
-    """One VMA in the red-black tree: its colour as a letter, its range, the gap that it knows."""
-    black = bool(node.pivots and node.pivots[0])
-    style = "node-walked" if here else "node"
-    side = "" if node.id == mm.root else "l " if node.parent_slot == 0 else "r "
-    row: list[Cell] = [
-        (branches + side, "faint"),
-        ("B " if black else "R ", "strong" if black else "warn"),
-        (f"{clip(_slot_name(frame, node.slots[1]), 16):<10} ", style),
-    ]
-    marks = _walk_marks(frame, here, look)
-    row.extend(marks)
-    left = width - sum(cell_width(text) for text, _ in row)
-    if left >= 27:
-        row.append((f"{address_short(node.min)}…{address_short(node.max)} ", "address"))
-        left -= 27
-    below = node.gaps[1] if len(node.gaps) > 1 else 0
-    if below and left >= 18:
-        row.append((f"gap below {size(below >> 12)} ", "gap"))
-    if not here and node.changed_ns == mm.write_ns and _is_writing(frame, mm):
-        row.append((f"{look.glyphs.arrow_left} written", "accent"))
     return tuple(row)
 
 
@@ -261,27 +227,13 @@ def _leaf_gap(node: NodeState) -> int:
     return largest
 
 
-def _is_writing(frame: Frame, mm: MmState) -> bool:
-    """Whether the task of the last write still stands on the step that wrote."""
-    writer = frame.tasks.get(mm.write_task)
-    return writer is not None and writer.step_ns <= mm.write_ns
-
-
-def _walk_marks(frame: Frame, here: list[TaskState], look: Look) -> list[Cell]:
-    if not here:
-        return []
-    names = ", ".join(frame.label(task.id) for task in here[:3])
-    verb = "walks" if len(here) == 1 else "walk"
-    return [(f"{look.glyphs.arrow_left} {names} {verb} ", "mark")]
-
-
 def _slots(frame: Frame, node: NodeState, under: str, here: list[TaskState], width: int) -> Row:
     """A leaf's slots by name, with the one that a walk is at lit."""
     row: list[Cell] = [(under + "  ", "faint")]
     lit = {task.walk_slot for task in here}
     left = width - cell_width(under) - 2
     for index, slot in enumerate(node.slots):
-        name = "gap" if slot < 0 else _slot_name(frame, slot)
+        name = "gap" if slot < 0 else vma_name(frame, slot)
         text = clip(name, 12)
         more = len(node.slots) - index - 1
         if cell_width(text) + 1 > left - (2 if more else 0):
@@ -292,11 +244,6 @@ def _slots(frame: Frame, node: NodeState, under: str, here: list[TaskState], wid
         row.append(("│" if more else "", "faint"))
         left -= cell_width(text) + 1
     return tuple(row)
-
-
-def _slot_name(frame: Frame, slot: int) -> str:
-    vma = frame.vmas.get(slot)
-    return vma.label if vma is not None else f"#{slot}"
 
 
 def _foot(frame: Frame, mm: MmState, width: int) -> list[Row]:

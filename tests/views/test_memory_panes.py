@@ -116,28 +116,3 @@ def test_a_capture_tells_the_tree_by_its_reads_and_writes() -> None:
     story.add(ev.MA_READ, task, story.log.text("mas_walk"), logs.HEAP, -1, 1)
     shown = plain(tree.paint(frame_of(story), 60, 3))
     assert shown.splitlines()[0] == "r mas_walk           558012345000 a 0 ns ago"
-
-
-def test_a_red_black_tree_shows_colour_side_and_gap() -> None:
-    """Until 6.0: one VMA a node; the gap is what the subtree knows (rb_subtree_gap)."""
-    story = logs.Story()
-    mm, _ = story.address_space()
-    heap, _ = story.vma(mm, "[heap]", logs.HEAP, 4, "heap")
-    data, _ = story.vma(mm, "data", logs.ANON, 4)
-    task = story.thread("a")
-    story.node(1, "rb", logs.HEAP, logs.HEAP + 0x3FFF, (-1, heap, 2), (1,), (0, 0x1000000))
-    story.node(2, "rb", logs.ANON, logs.ANON + 0x3FFF, (-1, data, -1), (0,), (0, 0), 1, 2)
-    story.root(1, 1)
-    story.looks_at(task, 2, logs.ANON, 1)
-    detail = story.log.detail((2, (("left", 1, 2),), 1))
-    story.add(ev.TREE_WRITE, task, story.log.text("rb_insert_augmented"), logs.ANON, detail, 1)
-    frame = frame_of(story)
-    assert tree.title(frame) == "Red-black tree"
-    assert plain(tree.paint(frame, 76, 6)) == (
-        "B [heap]     558012345000…558012348fff gap below 16 MiB ◂ written\n"
-        "└─ r R data       ◂ a walks 7f1040000000…7f1040003fff\n"
-        "\n"
-        "\n"
-        "\n"
-        "last write rb_insert_augmented [7f1040000000…7f1040003fff] by a, 0 ns ago"
-    )
