@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from pfviz import __version__
@@ -19,13 +19,13 @@ def _measure_screen() -> list[Measurement]:
     return measure_screen()
 
 
-def _measure_maple() -> list[Measurement]:
+def _measure_maple() -> Iterable[Measurement]:
     from .maple import measure_maple
 
     return measure_maple()
 
 
-SUITE: Final[dict[str, Callable[[], list[Measurement]]]] = {
+SUITE: Final[dict[str, Callable[[], Iterable[Measurement]]]] = {
     "engine": measure_engine,
     "seeking": measure_seeking,
     "capture": measure_capture,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pfviz.mm.maple import store
 from pfviz.mm.maple.node import MAPLE_ARANGE_64, MAPLE_LEAF_64, MAX_INDEX, MT_SLOTS
-from pfviz.mm.maple.plan import plan_store
+from pfviz.mm.maple.plan import plan_store, walk_to_store
 from pfviz.mm.maple.walk import Range
 from pfviz.mm.maple.write import Write
 
@@ -41,8 +41,11 @@ def bulk_store(tree: MapleTree, ranges: Iterable[Range], via: str = "mas_store")
     for first, last, entry in ranges:
         if not floor <= first <= last <= MAX_INDEX:
             raise ValueError(f"bulk ranges must ascend: {first} to {last} follows {floor - 1}")
-        plan = plan_store(tree, first, last, entry, via, bulk=True)
-        store.build(tree, plan)
-        writes.append(store.publish(tree, plan))
+        if tree.height:
+            place = walk_to_store(tree, first, last, entry)
+            write = store.store_at(tree, *place, first, last, entry, via, bulk=True)
+        else:
+            write = tree.store_prealloc(plan_store(tree, first, last, entry, via, bulk=True))
+        writes.append(write)
         floor = last + 1
     return writes

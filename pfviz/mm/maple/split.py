@@ -155,7 +155,7 @@ def no_null_split(big: BigNode, cut: int, end: int) -> int:
 
 def _room_for_push(big: BigNode, sibling: MapleNode) -> int | None:
     """Sum of both ends if two nodes can hold both lists, else None (mas_push_data)."""
-    total = len(big.pivots) - 1 + sibling.end
+    total = len(big.pivots) + len(sibling.pivots) - 2
     space = 2 * MT_SLOTS[big.type] - 2
     if big.type == MAPLE_LEAF_64:
         space -= 1
@@ -188,7 +188,7 @@ def _push_right(
     parent = node.parent
     assert parent is not None
     slot = node.parent_slot
-    if slot == parent.end:
+    if slot == len(parent.slots) - 1:
         return None
     sibling: MapleNode = parent.slots[slot + 1]
     total = _room_for_push(big, sibling)

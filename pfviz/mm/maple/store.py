@@ -81,16 +81,19 @@ def store_at(
     last: int,
     entry: Any,
     via: str,
+    *,
+    bulk: bool = False,
 ) -> Write:
     """Store at once where walk_to_store has led."""
-    if level:
-        plan = WritePlan(index, last, entry, via, tree.height)
-        plan.take_span(node, offset, level)
-    else:
-        decision = decide_in_leaf(node, offset, index, last, entry, rcu=tree.rcu, bulk=False)
+    if not level:
+        decision = decide_in_leaf(node, offset, index, last, entry, rcu=tree.rcu, bulk=bulk)
         if decision[0] in IN_LEAF:
             return store_in_leaf(tree, node, decision, index, last, entry, via)
-        plan = WritePlan(index, last, entry, via, tree.height)
+    plan = WritePlan(index, last, entry, via, tree.height)
+    plan.bulk = bulk
+    if level:
+        plan.take_span(node, offset, level)
+    else:
         plan.take_leaf(node, decision)
     build(tree, plan)
     return publish(tree, plan)
