@@ -51,6 +51,10 @@ WORDS: Final = (
      "when all readers of that time are done."),
     ("maple tree", "The B-tree with ranges as keys that has kept the VMAs since 6.1. A change "
      "replaces nodes; the old ones die and wait for their grace period."),
+    ("red-black tree", "What kept the VMAs until 6.0: one VMA a node, half of them on each side, "
+     "changed in place. Each node knows the largest gap below it."),
+    ("vmacache", "Until 6.0 each thread remembered the four VMAs that it found last. Any unmap "
+     "made all of these caches void."),
     ("minor, major fault", "Major: the page had to be read from a device. Minor: it did not."),
     ("cache line", "64 bytes that move between CPUs as a whole. Taking a lock means owning its "
      "line, so a busy lock costs time even when nobody has to wait for it."),

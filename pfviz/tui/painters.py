@@ -80,6 +80,7 @@ VIEWS: Final[dict[str, View]] = {
         "Tree",
         lambda s, w, h: tree.paint(s.frame, w, h, s.look),
         lambda s, _: tree.summary(s.frame, s.look),
+        lambda s, _: tree.title(s.frame, s.look),
     ),
     "latency": _named(
         "Fault latency",
