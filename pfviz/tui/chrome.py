@@ -200,8 +200,6 @@ HITS_SHOWN_MAX: Final = 200
 
 def _marks(player: Player) -> Iterable[tuple[str, list[int]]]:
     known = len(player.run.timeline)
-    if player.marks.parted is not None:
-        yield "seek-parted", [player.marks.parted]
     hits = player.marks.hits
     if hits is not None:
         yield "seek-hit", [at for at in hits.everything()[:HITS_SHOWN_MAX] if at <= known]
@@ -210,6 +208,8 @@ def _marks(player: Player) -> Iterable[tuple[str, list[int]]]:
         yield "seek-break", [position for position in at if position <= known]
     yield "seek-cue", [c.position for c in player.run.cues.found() if c.position <= known]
     yield "seek-mark", [at for at in player.marks.bookmarks if at <= known]
+    if player.marks.parted is not None:
+        yield "seek-parted", [player.marks.parted]
 
 
 def _merged(cells: list[Cell]) -> list[Cell]:

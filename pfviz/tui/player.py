@@ -167,7 +167,7 @@ class Player:
             self.now_ns = max(self.now_ns, until_ns)
         if self.at_end:
             self.playing = False
-            self.say("The run ends here. gg goes to its start, m tries another lock mode.")
+            self.say(_words_of_end(self.run))
 
     # Moving
 
@@ -357,3 +357,12 @@ class Player:
     def speed_text(self) -> str:
         """The speed as the header writes it: `1 s = 2 µs`."""
         return f"1 s = {duration(self.speed_ns)}"
+
+
+def _words_of_end(run: Run) -> str:
+    """What to say at the end of a run, and what to do next."""
+    if run.cut:
+        return f"The run is cut here, after {len(run.log):,} events; it would go on."
+    if run.is_capture:
+        return "The capture ends here. gg goes to its start."
+    return "The run ends here. gg goes to its start, m tries another lock mode."

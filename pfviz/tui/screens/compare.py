@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
 
+ROOMY: Final = 110
+"""From this width on, sentences need not be short."""
 COLUMN_MIN: Final = 38
 """Narrower columns are stacked instead."""
 LATENCY_STYLES: Final = {
@@ -189,7 +191,7 @@ class Compare(PlayingScreen):
         rows: list[Row] = []
         if self.message:
             rows.append(((self.message, "say-text"),))
-        rows += [self._told_times(), self._told_divergence()]
+        rows += [self._told_times(), *self._told_divergence()]
         return fit_rows(rows, width, height, self.look.glyphs.ascii_only)
 
     def _told_times(self) -> Row:
@@ -204,28 +206,33 @@ class Compare(PlayingScreen):
             return tuple(cells)
         cells.append(("To get here: ", "strong"))
         first_ns = max(self.race.leader.now_ns, 1)
+        words = " as fast" if self.app.size.width >= ROOMY else ""
         for player, recipe in zip(self.race.players, self.recipes, strict=True):
             faster = ""
             if player is not self.race.leader and player.now_ns > 0:
-                faster = f" ({first_ns / player.now_ns:.2f} x as fast)"
+                faster = f" ({first_ns / player.now_ns:.2f}x{words})"
             cells += [(f" {MODE_TITLES[recipe.mode]} ", f"mode-{recipe.mode}"),
                       (f" {duration(player.now_ns)}{faster}  ", "text")]  # fmt: skip
         return tuple(cells)
 
-    def _told_divergence(self) -> Row:
-        """Where the runs first part."""
+    def _told_divergence(self) -> tuple[Row, ...]:
+        """Where the runs first part, in one row or, on narrow screens, in two."""
         parted = self.race.first_divergence()
         if parted is None:
-            return (("So far all of them do the same.", "dim"),)
+            return ((("So far all of them do the same.", "dim"),),)
         who = self.race.leader.frame.label(parted.task)
-        cells: list[Cell] = [
+        where: Row = (
             ("First divergence: ", "strong"),
             (f"{who}, operation {parted.number + 1} ({parted.name}): ", "text"),
-        ]
+        )
+        cells: list[Cell] = []
         for recipe, what in zip(self.recipes, (parted.first, parted.second), strict=False):
             cells += [(f" {MODE_TITLES[recipe.mode]} ", f"mode-{recipe.mode}"),
                       (f" {what}  ", "text")]  # fmt: skip
-        return (*cells, ("D goes there", "dim"))
+        cells.append(("D goes there", "dim"))
+        if self.app.size.width >= ROOMY:
+            return ((*where, *cells),)
+        return where, tuple(cells)
 
     def _paint_hints(self) -> Rows:
         self._hints = chrome.hints(keys.keys_of(keys.COMPARE), self.app.size.width)
