@@ -80,9 +80,13 @@ def _gather(mm: MmState) -> Subtree | None:
                 tree.children.append(below)
                 order.append(below)
     for tree in reversed(order):
-        tree.nodes = 1 + sum(child.nodes for child in tree.children)
-        tree.first = min([tree.node.min, *(child.first for child in tree.children)])
-        tree.last = max([tree.node.max, *(child.last for child in tree.children)])
+        tree.first, tree.last = tree.node.min, tree.node.max
+        for child in tree.children:
+            tree.nodes += child.nodes
+            if child.side == "l":
+                tree.first = child.first
+            else:
+                tree.last = child.last
     return root
 
 
