@@ -1,0 +1,71 @@
+"""The bars around the panes: exact widths, clickable zones, no escape from a foreign name."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pfviz.tui import chrome, keys
+from pfviz.tui.layout import PANES
+from pfviz.views.rows import row_width
+
+from .runs import player
+
+MADE = player()
+
+
+def text(row: tuple[tuple[str, str], ...]) -> str:
+    return "".join(cell for cell, _ in row)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 300), st.sampled_from([1, 2]))
+def test_every_bar_is_as_wide_as_the_screen(width: int, lines: int) -> None:
+    bars = [
+        chrome.header(MADE, width, lines),
+        chrome.hints(keys.keys_of(keys.LAB), width),
+        chrome.tabs([(pane, pane) for pane in PANES], PANES, "threads", width),
+    ]
+    for bar in bars:
+        assert all(row_width(row) == width for row in bar.rows)
+
+
+def test_the_mode_switch_is_where_its_zone_is() -> None:
+    bar = chrome.header(MADE, 120, 2)
+    at = text(bar.rows[0]).index("lockless")
+    assert bar.action_at(at, 0) == "set_mode('lockless')"
+    assert bar.action_at(text(bar.rows[0]).index("per-VMA"), 0) == "mode"
+    assert bar.action_at(119, 0) == ""
+
+
+def test_the_seek_bar_knows_its_column() -> None:
+    bar = chrome.header(MADE, 120, 2)
+    zone = next(zone for zone in bar.zones if zone.action == chrome.SEEK)
+    assert bar.action_at(zone.first, 1) == f"seek(0, {zone.last - zone.first})"
+    assert bar.action_at(zone.last - 1, 1).startswith(f"seek({zone.last - zone.first - 1},")
+
+
+def test_the_cursor_moves_along_the_seek_bar() -> None:
+    made = player()
+    before = text(chrome.header(made, 120, 2).rows[1]).index("●")
+    made.go_end()
+    after = text(chrome.header(made, 120, 2).rows[1]).index("●")
+    assert after > before + 50
+
+
+def test_the_past_is_named() -> None:
+    made = player()
+    made.go_end()
+    assert "PAST" not in text(chrome.header(made, 120, 2).rows[1])
+    made.go_start()
+    assert "PAST" in text(chrome.header(made, 120, 2).rows[1])
+
+
+def test_a_foreign_title_cannot_act_on_the_terminal() -> None:
+    made = player()
+    made.run.title = "\x1b[2Jgone\x07"
+    for lines in (1, 2):
+        for row in chrome.header(made, 100, lines).rows:
+            assert text(row).isprintable()
+
+
+def test_help_is_hinted_at_however_narrow() -> None:
+    assert "help" in text(chrome.hints(keys.keys_of(keys.LAB), 24).rows[0])
