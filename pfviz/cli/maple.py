@@ -2,33 +2,67 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 
-from pfviz.cli.groups import Group
-from pfviz.cli.output import Complaint, leave, write
+from pfviz.cli.options import data_options
+from pfviz.cli.output import Complaint, leave, say, write_json, write_lines
+
+if TYPE_CHECKING:
+    from pfviz.mm.maple.replay_report import ReplayReport
+
+STDIN = "-"
 
 
-@click.group("maple", cls=Group)
+@click.group("maple")
 def command() -> None:
     """Replay recorded operations on a maple tree."""
 
 
 @command.command("replay")
 @click.argument("files", nargs=-1, required=True, type=click.Path())
-@click.option("-o", "--output", default="-", metavar="FILE", help="Write to FILE.")
-def replay(files: tuple[str, ...], output: str) -> None:
-    """Replay FILES (recorded from the kernel's own tree) and compare every node."""
-    from pfviz.mm.maple.replay import replay_file
-    from pfviz.mm.maple.replay_report import printable, render_reports
+@data_options
+def replay(files: tuple[str, ...], output: str, as_json: bool) -> None:
+    """Replay FILES (recorded from the kernel's own tree) and compare every node.
+
+    A file that cannot be read does not hide the verdicts on the others. - is standard input.
+    """
+    from pfviz.mm.maple.replay_report import report_lines, report_object
+
+    reports: list[ReplayReport] = []
+    refusals: list[str] = []
+    replayed = _replay_each(files, reports, refusals)
+    if as_json:
+        for _ in replayed:
+            pass
+        write_json(report_object(reports), output)
+    else:
+        write_lines(report_lines(replayed), output)
+    if refusals:
+        for refusal in refusals[:-1]:
+            say(f"pfviz: {refusal}")
+        raise Complaint(refusals[-1], 3)
+    leave(1 if any(report.failed for report in reports) else 0)
+
+
+def _replay_each(
+    files: tuple[str, ...], reports: list[ReplayReport], refusals: list[str]
+) -> Iterator[ReplayReport]:
+    """Yield a report per file as soon as it is there, and collect what could not be read."""
+    from pfviz.mm.maple.replay import replay_file, replay_source
     from pfviz.mm.maple.vector_line import VectorError
 
-    reports = []
     for path in files:
         try:
-            reports.append(replay_file(path))
+            if path == STDIN:
+                report = replay_source(sys.stdin.buffer, "standard input")
+            else:
+                report = replay_file(path)
         except VectorError as error:
-            raise Complaint(str(error), 3) from None
-        except OSError as error:
-            raise Complaint(f"{printable(path)}: {error.strerror or error}", 3) from None
-    write(render_reports(reports).rstrip("\n") + "\n", output)
-    leave(1 if any(report.failed for report in reports) else 0)
+            refusals.append(str(error))
+            continue
+        reports.append(report)
+        yield report

@@ -6,10 +6,12 @@ The files are JSON lines, gzipped or not, recorded from lib/maple_tree.c of Linu
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any, cast
 
 from pfviz.mm.maple.census import Census
 from pfviz.mm.maple.dump import Dump, digest, dump_tree, entries_of, shape_of
@@ -22,45 +24,83 @@ from pfviz.mm.maple.vector_line import Line, VectorError, check_dump, check_line
 def replay_file(path: str | Path) -> ReplayReport:
     """Replay one file of vectors; VectorError if it is not one."""
     path = Path(path)
-    report = ReplayReport(path.name)
+    try:
+        with path.open("rb") as source:
+            return replay_source(source, str(path))
+    except OSError as error:
+        raise VectorError(printable(f"{path}: {error.strerror or error}")) from None
+
+
+def replay_source(source: IO[bytes], name: str) -> ReplayReport:
+    """Replay the vectors of an open file; `name` is how errors and the report call it."""
+    report = ReplayReport(Path(name).name)
+    announced: Line = {}
     run: VectorRun | None = None
     number = 0
-    for number, line in enumerate(_read_lines(path), 1):
+    for number, line in enumerate(_read_lines(source, name), 1):
         try:
             check_line(line, is_first=number == 1)
-            if line["k"] in ("vec", "gen"):
+            if number == 1:
+                announced = line
+            elif line["k"] in ("vec", "gen"):
+                _check_whole(run)
                 run = VectorRun(line)
                 report.vectors.append(run.result)
             elif run is not None:
                 run.take(line)
-            elif number > 1:
+            else:
                 raise VectorError(f"a line of kind {line['k']!r} before any vector")
         except VectorError as error:
-            raise VectorError(printable(f"{path}:{number}: {error}")) from None
-    if not number:
-        raise VectorError(printable(f"{path}: the file is empty"))
+            raise VectorError(printable(f"{name}:{number}: {error}")) from None
+    try:
+        _check_whole(run)
+        _check_count(report, announced, number)
+    except VectorError as error:
+        raise VectorError(printable(f"{name}: {error}")) from None
     return report
 
 
-def _read_lines(path: Path) -> Iterator[Line]:
+def _check_whole(run: VectorRun | None) -> None:
+    """Raise VectorError if a vector announced more operations than there were."""
+    if run is None or run.stream is not None:
+        return
+    announced, found = run.announced, run.result.operations
+    if announced is not None and found < announced:
+        raise VectorError(
+            f"vector {run.result.id!r} announces {announced} operations and ends after {found}"
+        )
+
+
+def _check_count(report: ReplayReport, announced: Line, lines: int) -> None:
+    """Raise VectorError if the file has not the vectors that its first line announced."""
+    if not lines:
+        raise VectorError("the file is empty")
+    if not report.vectors:
+        raise VectorError("the file holds no vector")
+    expected = announced.get("vectors")
+    if type(expected) is int and len(report.vectors) != expected:
+        raise VectorError(f"the file announces {expected} vectors and holds {len(report.vectors)}")
+
+
+def _read_lines(source: IO[bytes], name: str) -> Iterator[Line]:
     number = 0
+    raw: Any = source if hasattr(source, "peek") else io.BufferedReader(cast("Any", source))
     try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rt") if zipped else path.open("rt", encoding="utf-8") as lines:
-            for number, text in enumerate(lines, 1):
-                line = json.loads(text)
-                if not isinstance(line, dict):
-                    raise VectorError(printable(f"{path}:{number}: not a JSON object"))
-                yield line
+        zipped = raw.peek(2)[:2] == b"\x1f\x8b"
+        plain = gzip.GzipFile(fileobj=raw) if zipped else raw
+        for number, text in enumerate(plain, 1):
+            line = json.loads(text.decode())
+            if not isinstance(line, dict):
+                raise VectorError(printable(f"{name}:{number}: not a JSON object"))
+            yield line
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise VectorError(printable(f"{name}: the gzip stream is cut off or damaged")) from None
     except OSError as error:
-        raise VectorError(printable(f"{path}: {error.strerror or error}")) from None
-    except (EOFError, zlib.error):
-        raise VectorError(printable(f"{path}: the gzip stream is cut off or damaged")) from None
+        raise VectorError(printable(f"{name}: {error.strerror or error}")) from None
     except UnicodeDecodeError:
-        raise VectorError(printable(f"{path}: not text in UTF-8")) from None
+        raise VectorError(printable(f"{name}: not text in UTF-8")) from None
     except (json.JSONDecodeError, RecursionError) as error:
-        raise VectorError(printable(f"{path}:{number}: not JSON: {error}")) from None
+        raise VectorError(printable(f"{name}:{number}: not JSON: {error}")) from None
 
 
 class VectorRun:
@@ -72,6 +112,8 @@ class VectorRun:
         self.stream: Iterator[Op] | None = None
         self.streamed = 0
         self.stopped = False
+        nops = line.get("nops")
+        self.announced = nops if type(nops) is int else None
         if line["k"] == "gen":
             self.stream = generate_ops(line["gen"], line["params"])
 

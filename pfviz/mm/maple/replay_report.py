@@ -5,7 +5,7 @@ Text from the files is made printable first: a vector's name may hold anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,20 +61,51 @@ class ReplayReport:
 
 def render_reports(reports: Iterable[ReplayReport]) -> str:
     """Return the whole text: a line per file, failures with both trees, the total last."""
-    lines: list[str] = []
+    return "\n".join(report_lines(reports))
+
+
+def report_lines(reports: Iterable[ReplayReport]) -> Iterator[str]:
+    """Yield the lines of render_reports, those of each file as soon as its report is there."""
     passed = failed = 0
     for report in reports:
         passed += report.passed
         failed += report.failed
-        lines.append(_file_line(report))
+        yield _file_line(report)
         broken = [vector for vector in report.vectors if vector.failure is not None]
         for vector in broken[:FAILURES_DRAWN_MAX]:
-            lines.extend(_failure_lines(vector))
+            yield from _failure_lines(vector)
         if len(broken) > FAILURES_DRAWN_MAX:
             names = ", ".join(printable(vector.id) for vector in broken[FAILURES_DRAWN_MAX:])
-            lines.append(f"  not drawn: {names}")
-    lines.append(f"{passed} passed, {failed} failed")
-    return "\n".join(lines)
+            yield f"  not drawn: {names}"
+    yield f"{passed} passed, {failed} failed"
+
+
+def report_object(reports: Sequence[ReplayReport]) -> dict[str, Any]:
+    """Return the reports as plain values for JSON (`pfviz.maple-replay/1`)."""
+    return {
+        "schema": "pfviz.maple-replay/1",
+        "passed": sum(report.passed for report in reports),
+        "failed": sum(report.failed for report in reports),
+        "files": [
+            {
+                "file": report.path,
+                "passed": report.passed,
+                "failed": report.failed,
+                "operations": sum(vector.operations for vector in report.vectors),
+                "failures": [
+                    {
+                        "vector": vector.id,
+                        "operation": vector.failure.index,
+                        "op": vector.failure.op,
+                        "wrong": vector.failure.wrong,
+                    }
+                    for vector in report.vectors
+                    if vector.failure is not None
+                ],
+            }
+            for report in reports
+        ],
+    }
 
 
 def printable(text: str) -> str:
