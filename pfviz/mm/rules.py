@@ -72,8 +72,13 @@ def run(
     while done < steps_max:
         ran = engine.run(until_ns, min(every_steps, steps_max - done))
         done += ran
-        for broken in check(engine):
-            engine.world.break_rule(engine, broken.rule, broken.text)
+        report(engine)
         if ran < every_steps:
             break
     return done
+
+
+def report(engine: Mm) -> None:
+    """Check the world as it is now; what is broken goes to `world.broken` and to the log, once."""
+    for broken in check(engine):
+        engine.world.break_rule(engine, broken.rule, broken.text)

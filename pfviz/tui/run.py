@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
+from pfviz.mm import rules
+from pfviz.report.run import RULES_EVERY_STEPS
 from pfviz.scenario.schema import Cue
 from pfviz.sim import event
 from pfviz.sim.engine import Engine
@@ -111,7 +113,11 @@ class Run:
         assert self.engine is not None
         done = self.engine.run(self.until_ns, STEPS_PER_SLICE)
         next_ns = self.engine.peek_ns()
-        if next_ns is None or next_ns > self.until_ns:
+        is_over = next_ns is None or next_ns > self.until_ns
+        # At the same steps as a headless run looks at them, so that both have the same events.
+        if is_over or self.engine.steps % RULES_EVERY_STEPS == 0:
+            rules.report(self.engine)
+        if is_over:
             self._computed = True
         elif len(self.log) >= EVENTS_MAX:
             self._computed = self.cut = True
