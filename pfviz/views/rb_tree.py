@@ -81,12 +81,12 @@ def _gather(mm: MmState) -> Subtree | None:
                 order.append(below)
     for tree in reversed(order):
         tree.first, tree.last = tree.node.min, tree.node.max
-        for child in tree.children:
-            tree.nodes += child.nodes
-            if child.side == "l":
-                tree.first = child.first
+        for below in tree.children:
+            tree.nodes += below.nodes
+            if below.side == "l":
+                tree.first = below.first
             else:
-                tree.last = child.last
+                tree.last = below.last
     return root
 
 

@@ -2,7 +2,8 @@
 
 vma_compute_gap, vma_gap_update, unmapped_area and unmapped_area_topdown of mm/mmap.c, 5.15 to 6.0,
 for lengths without an alignment. A gap belongs to the node above it: it ends where the node (or its
-guard) begins, and begins where the previous node of the list ends.
+guard) begins, and begins where the previous node of the list ends. As in the kernel, a guard that
+reaches over the node below it can hide gaps further down from the searches.
 """
 
 from __future__ import annotations
