@@ -76,7 +76,9 @@ def new_mm(engine: Mm, name: str, parent: AddressSpace | None = None) -> Address
         mm_lock_seq=SeqCount(
             engine, f"mm_lock_seq {name}", is_generation=world.mm_lock_seq == "int"
         ),
-        tree=RbVmaTree(mm_id) if world.preset.tree == "rb" else VmaTree(mm_id),
+        tree=RbVmaTree(mm_id)
+        if world.preset.tree == "rb"
+        else VmaTree(mm_id, in_place=world.policy.tree_in_place),
         page_tables=PageTable(engine, mm_id),
         parent=parent.id if parent is not None else -1,
     )

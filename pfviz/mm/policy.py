@@ -34,3 +34,6 @@ class Policy:
     fault_around_pages: int = 16
     downgrade: bool = True
     """Whether munmap downgrades mmap_lock before it zaps (the kernel's behaviour)."""
+    tree_in_place: bool = False
+    """Whether the maple tree is changed as without RCU mode although readers walk it: a mistake
+    that no kernel makes, to see what RCU mode is for (rules I3 and I4)."""

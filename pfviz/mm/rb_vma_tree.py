@@ -154,6 +154,11 @@ class RbVmaTree:
         """None ever: a node goes at once, with nobody under way in the tree."""
         return 0
 
+    @property
+    def replaces_nodes(self) -> bool:
+        """False always: nobody can walk it without mmap_lock."""
+        return False
+
     # Writing
 
     def prealloc(self, engine: Mm, start: int, end: int, vma: Vma | None) -> RbPlan:  # noqa: ARG002

@@ -116,6 +116,10 @@ class Thread(Task):
     """The address that a chain of look-up steps was asked for."""
     change: Any = None
     """The change of VMA ranges in flight (`paths/vma_change.py`)."""
+    storing: Any = None
+    """Tree and plan of a store whose nodes are about to be built (`paths/tree_store.py`)."""
+    walk_saw: Any = None
+    """What a walk should find, as of when it chose its slot (`paths/tree_in_place.py`)."""
     walk: Any = None
     """Where a walk of the tree under RCU stands (MaState)."""
     abort: str = ""

@@ -85,6 +85,11 @@ class VmaIndex(Protocol):
         """Whether somebody may walk the tree without a lock from now on."""
         ...
 
+    @property
+    def replaces_nodes(self) -> bool:
+        """Whether stores leave old nodes to those who walk without a lock (RCU mode)."""
+        ...
+
     def check(self) -> None:
         """Check every invariant of the structure; raises AssertionError with the tree drawn."""
         ...

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.maple import MapleNode, MapleTree, MaState, TraceEvent, Write, WritePlan
 from pfviz.mm.maple.plan import plan_store
+from pfviz.mm.tree_events import Replaced, node_detail, replacements, store_detail
 from pfviz.sim import event
 from pfviz.sim.cacheline import CacheLine
 from pfviz.sim.event import signed
@@ -22,20 +23,23 @@ if TYPE_CHECKING:
     from pfviz.mm.vma import Vma
     from pfviz.mm.world import Mm
 
-TREE_TYPES = ("dense", "leaf_64", "range_64", "arange_64")
-
 
 @dataclass(slots=True, eq=False)
 class VmaTree:
     """The facade over one maple tree whose entries are VMAs (mm_struct.mm_mt)."""
 
     mm_id: int
+    in_place: bool = False
+    """Whether nodes are changed under their readers (`Policy.tree_in_place`): never in a kernel."""
     maple: MapleTree = field(default_factory=MapleTree)
     nodes: dict[int, MapleNode] = field(default_factory=dict)
     """Live and dead nodes by id, until their memory is given back."""
     lines: dict[int, CacheLine] = field(default_factory=dict)
     root_id: int = 0
     freed_nodes: int = 0
+
+    def __post_init__(self) -> None:
+        self.set_rcu(True)
 
     # Reading
 
@@ -52,14 +56,18 @@ class VmaTree:
         """
         node = mas.node
         ended = self.maple.walk_step(mas)
-        if node is not None:
-            engine.cost("walk_level")
-            line = self.lines.get(node.id)
-            if line is not None:
-                line.read(engine)
-            slot = -1 if mas.status == "start" else mas.offset
-            engine.emit(event.TREE_WALK, node.id, signed(mas.target), slot, self.mm_id)
+        self.show_walk(engine, node, mas.target, -1 if mas.status == "start" else mas.offset)
         return ended
+
+    def show_walk(self, engine: Mm, node: MapleNode | None, address: int, slot: int) -> None:
+        """Charge one level of a walk and emit TREE_WALK, unless it is at no node."""
+        if node is None:
+            return
+        engine.cost("walk_level")
+        line = self.lines.get(node.id)
+        if line is not None:
+            line.read(engine)
+        engine.emit(event.TREE_WALK, node.id, signed(address), slot, self.mm_id)
 
     def find(self, engine: Mm, address: int) -> Vma | None:
         """The first VMA that ends above an address (mt_find, behind find_vma); emits MA_READ."""
@@ -136,9 +144,22 @@ class VmaTree:
         )
         return plan
 
+    def plan(self, start: int, end: int, vma: Vma | None, via: str) -> WritePlan:
+        """Decide how `vma` (None clears) will be stored over [start, end); reserves nothing."""
+        return self.maple.preallocate(start, end - 1, vma, via)
+
+    def build(self, engine: Mm, plan: WritePlan) -> None:
+        """Build the new nodes of a planned store aside: readers see nothing of them yet."""
+        graft = self.maple.build(plan).graft
+        if graft is None:
+            return
+        engine.charge(len(graft.born) * engine.machine.costs["ma_node"])
+        for node in graft.born:
+            self._emit_node(engine, node, event.TREE_NODE_BUILT)
+
     def store_prealloc(self, engine: Mm, plan: WritePlan) -> None:
-        """Carry out a planned store (vma_iter_store): one pointer, then the old nodes are dead."""
-        self._written(engine, self.maple.build(plan))
+        """Publish a planned store (vma_iter_store): one pointer, then the old nodes are dead."""
+        self._written(engine, plan)
 
     def store(
         self, engine: Mm, start: int, end: int, vma: Vma | None, via: str, bulk: bool = False
@@ -147,8 +168,7 @@ class VmaTree:
 
         `bulk` fills nodes nearly full, as fork did up to 6.7 (mas_expected_entries).
         """
-        plan = plan_store(self.maple, start, end - 1, vma, via, bulk=bulk)
-        self._written(engine, self.maple.build(plan))
+        self._written(engine, plan_store(self.maple, start, end - 1, vma, via, bulk=bulk))
 
     def copy_from(self, engine: Mm, other: VmaTree) -> None:
         """Become a node-for-node copy of another tree, entries included (__mt_dup)."""
@@ -168,7 +188,12 @@ class VmaTree:
 
     def set_rcu(self, readers: bool) -> None:
         """Whether readers may walk without a lock, so that stores must replace nodes."""
-        self.maple.rcu = readers
+        self.maple.rcu = readers and not self.in_place
+
+    @property
+    def replaces_nodes(self) -> bool:
+        """Whether stores leave old nodes to those who walk without a lock (RCU mode)."""
+        return self.maple.rcu
 
     @property
     def dead_nodes(self) -> int:
@@ -181,14 +206,20 @@ class VmaTree:
 
     def _written(self, engine: Mm, plan: WritePlan) -> None:
         check_writer(engine, self.mm_id)
+        was_built = plan.graft is not None
+        plan = self.maple.build(plan)
         born = list(plan.graft.born) if plan.graft is not None else []
+        replaced = replacements(plan.graft) if engine.logging else ()
         write = self.maple.publish(plan)
         for node in born:
             self.nodes[node.id] = node
-        engine.charge(_cost(engine) + len(born) * engine.machine.costs["ma_node"])
+        engine.charge(_cost(engine))
+        if not was_built:
+            engine.charge(len(born) * engine.machine.costs["ma_node"])
         for line in write.trace(engine.world.preset.name):
             self._emit_trace(engine, line)
         self._emit_write(engine, write, born)
+        self._emit_store(engine, write, replaced)
 
     def _emit_write(self, engine: Mm, write: Write, born: list[MapleNode]) -> None:
         for node in born:
@@ -205,6 +236,9 @@ class VmaTree:
     def _bury(self, engine: Mm, node_id: int, why: str) -> None:
         engine.emit(event.TREE_NODE_DEAD, node_id, engine.log.text(why), 0, self.mm_id)
         self.lines.pop(node_id, None)
+        if self.in_place and why != "destroyed":
+            free_node(engine, DeadNode(node_id, self))  # Not in RCU mode: given back at once.
+            return
         engine.world.rcu.call_rcu(engine, "maple node", DeadNode(node_id, self), free_node)
 
     # Lines and events
@@ -243,23 +277,20 @@ class VmaTree:
         )
         engine.emit(kind, engine.log.text(line.fn), signed(line.index), detail, self.mm_id)
 
-    def _emit_node(self, engine: Mm, node: MapleNode) -> None:
+    def _emit_store(self, engine: Mm, write: Write, replaced: Replaced) -> None:
+        """Tell what the store was and which node took whose place, after all its nodes."""
         if not engine.logging:
             return
-        slots = tuple(-1 if slot is None else slot.id for slot in node.slots)
-        detail = engine.log.detail(
-            (
-                TREE_TYPES[node.type],
-                node.min,
-                node.max,
-                tuple(node.pivots),
-                slots,
-                tuple(node.gaps or ()),
-                node.parent_slot,
-            )
-        )
+        detail = engine.log.detail(store_detail(write, replaced))
+        text = engine.log.text(write.store_type)
+        engine.emit(event.TREE_STORE, text, signed(write.index), detail, self.mm_id)
+
+    def _emit_node(self, engine: Mm, node: MapleNode, kind: int = event.TREE_NODE) -> None:
+        if not engine.logging:
+            return
+        detail = engine.log.detail(node_detail(node))
         parent = node.parent.id if node.parent is not None else -1
-        engine.emit(event.TREE_NODE, node.id, detail, parent, self.mm_id)
+        engine.emit(kind, node.id, detail, parent, self.mm_id)
 
     def _emit_root(self, engine: Mm) -> None:
         root_id = self.maple.root.id if self.maple.height else -1

@@ -97,6 +97,7 @@ def policy_of(policy: Policy, overrides: Overrides = NO_CHANGES) -> MmPolicy:
         lockless_attempts_max=said["lockless_attempts"],
         fault_around_pages=said["fault_around"],
         downgrade=said["downgrade"],
+        tree_in_place=said["tree_in_place"],
     )
 
 

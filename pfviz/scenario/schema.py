@@ -36,6 +36,9 @@ class Policy(Table, frozen=True, kw_only=True):
     lockless_attempts: Annotated[int, Meta(ge=1, le=100)] = 1
     fault_around: Annotated[int, Meta(ge=1, le=512, description="pages")] = 16
     downgrade: bool = True
+    tree_in_place: Annotated[
+        bool, Meta(description="change maple nodes under their readers: what RCU mode prevents")
+    ] = False
 
 
 class File(Table, frozen=True, kw_only=True):

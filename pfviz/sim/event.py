@@ -84,6 +84,9 @@ TREE_WALK: Final = 67
 # Red-black tree
 TREE_WRITE: Final = 68
 VMACACHE: Final = 69
+# Maple tree again
+TREE_NODE_BUILT: Final = 70
+TREE_STORE: Final = 71
 
 FIELDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     # kind: (name, payload fields); "_text" fields index `EventLog.texts`, "_detail" `.details`.
@@ -147,6 +150,8 @@ FIELDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     TREE_WALK: ("tree_walk", ("node", "index", "slot", "mm")),
     TREE_WRITE: ("tree_write", ("function_text", "index", "write_detail", "mm")),
     VMACACHE: ("vmacache", ("what_text", "slot", "vma", "mm")),
+    TREE_NODE_BUILT: ("tree_node_built", ("node", "node_detail", "parent", "mm")),  # private yet
+    TREE_STORE: ("tree_store", ("type_text", "index", "store_detail", "mm")),
 }
 
 READ: Final = 0

@@ -9,7 +9,7 @@ from typing import Final
 
 from pfviz.sim.event import FIELDS
 
-from . import fold_locks, fold_memory, fold_tasks
+from . import fold_locks, fold_memory, fold_tasks, fold_tree
 from .frame import Fold, Frame
 
 
@@ -19,7 +19,7 @@ def _ignore(_f: Frame, _now: int, _task: int, _a: int, _b: int, _c: int, _d: int
 
 def _table() -> tuple[Fold, ...]:
     table: list[Fold] = [_ignore] * (max(FIELDS) + 1)
-    for folds in (fold_tasks.FOLDS, fold_locks.FOLDS, fold_memory.FOLDS):
+    for folds in (fold_tasks.FOLDS, fold_locks.FOLDS, fold_memory.FOLDS, fold_tree.FOLDS):
         for kind, function in folds.items():
             table[kind] = function
     return tuple(table)

@@ -1,4 +1,4 @@
-"""Folds of what memory management reports: faults, VMAs, pages, files, the tree."""
+"""Folds of what memory management reports: faults, VMAs, pages, files."""
 
 # Every fold takes a whole event row, whatever it needs of it.
 # ruff: noqa: ARG001
@@ -13,10 +13,7 @@ from .frame import FaultState, Frame
 from .memory_state import (
     PAGES_PER_TABLE,
     PRESENT,
-    TREE_EVENTS_MAX,
     MmState,
-    NodeState,
-    VmaCacheState,
     VmaState,
     tables_between,
 )
@@ -244,90 +241,6 @@ def _ipi(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
     f.ipis += 1
 
 
-# The tree
-
-
-def _ma_read(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    events = f.mms[d].tree_events
-    events.append((now, task, False, f.log.texts[a], b))
-    if len(events) > TREE_EVENTS_MAX:
-        del events[: TREE_EVENTS_MAX // 2]
-
-
-def _ma_write(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    mm = f.mms[d]
-    mm.tree_events.append((now, task, True, f.log.texts[a], b))
-    if len(mm.tree_events) > TREE_EVENTS_MAX:
-        del mm.tree_events[: TREE_EVENTS_MAX // 2]
-    mm.write_ns = now
-    mm.write_function = f.log.texts[a]
-    mm.write_task = task
-    detail = f.log.details[c] if 0 <= c < len(f.log.details) else None
-    if detail is not None:
-        mm.write_range = (detail[2], detail[3])
-
-
-def _tree_write(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    mm = f.mms[d]
-    mm.write_ns = now
-    mm.write_function = f.log.texts[a]
-    mm.write_task = task
-    mm.write_node, mm.write_turns, mm.write_painted = f.log.details[c]
-    node = mm.nodes.get(mm.write_node)
-    mm.write_range = (node.min, node.max) if node is not None else (b, b)
-
-
-def _vmacache(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    what = f.log.texts[a]
-    mm = f.mms[d]
-    if what == "invalidate":
-        mm.vmacache_seqnum += 1
-        return
-    cache = mm.vmacaches.setdefault(task, VmaCacheState())
-    if what == "flush":
-        cache.vmas = [-1] * len(cache.vmas)
-    elif what == "update":
-        cache.vmas[b] = c
-    else:
-        cache.hits += what == "hit"
-        cache.misses += what == "miss"
-        for name in ("find_calls", "find_hits")[: 2 if what == "hit" else 1]:
-            counter = f"vmacache_{name}"
-            f.counters[counter] = f.counters.get(counter, 0) + 1
-    cache.what, cache.slot, cache.told_ns = what, b, now
-    cache.seqnum = mm.vmacache_seqnum
-
-
-def _tree_node(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    kind, low, high, pivots, slots, gaps, parent_slot = f.log.details[b]
-    f.mms[d].nodes[a] = NodeState(a, kind, low, high, pivots, slots, gaps, c, parent_slot, now)
-
-
-def _tree_node_dead(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    node = f.mms[d].nodes.get(a)
-    if node is not None:
-        node.dead_ns = now
-        node.dead_why = f.log.texts[b] if b >= 0 else ""
-
-
-def _tree_node_freed(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    f.mms[d].nodes.pop(a, None)
-
-
-def _tree_root(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    mm = f.mms[d]
-    mm.root = a
-    mm.height = b
-
-
-def _tree_walk(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
-    t = f.tasks[task]
-    t.walk_node = a
-    t.walk_index = b
-    t.walk_slot = c
-    t.walk_ns = now
-
-
 FOLDS: Final = {
     ev.MM_NEW: _mm_new,
     ev.FAULT_BEGIN: _fault_begin,
@@ -348,14 +261,4 @@ FOLDS: Final = {
     ev.TLB_FLUSH: _tlb_flush,
     ev.IPI: _ipi,
     ev.FILE_NEW: _file_new,
-    ev.MA_READ: _ma_read,
-    ev.MA_WRITE: _ma_write,
-    ev.MA_OP: _ma_read,
-    ev.TREE_NODE: _tree_node,
-    ev.TREE_NODE_DEAD: _tree_node_dead,
-    ev.TREE_NODE_FREED: _tree_node_freed,
-    ev.TREE_ROOT: _tree_root,
-    ev.TREE_WALK: _tree_walk,
-    ev.TREE_WRITE: _tree_write,
-    ev.VMACACHE: _vmacache,
 }

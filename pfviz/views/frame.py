@@ -96,6 +96,8 @@ class TaskState:
     walk_node: int = -1
     walk_index: int = 0
     walk_slot: int = -1
+    walk_at: int = -1
+    """The node on which it stands now: the child whose pointer it has just loaded, or the leaf."""
     walk_ns: int = -1
     # The path of the current fault or operation
     path_ns: array[int] = field(default_factory=_array)

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 PAGES_PER_TABLE: Final = 512
 TREE_EVENTS_MAX: Final = 48
-TreeEvent = tuple[int, int, bool, str, int]
-"""(now_ns, task, is_write, kernel function, index) of one read or write of a tree."""
+READ: Final = "r"
+WRITE: Final = "W"
+OPERATION: Final = "o"
+"""What a `TreeEvent` is: ma_read, ma_write, or ma_op (a rearrangement, an erasure)."""
+
+
+class TreeEvent(NamedTuple):
+    """One read or write of a tree as the kernel's trace points tell it; -1 where they do not."""
+
+    now_ns: int
+    task: int
+    what: str
+    function: str
+    first: int
+    last: int
+    node_min: int
+    node_max: int
+    value: int
+
+
 PRESENT: Final = 0x80
 """In `MmState.tables`: bit 7 says present, bits 0..5 are `pte_set.flags`."""
 PTE_WRITABLE: Final = 1
@@ -70,6 +88,14 @@ class NodeState:
     changed_ns: int
     dead_ns: int = -1
     dead_why: str = ""
+    gap_slot: int = 0
+    """In a maple node with gaps: the slot with the largest (its metadata)."""
+    born_ns: int = -1
+    """When it entered the tree."""
+    replaces: tuple[int, ...] = ()
+    """The nodes whose range, or part of it, it took over when it was born."""
+    heirs: tuple[int, ...] = ()
+    """Of a dead node: those that took its range over; nothing where its level is gone."""
 
     @property
     def is_leaf(self) -> bool:
@@ -83,6 +109,23 @@ class NodeState:
         Then `slots` is (left, VMA, right), `pivots` (colour,) and `gaps` (before it, below it).
         """
         return self.type == "rb"
+
+
+@dataclass(slots=True)
+class StoreState:
+    """The last store into a maple tree: its kind, and what it did to which nodes."""
+
+    now_ns: int
+    task: int
+    type: str
+    first: int
+    last: int
+    prealloc: int
+    born: tuple[int, ...]
+    dead: tuple[int, ...]
+    changed: tuple[int, ...]
+    acts: tuple[tuple[str, int, int, int, int], ...]
+    """(name, level, slots in all, cut, second cut): splits, pushes and merges, in order."""
 
 
 @dataclass(slots=True)
@@ -115,6 +158,11 @@ class MmState:
     root: int = -1
     height: int = 0
     nodes: dict[int, NodeState] = field(default_factory=dict)
+    built: dict[int, NodeState] = field(default_factory=dict)
+    """Nodes that a writer has built and not published yet."""
+    builder: int = -1
+    """The task that builds them."""
+    store: StoreState | None = None
     write_ns: int = -1
     write_function: str = ""
     write_task: int = -1

@@ -68,10 +68,11 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
 def _told(frame: Frame, mm: MmState, width: int, height: int, look: Look) -> Rows:
     """The last reads and writes of a tree whose nodes are not known: all a capture has."""
     rows: list[Row] = []
-    for now, task, is_write, function, index in mm.tree_events[-max(height, 0) :]:
-        style = "hold-write" if is_write else "text"
+    for told in mm.tree_events[-max(height, 0) :]:
+        now, task, what, function, index = told[:5]
+        style = "hold-write" if what != "r" else "text"
         rows.append((
-            (f"{'W' if is_write else 'r'} ", style),
+            (f"{what} ", style),
             (f"{function:<18} ", style),
             (f"{address_short(unsigned(index))} ", "address"),
             (f"{frame.label(task)} ", "task"),

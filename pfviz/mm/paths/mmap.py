@@ -7,7 +7,7 @@ its range changes, which waits for every fault that holds it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pfviz.mm.address_space import MMAP_MIN, TASK_SIZE
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
@@ -25,6 +25,7 @@ from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.merge import merge_new_range
 from pfviz.mm.paths.munmap import Unmap, gather_vmas, unmap_range
 from pfviz.mm.paths.populate import mm_populate
+from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.paths.vma_change import VmaChange, commit_change
 from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import VM_GROWSDOWN, VM_SHARED, Vma
@@ -54,6 +55,8 @@ class MmapCall:
     vma: Vma | None = None
     change: VmaChange | None = None
     unmap: Unmap | None = None
+    plan: Any = None
+    """The store that makes the new VMA visible."""
 
 
 def _call(thread: Thread) -> MmapCall:
@@ -193,6 +196,14 @@ def new_vma(engine: Mm, thread: Thread) -> Step:
         engine, thread.mm, call.start, call.end, call.flags,
         vm_pgoff=call.pgoff, kind=kind, name=name, vm_file=call.file,
     )  # fmt: skip
+    return lock_new_vma if engine.world.preset.tree == "rb" else vma_iter_prealloc
+
+
+@step("mm/vma.h", cost="ma_prealloc")
+def vma_iter_prealloc(engine: Mm, thread: Thread) -> Step:
+    """Reserve the tree nodes for the new VMA: from here on its store cannot fail."""
+    call = _call(thread)
+    call.plan = thread.mm.tree.prealloc(engine, call.start, call.end, call.vma)
     return lock_new_vma
 
 
@@ -201,19 +212,20 @@ def lock_new_vma(engine: Mm, thread: Thread) -> Step:
     """Write-lock the new VMA before anybody can find it: faults must not see it half-made."""
     call = _call(thread)
     assert call.vma is not None
+    if engine.world.preset.tree == "rb":
+        return vma_link
+    publish = build_store(thread, thread.mm.tree, call.plan, vma_iter_store)
     if not engine.world.preset.locks_new_vma:
-        return vma_link if engine.world.preset.tree == "rb" else vma_iter_store
-    return vma_start_write(engine, thread, call.vma, vma_iter_store)
+        return publish
+    return vma_start_write(engine, thread, call.vma, publish)
 
 
-@step("mm/vma.h", cost="ma_prealloc", function="vma_iter_store_new")
+@step("mm/vma.h", function="vma_iter_store_new")
 def vma_iter_store(engine: Mm, thread: Thread) -> Step:
     """Store the new VMA in the tree: from here on it can be found."""
     call = _call(thread)
     assert call.vma is not None
-    tree = thread.mm.tree
-    plan = tree.prealloc(engine, call.start, call.end, call.vma)
-    tree.store_prealloc(engine, plan)
+    thread.mm.tree.store_prealloc(engine, call.plan)
     vma_mark_attached(engine, call.vma)
     if call.file is not None:
         return down_write(engine, thread, call.file.i_mmap, vma_link_file)
@@ -223,6 +235,8 @@ def vma_iter_store(engine: Mm, thread: Thread) -> Step:
 @step("mm/mmap.c (until 6.0)")
 def vma_link(engine: Mm, thread: Thread) -> Step:
     """Link the new VMA into the list and hang it into the tree: from here on it can be found."""
+    call = _call(thread)
+    call.plan = thread.mm.tree.prealloc(engine, call.start, call.end, call.vma)
     return vma_iter_store(engine, thread)
 
 

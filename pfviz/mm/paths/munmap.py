@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.maple import WritePlan
 from pfviz.mm.mmap_lock import (
     mmap_read_unlock,
     mmap_write_downgrade,
@@ -19,10 +20,12 @@ from pfviz.mm.mmap_lock import (
 from pfviz.mm.operations import PAGE_SHIFT, Munmap
 from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.split import split_vma
+from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import VM_GROWSDOWN, Vma
 from pfviz.mm.vma_alloc import vm_area_free
 from pfviz.mm.vma_lock import vma_mark_detached, vma_start_write
+from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.event import WRITE
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import mode_held
@@ -44,6 +47,8 @@ class Unmap:
     vmas: list[Vma] = field(default_factory=list)
     vma: Vma | None = None
     """The VMA that is being gathered."""
+    plan: WritePlan | None = None
+    """The store that empties the range."""
 
 
 def _unmap(thread: Thread) -> Unmap:
@@ -167,7 +172,19 @@ def vma_iter_clear(engine: Mm, thread: Thread) -> Step:
     """One store empties the range in the tree: no look-up finds these VMAs any more."""
     unmap = _unmap(thread)
     via = "mas_store_prealloc" if engine.world.preset.name == "6.1" else "mas_store_gfp"
-    unmap.mm.tree.store(engine, unmap.start, unmap.end, None, via)
+    tree = unmap.mm.tree
+    assert isinstance(tree, VmaTree)
+    unmap.plan = tree.plan(unmap.start, unmap.end, None, via)
+    publish = build_store(thread, tree, unmap.plan, mas_store_gfp)
+    return mas_store_gfp(engine, thread) if publish is mas_store_gfp else publish
+
+
+@step("lib/maple_tree.c")
+def mas_store_gfp(engine: Mm, thread: Thread) -> Step:
+    """One pointer store publishes the tree without the range: the nodes before it are dead."""
+    unmap = _unmap(thread)
+    unmap.mm.tree.store_prealloc(engine, unmap.plan)
+    unmap.plan = None
     return vms_complete_munmap_vmas
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pfviz.mm.maple import MaState
+from pfviz.mm.paths.tree_in_place import read_pivots
 from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.task import Step, step
 
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 def mas_walk(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """Walk the maple tree without any lock, from its root down."""
     thread.walk = MaState(thread.address)
-    return mtree_range_walk
+    return _first_node(thread)
+
+
+def _first_node(thread: Thread) -> Step:
+    tree = thread.mm.tree
+    return read_pivots if isinstance(tree, VmaTree) and tree.in_place else mtree_range_walk
 
 
 @step("lib/maple_tree.c", function="mas_walk")
@@ -46,4 +52,4 @@ def mas_walk_again(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     mas: MaState = thread.walk
     assert mas.is_done
     thread.walk = MaState(mas.index)
-    return mtree_range_walk
+    return _first_node(thread)

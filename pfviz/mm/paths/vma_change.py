@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.page_cache import File
+from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import AnonVma, anon_vma_clone, unlink_anon_vmas
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_alloc import vm_area_free
@@ -118,12 +119,15 @@ def vma_prepare_anon(engine: Mm, thread: Thread) -> Step:
     """Lock the anon_vma, if pages of the VMA hang on one, and take the VMA out of its tree."""
     change = _change(thread)
     if change.anon_vma is not None:
-        return down_write(engine, thread, change.anon_vma.rwsem, _store_step(engine))
-    return _store_step(engine)
+        return down_write(engine, thread, change.anon_vma.rwsem, _store_step(engine, thread))
+    return _store_step(engine, thread)
 
 
-def _store_step(engine: Mm) -> Step:
-    return adjust_in_place if engine.world.preset.tree == "rb" else vma_iter_store
+def _store_step(engine: Mm, thread: Thread) -> Step:
+    if engine.world.preset.tree == "rb":
+        return adjust_in_place
+    change = _change(thread)
+    return build_store(thread, change.vma.mm.tree, change.plan, vma_iter_store)
 
 
 @step("mm/mmap.c (until 6.0)", function="__vma_adjust")
