@@ -15,6 +15,8 @@ from .rows import Cell, Row, Rows, fit_rows, pad, wrap
 from .states import REGIME_NAMES, STATES
 
 STORY_ROWS_MAX: Final = 4
+STORY_COLUMN_WIDTH_MIN: Final = 100
+"""From this width on each step tells its sentence beside its name: one function may be several."""
 _NEXT_SHARE: Final = 4
 """At most one row in four looks ahead."""
 
@@ -94,6 +96,12 @@ class _Plan:
         self.source = max(width - self.function - self.time - 2, 0)
         if self.source < 10:
             self.function, self.source = width - 2, 0
+        self.story = 0
+        if width >= STORY_COLUMN_WIDTH_MIN:
+            widest = max((len(info.source) for info in frame.log.steps), default=16)
+            self.function = longest + 2
+            self.source = min(widest + 2, 30)
+            self.story = width - self.function - self.source - self.time - 3
 
 
 def _folded(task: TaskState) -> list[Line]:
@@ -164,6 +172,8 @@ def _line(frame: Frame, line: Line, current: bool, task: TaskState, plan: _Plan,
     if plan.source:
         row.append((" ", "text"))
         row.append((pad(info.source if info is not None else "", plan.source), "source"))
+    if plan.story:
+        row.append((" " + pad(info.story if info is not None else "", plan.story), "dim"))
     if plan.time:
         row.append((f"+{duration(when - task.path_ns[0])}", "faint"))
     return tuple(row)
@@ -174,8 +184,9 @@ def _ahead(frame: Frame, code: int, plan: _Plan) -> Row:
     if info is None:
         return ()
     width = plan.function - (1 if plan.source else 0)
+    story = (" " + pad(info.story, plan.story), "step-next") if plan.story else ("", "text")
     return (("  ", "step-next"), (pad(info.function, width), "step-next"), (" ", "text"),
-            (info.source if plan.source else "", "step-next"))  # fmt: skip
+            (pad(info.source, plan.source) if plan.source else "", "step-next"), story)  # fmt: skip
 
 
 def _story(frame: Frame, task: TaskState, width: int, height: int, look: Look) -> list[Row]:
