@@ -29,6 +29,8 @@ class Glyphs:
     branch_past: str = "│  "
     slot: str = "▮"
     slot_free: str = "▯"
+    fading: str = "▓▒░"
+    """A dead node's slots: just died, some time ago, long ago."""
     bars: str = " ▁▂▃▄▅▆▇█"
     """Nothing to a full cell: nine heights."""
     shares: str = "·▂▄▆█"
@@ -44,6 +46,6 @@ UNICODE: Final = Glyphs(ascii_only=False)
 ASCII: Final = Glyphs(
     ascii_only=True, now="|", rule="-", arrow_left="<", arrow_right=">", reader="o", writer="#",
     waits_read="r", waits_write="w", spinner="s", mark="*", dot="-", cross="x", branch="|- ",
-    branch_last="`- ", branch_past="|  ", slot="#", slot_free="-", bars=" ..::++##",
+    branch_last="`- ", branch_past="|  ", slot="#", slot_free="-", fading="%:.", bars=" ..::++##",
     shares=".:+%#", page_cow="C", page_file="F", no_page=".", time_axis="->",
 )  # fmt: skip

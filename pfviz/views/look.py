@@ -12,6 +12,18 @@ from .states import STATES
 
 
 @dataclass(frozen=True, slots=True)
+class TreeLook:
+    """How the maple tree is looked at: what was opened or folded by hand, where the cursor is."""
+
+    opened: frozenset[int] = frozenset()
+    folded: frozenset[int] = frozenset()
+    cursor: int = -1
+    """The node that keys act on; -1 before any was chosen."""
+    shows_slots: bool = False
+    """Whether the cursor's node is shown slot by slot."""
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Choices of the person at the screen; the defaults let every painter choose for itself."""
 
@@ -22,6 +34,7 @@ class Look:
     """The address space shown; -1 is that of the selected task, else the largest."""
     top: int = -1
     """The first item shown; -1 lets the painter show what matters most."""
+    tree: TreeLook = TreeLook()
     span_ns: int = 0
     """How much time the lanes show; 0 is chosen from what goes on."""
 

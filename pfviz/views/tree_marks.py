@@ -5,16 +5,21 @@ from __future__ import annotations
 from .frame import Frame, TaskState
 from .look import Look
 from .memory_state import MmState
+from .numbers import address, size
 from .rows import Cell
+
+TOP: int = (1 << 64) - 1
 
 
 def walkers(frame: Frame, number: int, mm: MmState) -> dict[int, list[TaskState]]:
-    """Node -> the tasks whose last step looked at it."""
+    """Node -> the tasks that stand on it: their walk goes on, or was their last step."""
     found: dict[int, list[TaskState]] = {}
     for task in frame.people():
         walks = task.walk_ns >= 0 and (task.walk_ns >= task.step_ns or task.rcu_depth > 0)
-        if walks and task.mm in (number, -1) and task.walk_node in mm.nodes:
-            found.setdefault(task.walk_node, []).append(task)
+        if walks and task.mm in (number, -1):
+            node = task.walk_at if task.walk_at in mm.nodes else task.walk_node
+            if node in mm.nodes:
+                found.setdefault(node, []).append(task)
     return found
 
 
@@ -29,6 +34,8 @@ def walk_marks(frame: Frame, here: list[TaskState], look: Look) -> list[Cell]:
     if not here:
         return []
     names = ", ".join(frame.label(task.id) for task in here[:3])
+    if len(here) > 3:
+        names += f" and {len(here) - 3} more"
     verb = "walks" if len(here) == 1 else "walk"
     return [(f"{look.glyphs.arrow_left} {names} {verb} ", "mark")]
 
@@ -37,3 +44,17 @@ def vma_name(frame: Frame, vma: int) -> str:
     """A VMA's name, or its number when it is not known."""
     known = frame.vmas.get(vma)
     return known.label if known is not None else f"#{vma}"
+
+
+def index_text(index: int) -> str:
+    """An index of the maple tree: an address in groups of four, `0`, or `max` (ULONG_MAX)."""
+    if index <= 0:
+        return "0"
+    return "max" if index >= TOP else address(index)
+
+
+def gap_text(gap_bytes: int) -> str:
+    """The length of a run of NULL: as a size, in EiB where it reaches beyond user space."""
+    if gap_bytes >= 1 << 60:
+        return f"{gap_bytes / (1 << 60):.0f} EiB"
+    return size(gap_bytes >> 12)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfviz.sim.event import FIELDS
-from pfviz.views import fold_locks, fold_memory, fold_tasks
+from pfviz.views import fold_locks, fold_memory, fold_tasks, fold_tree
 from pfviz.views.fold import HANDLERS
 from pfviz.views.rows import (
     cell_width,
@@ -77,5 +77,6 @@ def test_rows_that_do_not_fit_are_left_out_and_missing_ones_are_blank() -> None:
 
 def test_every_kind_of_event_is_folded_or_left_out_on_purpose() -> None:
     folded = set(fold_tasks.FOLDS) | set(fold_locks.FOLDS) | set(fold_memory.FOLDS)
+    folded |= set(fold_tree.FOLDS)
     assert folded == set(FIELDS), "a new kind of event needs a fold, or a line here"
     assert len(HANDLERS) > max(FIELDS)

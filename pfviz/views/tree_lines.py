@@ -1,0 +1,258 @@
+"""The rows of the maple tree pane: one node a row, with its fill, range, gap, walkers and fate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from .frame import Frame, TaskState
+from .look import Look
+from .memory_state import MmState, NodeState
+from .numbers import count, duration
+from .rows import Cell, Row, cell_width, clip, pad
+from .tree_marks import gap_text, index_text, is_writing, vma_name, walk_marks
+from .tree_shape import Line, below, slot_of
+
+CAPACITY: Final = {"leaf_64": 16, "range_64": 16, "arange_64": 10}
+"""Slots by node type (include/linux/maple_tree.h, 64-bit)."""
+TYPE_WIDTH: Final = 10
+RANGE_WIDTH: Final = 30
+START_WIDTH: Final = 16
+GAP_WIDTH: Final = 15
+NAMES_MIN: Final = 16
+"""Names of a leaf's slots are drawn behind its range only where so many cells are left."""
+FADING_NS: Final = (1_000, 100_000)
+"""Ages at which a dead node fades by one shade; a grace period takes milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What all rows of one picture share."""
+
+    frame: Frame
+    mm: MmState
+    look: Look
+    width: int
+    walkers: dict[int, list[TaskState]]
+    walked: frozenset[int]
+    """Nodes that a walk in progress has passed on its way down."""
+    column: int
+    """Where ranges begin."""
+    id_width: int
+    bar: bool
+    """Whether there is room for the fill as a bar."""
+    names_below: bool
+    """Whether the names of a leaf's slots have no room in its own row."""
+
+
+def drawing_of(
+    frame: Frame, mm: MmState, look: Look, width: int, lines: tuple[Line, ...],
+    walkers: dict[int, list[TaskState]], walked: frozenset[int],
+) -> Drawing:  # fmt: skip
+    """Columns that suit all the rows that are seen."""
+    nodes = [line for line in lines if line.slot < 0]
+    id_width = max([len(str(line.node.id)) for line in nodes], default=1) + 2
+    depth = 3 * max([len(line.ways) for line in nodes], default=0)
+    head = 2 + depth + TYPE_WIDTH + id_width
+    bar = width >= head + 17 + 6 + 8
+    column = head + (17 if bar else 0) + 6
+    below_row = width < column + RANGE_WIDTH + GAP_WIDTH + NAMES_MIN
+    return Drawing(frame, mm, look, width, walkers, walked, column, id_width, bar, below_row)
+
+
+def paint_line(drawing: Drawing, line: Line) -> Row:
+    """One row: a live node, a dead one, one that is being built, or a slot of a leaf."""
+    if line.slot >= 0:
+        return _slot(drawing, line)
+    if line.run:
+        text = f"… {count(line.run)} node{'s' if line.run > 1 else ''}"
+        return (("  ", "text"), (branches(line, drawing.look), "faint"), (text, "faint"))
+    if line.is_dead:
+        return _dead(drawing, line)
+    return _live(drawing, line)
+
+
+def _head(drawing: Drawing, line: Line) -> list[Cell]:
+    """Cursor, branches, type and number."""
+    node, look = line.node, drawing.look
+    has_cursor = node.id == look.tree.cursor and line.slot < 0
+    here = node.id in drawing.walkers or node.id in drawing.walked
+    style = "node-dead" if line.is_dead else "node-walked" if here else "node"
+    if line.is_built:
+        style = "accent"
+    gutter = f"{look.glyphs.arrow_right} " if has_cursor else "  "
+    return [
+        (gutter, "accent"),
+        (branches(line, look), "faint"),
+        (f"{node.type:<{TYPE_WIDTH}}", "selected" if has_cursor else style),
+        (f"{'#' + str(node.id):<{drawing.id_width}}", "dim"),
+    ]
+
+
+def branches(line: Line, look: Look) -> str:
+    """The lines that lead to a row from the rows above."""
+    if not line.ways or line.is_built:
+        return ""
+    glyphs = look.glyphs
+    past = "".join(glyphs.branch_past if goes_on else "   " for goes_on in line.ways[1:])
+    return past + (glyphs.branch_last if line.is_last else glyphs.branch)
+
+
+def _live(drawing: Drawing, line: Line) -> Row:
+    node, look = line.node, drawing.look
+    row = _head(drawing, line)
+    capacity = max(CAPACITY.get(node.type, 16), len(node.slots))
+    lit = "node-walked" if node.id in drawing.walkers else "accent" if line.is_built else "slot"
+    if drawing.bar:
+        row.append((look.glyphs.slot * len(node.slots), lit))
+        row.append((look.glyphs.slot_free * (capacity - len(node.slots)), "slot-free"))
+        row.append((" " * (17 - capacity), "text"))
+    row.append((f"{f'{len(node.slots)}/{capacity}':<6}", "number"))
+    marks = _marks(drawing, line)
+    if line.is_folded:
+        nodes, vmas = below(drawing.mm, node)
+        marks.append((f"… {count(vmas)} VMAs" if vmas >= 0 else f"… {nodes} nodes", "dim"))
+    _add_range(drawing, row, node, _taken(marks))
+    gap = _gap(node)
+    left = drawing.width - _taken(row) - _taken(marks)
+    if gap and left >= GAP_WIDTH and _taken(row) >= drawing.column + RANGE_WIDTH:
+        row.append((pad(f"gap {gap_text(gap)}", GAP_WIDTH), "gap"))
+    row.extend(marks)
+    if node.is_leaf and not drawing.names_below and drawing.width - _taken(row) >= 4:
+        row.extend(slot_names(drawing, node, drawing.width - _taken(row)))
+    return tuple(row)
+
+
+def names_below(drawing: Drawing, line: Line) -> Row | None:
+    """The names of a leaf's slots in a row of their own, for one that is walked or was written."""
+    node, store = line.node, drawing.mm.store
+    if not node.is_leaf or line.slot >= 0 or line.run or line.is_dead or line.is_built:
+        return None
+    written = store is not None and node.id in (*store.born, *store.changed)
+    alone = len(line.ways) == 0
+    if not (node.id in drawing.walkers or written or alone):
+        return None
+    past = (*line.ways, not line.is_last) if line.ways else (False,)
+    under = "".join(drawing.look.glyphs.branch_past if on else "   " for on in past[1:])
+    row: list[Cell] = [("  " + under, "faint")]
+    return (*row, *slot_names(drawing, node, drawing.width - _taken(row)))
+
+
+def _marks(drawing: Drawing, line: Line) -> list[Cell]:
+    """Who stands here, and what the last store did to the node."""
+    node, frame, mm, look = line.node, drawing.frame, drawing.mm, drawing.look
+    arrow = look.glyphs.arrow_left
+    if line.is_built:
+        return [(f"{arrow} {frame.label(mm.builder)} builds it: nobody sees it yet ", "accent")]
+    marks = walk_marks(frame, drawing.walkers.get(node.id, []), look)
+    restarted = [
+        frame.label(task.id) for task in drawing.walkers.get(node.id, []) if task.walk_slot == -1
+    ]
+    if restarted:
+        marks = [(f"{arrow} {', '.join(restarted)} found it dead ", "warn")]
+    store = mm.store
+    if store is None or store.now_ns != node.changed_ns:
+        return marks
+    fresh = is_writing(frame, mm)
+    style = "accent" if fresh else "dim"
+    old = [number for number in node.replaces if number in mm.nodes]
+    if node.id in store.born:
+        said = f"new for {numbers(old)}" if old else "new"
+        marks.append((f"{arrow} {said} ", style))
+    elif node.id in store.changed and fresh:
+        marks.append((f"{arrow} changed in place ", style))
+    return marks
+
+
+def numbers(nodes: list[int] | tuple[int, ...]) -> str:
+    """Node numbers as they are written beside the nodes: `#3 #5`, the first four of many."""
+    text = " ".join(f"#{number}" for number in nodes[:4])
+    return f"{text} …" if len(nodes) > 4 else text
+
+
+def _dead(drawing: Drawing, line: Line) -> Row:
+    node, frame, look = line.node, drawing.frame, drawing.look
+    row = _head(drawing, line)
+    age = frame.now_ns - node.dead_ns
+    if drawing.bar:
+        shade = (look.glyphs.fading)[sum(age >= limit for limit in FADING_NS)]
+        row.append((pad(shade * len(node.slots), 17), "node-dead"))
+    row.append(("dead  ", "node-dead"))
+    here = drawing.walkers.get(node.id, [])
+    if here:
+        stands = [task for task in here if task.walk_slot != -1]
+        names = ", ".join(frame.label(task.id) for task in (stands or here)[:3])
+        what = "still here: will notice" if stands else "found it dead: starts again"
+        row.append((f"{look.glyphs.arrow_left} {names} {what} ", "warn"))
+    if node.heirs or drawing.mm.store is not None:
+        heirs = numbers(node.heirs) if node.heirs else "nothing"
+        row.append((f"{look.glyphs.arrow_right} {heirs} ", "dim"))
+    row.append((f"{duration(age)} ago", "faint"))
+    if node.dead_why and drawing.width - _taken(row) >= len(node.dead_why) + 3:
+        row.append((f" ({node.dead_why})", "faint"))
+    return tuple(row)
+
+
+def _slot(drawing: Drawing, line: Line) -> Row:
+    """One slot of an opened leaf: its range, what it holds, its length."""
+    node, slot = line.node, line.slot
+    first = node.pivots[slot - 1] + 1 if slot else node.min
+    last = node.pivots[slot]
+    value = node.slots[slot]
+    here = [task for task in drawing.walkers.get(node.id, []) if task.walk_slot == slot]
+    row: list[Cell] = [("  ", "text"), (branches(line, drawing.look), "faint")]
+    row.append((f"{slot:>2} ", "dim"))
+    name = "NULL" if value < 0 else clip(vma_name(drawing.frame, value), 16)
+    style = "node-walked" if here else "gap" if value < 0 else "vma"
+    row.append((pad(name, 17), style))
+    text = f"{index_text(first)}…{index_text(last)} "
+    if drawing.width - _taken(row) >= cell_width(text):
+        row.append((pad(text, RANGE_WIDTH), "address"))
+    row.append((f"{gap_text(last - first + 1)} ", "gap" if value < 0 else "number"))
+    row.extend(walk_marks(drawing.frame, here, drawing.look))
+    return tuple(row)
+
+
+def slot_names(drawing: Drawing, node: NodeState, left: int) -> list[Cell]:
+    """A leaf's slots by name, with those that a walk is at lit."""
+    row: list[Cell] = []
+    here = drawing.walkers.get(node.id, [])
+    lit = {task.walk_slot for task in here} | {slot_of(node, task.walk_index) for task in here}
+    for index, value in enumerate(node.slots):
+        text = "gap" if value < 0 else clip(vma_name(drawing.frame, value), 12)
+        more = len(node.slots) - index - 1
+        if cell_width(text) + 1 > left - (2 if more else 0):
+            row.append(("…", "faint"))
+            break
+        style = "node-walked" if index in lit else "gap" if value < 0 else "slot"
+        row.append((text, style))
+        row.append(("│" if more else "", "faint"))
+        left -= cell_width(text) + 1
+    return row
+
+
+def _add_range(drawing: Drawing, row: list[Cell], node: NodeState, keep: int) -> None:
+    """The range in its column, unless that leaves less than `keep` cells."""
+    fill = max(drawing.column - _taken(row), 0)
+    text = f"{index_text(node.min)}…{index_text(node.max)} "
+    room = drawing.width - _taken(row) - keep
+    if room >= fill + RANGE_WIDTH:
+        row.append((" " * fill + pad(text, RANGE_WIDTH), "address"))
+    elif room >= fill + START_WIDTH:
+        row.append((" " * fill + pad(f"{index_text(node.min)}… ", START_WIDTH), "address"))
+
+
+def _gap(node: NodeState) -> int:
+    """The largest run of NULL at or below a node, in bytes: what its parent's gap says of it."""
+    if node.gaps:
+        return max(node.gaps)
+    low, largest = node.min, 0
+    for slot, pivot in zip(node.slots, node.pivots, strict=False):
+        if slot < 0:
+            largest = max(largest, pivot + 1 - low)
+        low = pivot + 1
+    return largest
+
+
+def _taken(row: list[Cell]) -> int:
+    return sum(cell_width(text) for text, _ in row)
