@@ -2,6 +2,7 @@
 
 The list is in docs/model.md (I9 is checked where the tree is written, in `vma_tree`). A rule that
 does not hold is reported, never asserted: worlds with a kernel's old bugs must run on to show them.
+What may be wrong for a few steps only is caught in the act by `rules_watch`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm import rules_locks, rules_pages
+from pfviz.mm.rules_watch import RuleWatch
 from pfviz.mm.world import BrokenRule
 from pfviz.sim.machine import FOREVER_NS
 
@@ -39,10 +41,17 @@ STATE_RULES: Final[dict[str, tuple[str, Rule]]] = {
 }
 """Rules that hold between any two steps: number -> (sentence, what is wrong now)."""
 
+
+def nothing_is_left_behind(engine: Mm) -> Iterator[str]:
+    """I24: ended processes, RCU and the tree keep nothing, and no lock is held."""
+    yield from rules_pages.nothing_is_left_behind(engine)
+    yield from rules_locks.locks_are_free(engine)
+
+
 END_RULES: Final[dict[str, tuple[str, Rule]]] = {
     "I13": ("every anonymous page can be found", rules_pages.pages_can_be_found),
     "I23": ("RSS counters equal the pages", rules_pages.rss_counters_are_true),
-    "I24": ("nothing is left behind", rules_pages.nothing_is_left_behind),
+    "I24": ("nothing is left behind", nothing_is_left_behind),
     "I25": ("everybody gets on", rules_locks.everybody_gets_on),
 }
 """Rules that hold when nothing is due any more."""
@@ -63,11 +72,12 @@ def check(engine: Mm) -> list[BrokenRule]:
 def run(
     engine: Mm, until_ns: int = FOREVER_NS, steps_max: int = FOREVER_NS, every_steps: int = 64
 ) -> int:
-    """Like `engine.run`, with a check after every `every_steps` steps and at the end.
+    """Like `engine.run`, watched, and with a look at everything after every `every_steps` steps.
 
     Broken rules go to `world.broken` and, as RULE_BROKEN, to the log; each rule once. Returns how
     many steps ran.
     """
+    watch(engine)
     done = 0
     while done < steps_max:
         ran = engine.run(until_ns, min(every_steps, steps_max - done))
@@ -76,6 +86,12 @@ def run(
         if ran < every_steps:
             break
     return done
+
+
+def watch(engine: Mm) -> None:
+    """Check from now on the rules of `rules_watch` at the very steps that can break them."""
+    if engine.world.watch is None:
+        engine.watch = engine.world.watch = RuleWatch()
 
 
 def report(engine: Mm) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.address_space import AddressSpace
 from pfviz.mm.paths.fork import ForkCall
 from pfviz.mm.paths.fork import copied as copied_by_fork
 from pfviz.mm.thread import Thread
 from pfviz.mm.vma import Vma
-from pfviz.mm.vma_lock import VM_REFCNT_WRITER
+from pfviz.mm.vma_lock import EXCLUDING, VM_REFCNT_WRITER
 from pfviz.sim.task import DONE, SLEEPING, Task
 from pfviz.sync.rwsem import RwSemaphore, holders
 
@@ -79,7 +79,10 @@ def vma_reference_counts_are_true(engine: Mm) -> Iterator[str]:
     """I12: 6.15+: one for attached, one for each reader, a bias for a writer who excludes them."""
     readers: dict[int, int] = {}
     vmas: dict[int, Vma] = {}
+    excluded: set[int] = set()
     for thread in threads_of(engine):
+        if thread.vma is not None and thread.step in EXCLUDING:
+            excluded.add(thread.vma.id)
         for vma in thread.vma_read_locks:
             readers[vma.id] = readers.get(vma.id, 0) + 1
             vmas[vma.id] = vma
@@ -88,8 +91,9 @@ def vma_reference_counts_are_true(engine: Mm) -> Iterator[str]:
     for vma in vmas.values():
         if vma.vm_refcnt is None:
             continue
-        value = vma.vm_refcnt.value % VM_REFCNT_WRITER
+        value = vma.vm_refcnt.value
         expected = (0 if vma.detached else 1) + readers.get(vma.id, 0)
+        expected += VM_REFCNT_WRITER if vma.id in excluded else 0
         if value != expected:
             yield f"VMA {vma.id} counts {value} users, but has {expected}"
 
@@ -108,24 +112,11 @@ def waiting_is_allowed(engine: Mm) -> Iterator[str]:
         if isinstance(lock, RwSemaphore) and lock.kind == "mmap_lock" and thread.vmas_held:
             held = next(iter(thread.vmas_held)).id
             yield f"{thread.name} waits for mmap_lock while it holds VMA {held}"
-        yield from _out_of_order(engine, thread, lock)
-    cycle = _cycle(engine)
-    if cycle:
-        yield "a circle of waiting: " + ", ".join(task.name for task in cycle)
-
-
-LOCK_ORDER: Final = {"mmap_lock": 0, "vma_lock": 1, "i_mmap": 2, "anon_vma": 3}
-"""Who sleeps on a lock may hold only those left of it (mm/rmap.c, process_addrs.rst)."""
-
-
-def _out_of_order(engine: Mm, thread: Thread, awaited: Any) -> Iterator[str]:
-    if not isinstance(awaited, RwSemaphore) or awaited.kind not in LOCK_ORDER:
-        return
-    for lock in _rwsems(engine):
-        if lock is awaited or thread not in lock.held or lock.kind not in LOCK_ORDER:
-            continue
-        if LOCK_ORDER[lock.kind] > LOCK_ORDER[awaited.kind]:
-            yield f"{thread.name} waits for {awaited.name} with {lock.name} held: wrong order"
+    for thread in threads_of(engine):
+        circle = circle_of(engine, thread)
+        if circle:
+            yield "a circle of waiting: " + ", ".join(task.name for task in circle)
+            return
 
 
 def _awaited(task: Task) -> Any:
@@ -143,22 +134,21 @@ def _waits_for(engine: Mm, task: Task) -> tuple[Task, ...]:
     return ()
 
 
-def _cycle(engine: Mm) -> list[Task]:
-    """A circle of sleepers each of whom waits for the next, or nothing."""
-    for start in threads_of(engine):
-        path: list[Task] = []
-        agenda: list[tuple[Task, int]] = [(start, 0)]
-        seen: set[int] = set()
-        while agenda:
-            task, depth = agenda.pop()
-            del path[depth:]
-            if task is start and depth:
-                return path
-            if task.id in seen or task.state != SLEEPING:
-                continue
-            seen.add(task.id)
-            path.append(task)
-            agenda.extend((other, depth + 1) for other in _waits_for(engine, task))
+def circle_of(engine: Mm, start: Task) -> list[Task]:
+    """A circle of sleepers each of whom waits for the next, from `start` back to it; or nothing."""
+    path: list[Task] = []
+    agenda: list[tuple[Task, int]] = [(start, 0)]
+    seen: set[int] = set()
+    while agenda:
+        task, depth = agenda.pop()
+        del path[depth:]
+        if task is start and depth:
+            return path
+        if task.id in seen or task.state != SLEEPING:
+            continue
+        seen.add(task.id)
+        path.append(task)
+        agenda.extend((other, depth + 1) for other in _waits_for(engine, task))
     return []
 
 
@@ -181,14 +171,41 @@ def fork_keeps_faults_out(engine: Mm) -> Iterator[str]:
     What 6.4.0 got wrong: a page copied on write in that window loses what another CPU still writes
     through its stale TLB entry.
     """
-    for forker in threads_of(engine):
-        call = forker.sys
-        if not isinstance(call, ForkCall) or not is_written(forker.mm):
+    for mm in engine.world.mms:
+        forker = forker_of(mm)
+        if forker is None:
             continue
         for thread in threads_of(engine):
             for vma in thread.vmas_held:
-                if vma.mm is forker.mm and copied_by_fork(call, vma):
+                if vma.mm is mm and copied_by(forker, vma):
                     yield f"{thread.name} faults in VMA {vma.id} while {forker.name} forks"
+
+
+def forker_of(mm: AddressSpace) -> Thread | None:
+    """Who is inside fork with an address space write-locked that is its own."""
+    if is_written(mm):
+        for task in holders(mm.mmap_lock):
+            if isinstance(task, Thread) and task.mm is mm and isinstance(task.sys, ForkCall):
+                return task
+    return None
+
+
+def copied_by(forker: Thread, vma: Vma) -> bool:
+    """Whether a VMA is one that fork has copied, or copies."""
+    return copied_by_fork(forker.sys, vma)
+
+
+def locks_are_free(engine: Mm) -> Iterator[str]:
+    """I24: at the end nobody holds a lock, not even one who has ended."""
+    for lock in [*_rwsems(engine), *(file.invalidate_lock for file in engine.world.files.values())]:
+        for task in lock.held:
+            yield f"{task.name} still holds {lock.name}"
+        if lock.count and not lock.held:
+            yield f"{lock.name} is free, but its word is {lock.count:#x}"
+    for mm in engine.world.mms:
+        for spin in [mm.page_tables.page_table_lock, *(t.ptl for t in mm.page_tables.all_tables())]:
+            if spin.holder is not None:
+                yield f"{spin.holder.name} still holds {spin.name}"
 
 
 def everybody_gets_on(engine: Mm) -> Iterator[str]:

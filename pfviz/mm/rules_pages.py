@@ -16,13 +16,13 @@ from pfviz.mm.page_table import (
     SPECIAL,
     TABLE_SPAN,
     WRITABLE,
-    PteTable,
 )
 from pfviz.mm.reverse_map import has_anon_vma
 from pfviz.mm.rules_locks import is_written, threads_of
 from pfviz.mm.vma import VM_WRITE, Vma
 
 if TYPE_CHECKING:
+    from pfviz.mm.tlb import Tlb
     from pfviz.mm.world import Mm
 
 
@@ -30,7 +30,7 @@ def pages_lie_in_vmas(engine: Mm) -> Iterator[str]:
     """I1: a mapped page lies in an attached VMA, or in a detached one that is being unmapped."""
     for mm in engine.world.mms:
         leaving = _leaving(engine, mm)
-        for table in _tables(mm):
+        for table in mm.page_tables.all_tables():
             if not table.occupied:
                 continue
             start, end = table.base, table.base + TABLE_SPAN
@@ -67,12 +67,16 @@ def writable_pages_are_allowed(engine: Mm) -> Iterator[str]:
         if is_written(mm):
             continue
         for vma in mm.tree:
-            if vma.vm_flags & VM_WRITE:
-                continue
-            for address, pte in _entries(mm, vma):
-                if pte & PRESENT and pte & WRITABLE:
-                    yield f"page {address:#x} is writable in a VMA {vma.perms}"
-                    return
+            if not vma.vm_flags & VM_WRITE:
+                yield from writable_pages_of(vma)
+
+
+def writable_pages_of(vma: Vma) -> Iterator[str]:
+    """The first page that a VMA lets be written; at most one."""
+    for address, pte in _entries(vma.mm, vma):
+        if pte & PRESENT and pte & WRITABLE:
+            yield f"page {address:#x} is writable in a VMA {vma.perms}"
+            return
 
 
 def _entries(mm: AddressSpace, vma: Vma) -> Iterator[tuple[int, int]]:
@@ -93,23 +97,29 @@ def tlbs_are_not_stale(engine: Mm) -> Iterator[str]:
     by_id = {mm.id: mm for mm in engine.world.mms}
     for tlb in engine.world.tlbs.of_cpu:
         mm = by_id.get(tlb.mm)
-        # A CPU that is behind flushes before it runs this mm again (lazy TLB).
-        if mm is None or tlb.gen != mm.page_tables.tlb_gen or not tlb.entries:
-            continue
-        if is_written(mm) or mm.page_tables.flush_pending:
+        if mm is None or is_written(mm) or mm.page_tables.flush_pending:
             continue
         for page, entry in tlb.entries.items():
-            if not entry & WRITABLE:
-                continue
-            address = page << PAGE_SHIFT
-            table = mm.page_tables.walk(address)
-            pte = 0 if table is None else table.read(address)
-            if pte & WRITABLE and pte >> PFN_SHIFT == entry >> PFN_SHIFT:
-                continue
-            if table is not None and table.ptl.holder is not None:
-                continue
-            yield f"CPU {tlb.cpu} can still write page {address:#x} through its TLB"
-            return
+            if entry & WRITABLE and is_stale(tlb, mm, page << PAGE_SHIFT, entry):
+                yield f"CPU {tlb.cpu} can still write page {page << PAGE_SHIFT:#x} through its TLB"
+                return
+
+
+def is_stale(tlb: Tlb, mm: AddressSpace, address: int, entry: int) -> bool:
+    """Whether a CPU may write a page that the page table does not let it write, for no good reason.
+
+    Good reasons are a flush that is due or on its way: a writer or a gather at work, a generation
+    that has not reached this CPU, the page-table lock held.
+    """
+    tables = mm.page_tables
+    table = tables.walk(address)
+    pte = 0 if table is None else table.read(address)
+    if pte & WRITABLE and pte >> PFN_SHIFT == entry >> PFN_SHIFT:
+        return False
+    # A CPU that is behind flushes before it runs this mm again, or is interrupted just now.
+    if is_written(mm) or tables.flush_pending or tlb.gen != tables.tlb_gen:
+        return False
+    return table is None or table.ptl.holder is None
 
 
 def pages_can_be_found(engine: Mm) -> Iterator[str]:
@@ -138,7 +148,7 @@ def nothing_is_left_behind(engine: Mm) -> Iterator[str]:
     """I24: ended address spaces keep nothing; no lock, section or callback is left."""
     world = engine.world
     for mm in world.mms:
-        if mm.exited and (len(mm.tree) or any(_tables(mm))):
+        if mm.exited and (len(mm.tree) or any(mm.page_tables.all_tables())):
             yield f"{mm.name} has ended but keeps VMAs or page tables"
         if mm.page_tables.flush_pending:
             yield f"{mm.name} has a TLB flush pending for ever"
@@ -152,13 +162,6 @@ def nothing_is_left_behind(engine: Mm) -> Iterator[str]:
     mapped = sum(frame_count(mm) for mm in world.mms)
     if not mapped and world.frames.used:
         yield f"{world.frames.used} page frames are lost"
-
-
-def _tables(mm: AddressSpace) -> Iterator[PteTable]:
-    """Every PTE table, without looking at the terabytes between them."""
-    for pud in mm.page_tables.pgd.entries.values():
-        for pmd in pud.entries.values():
-            yield from pmd.entries.values()
 
 
 def frame_count(mm: AddressSpace) -> int:

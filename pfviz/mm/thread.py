@@ -114,6 +114,8 @@ class Thread(Task):
     """The address space whose mmap_lock a chain of steps is about to have for writing."""
     address: int = 0
     """The address that a chain of look-up steps was asked for."""
+    sequence: int = 0
+    """mm_lock_seq as it was before such a look-up."""
     change: Any = None
     """The change of VMA ranges in flight (`paths/vma_change.py`)."""
     storing: Any = None

@@ -38,18 +38,12 @@ class Tlb:
     entries: dict[int, int] = field(default_factory=dict)
     """Virtual page number -> page-table entry as it was when it was loaded."""
 
-    switches: int = -1
-    """The CPU's count of task switches when the mm was last looked at."""
-
-    def switch(self, page_table: PageTable, cpu: Cpu) -> None:
-        """Load an mm after a task switch (switch_mm_irqs_off): outdated translations go.
+    def switch(self, page_table: PageTable) -> None:
+        """Load an mm at a task switch (switch_mm_irqs_off): outdated translations go.
 
         Between two switches nothing but an interrupt empties the TLB: a running thread goes on
         using what it holds until the flush reaches it.
         """
-        if self.switches == cpu.switches and self.mm == page_table.mm:
-            return
-        self.switches = cpu.switches
         if self.mm != page_table.mm:
             self.entries.clear()
             self.mm = page_table.mm
@@ -61,6 +55,10 @@ class Tlb:
         """Whether an access hits: the page tables are then not looked at."""
         entry = self.entries.get(address >> PAGE_SHIFT)
         return entry is not None and (not write or entry & WRITABLE != 0)
+
+    def entry(self, address: int) -> int:
+        """What it holds for an address; 0 for nothing."""
+        return self.entries.get(address >> PAGE_SHIFT, 0)
 
     def load(self, address: int, pte: int) -> None:
         """Remember a translation that the hardware walked to."""
@@ -91,6 +89,16 @@ class Tlbs:
     def cpumask(self, mm: int) -> list[int]:
         """mm_cpumask: the CPUs that have an mm loaded."""
         return [tlb.cpu for tlb in self.of_cpu if tlb.mm == mm]
+
+
+def switch_mm_irqs_off(engine: Engine[Any], cpu: Cpu, task: Task) -> None:
+    """A CPU goes over to a task: it loads the task's mm; one without an mm borrows what is there.
+
+    This is `engine.on_switch`: from here on the CPU is in mm_cpumask of this mm and of no other.
+    """
+    mm = getattr(task, "mm", None)
+    if mm is not None:
+        engine.world.tlbs.of_cpu[cpu.id].switch(mm.page_tables)
 
 
 @dataclass(slots=True, eq=False)

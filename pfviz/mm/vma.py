@@ -117,7 +117,10 @@ class Vma:
             engine.emit(event.VMA_NEW, self.id, self.mm.id, detail, self.lock_id)
 
     def emit_changed(self, engine: Engine[Any], why: str) -> None:
-        """Log what it looks like after a change."""
+        """Say that it has changed, and log what it looks like now."""
+        watch = engine.world.watch
+        if watch is not None:
+            watch.vma_changed(engine, self)
         if engine.logging:
             detail = engine.log.detail(self.describe())
             engine.emit(event.VMA_CHANGED, self.id, self.mm.id, detail, engine.log.text(why))

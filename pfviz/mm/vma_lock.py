@@ -64,7 +64,9 @@ def vma_start_read_locked(engine: Mm, thread: Thread, vma: Vma) -> None:
 def vma_end_read(engine: Mm, thread: Thread, vma: Vma) -> None:
     """Let go of a VMA that was locked for reading; a writer may be waiting for it."""
     thread.vma_read_locks.remove(vma)
-    thread.vmas_held.pop(vma, None)
+    fields = thread.vmas_held.pop(vma, None)
+    if engine.world.watch is not None and fields is not None:
+        engine.world.watch.vma_let_go(engine, thread, vma, fields)
     if vma.vm_lock is not None:
         up_read(engine, thread, vma.vm_lock)
     else:
@@ -89,6 +91,8 @@ def read_locked(engine: Mm, vma: Vma) -> None:
     thread: Thread = cast("Any", engine.running)
     thread.vmas_held[vma] = vma.stable_fields
     _say(engine, vma, "read_locked")
+    if engine.world.watch is not None:
+        engine.world.watch.vma_read_locked(engine, thread, vma)
 
 
 # The writer's side: chains of steps
@@ -111,6 +115,8 @@ def is_vma_write_locked(engine: Mm, thread: Thread) -> Step:
         return thread.back()
     if vma.vm_lock is not None:
         return down_write(engine, thread, vma.vm_lock, then=vma_start_write_rwsem)
+    if engine.watch is not None:
+        engine.watch.asked(engine, thread, vma.vm_refcnt, event.WRITE)
     return vma_enter_locked
 
 
@@ -121,7 +127,7 @@ def vma_start_write_rwsem(engine: Mm, thread: Thread) -> Step:
     assert vma.vm_lock is not None
     vma.vm_lock_seq = vma.mm.mm_lock_seq.value
     up_write(engine, thread, vma.vm_lock)
-    _say(engine, vma, "write_locked")
+    _write_locked(engine, vma)
     return thread.back()
 
 
@@ -150,7 +156,7 @@ def vma_set_lock_seq(engine: Mm, thread: Thread) -> Step:
     waited_ns = engine.now_ns - thread.refcount_since_ns.get(vma, engine.now_ns)
     thread.refcount_since_ns[vma] = engine.now_ns
     _say_of_word(engine, event.LOCK_ACQUIRED, vma, event.WRITE, waited_ns)
-    _say(engine, vma, "write_locked")
+    _write_locked(engine, vma)
     return vma_exit_locked
 
 
@@ -159,7 +165,7 @@ def vma_set_lock_seq_detached(engine: Mm, thread: Thread) -> Step:
     """Mark a VMA that is in no tree write-locked: nobody can hold it, so nobody is waited for."""
     vma = _target(thread)
     vma.vm_lock_seq = vma.mm.mm_lock_seq.value
-    _say(engine, vma, "write_locked")
+    _write_locked(engine, vma)
     return thread.back()
 
 
@@ -251,9 +257,19 @@ def _wait_for_readers(engine: Mm, thread: Thread, vma: Vma, target: int, then: S
     return None
 
 
+EXCLUDING: Final = (vma_set_lock_seq, vma_exit_locked, vma_writer_woken, vma_detacher_woken)
+"""The steps before which the bias of a writer or detacher is in the reference count."""
+
+
 def _target(thread: Thread) -> Vma:
     assert thread.vma is not None
     return thread.vma
+
+
+def _write_locked(engine: Mm, vma: Vma) -> None:
+    _say(engine, vma, "write_locked")
+    if engine.world.watch is not None:
+        engine.world.watch.vma_write_locked(engine, vma)
 
 
 def _say_of_word(engine: Mm, kind: int, vma: Vma, mode: int, c: int = 0, d: int = 0) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pfviz.mm.frames import Frames
 from pfviz.mm.policy import Policy
 from pfviz.mm.presets import Preset, mode_of, preset
-from pfviz.mm.tlb import Tlbs
+from pfviz.mm.tlb import Tlbs, switch_mm_irqs_off
 from pfviz.sim import event
 from pfviz.sim.engine import Engine
 from pfviz.sim.machine import Machine
@@ -18,6 +18,7 @@ from pfviz.sync.rcu import Rcu
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
     from pfviz.mm.page_cache import File
+    from pfviz.mm.rules_watch import RuleWatch
     from pfviz.mm.vma import Vma
 
 
@@ -49,6 +50,8 @@ class World:
     vmstat: dict[str, int] = field(default_factory=dict)
     broken: list[BrokenRule] = field(default_factory=list)
     """Rules that a step broke, each rule once (see `rules`)."""
+    watch: RuleWatch | None = None
+    """Who checks rules at the very steps that can break them; None when nobody does."""
     faults: int = 0
     """Page faults begun, over all threads; numbers them."""
 
@@ -72,7 +75,11 @@ class World:
     @property
     def vma_free(self) -> str:
         """How VMAs are freed; a lockless reader needs a grace period whatever the kernel does."""
-        return "rcu" if self.is_lockless else self.preset.vma_free
+        if self.is_lockless:
+            return "rcu"
+        # The grace period belongs to CONFIG_PER_VMA_LOCK.
+        by_rcu = self.preset.vma_free == "rcu" and not self.has_vma_lock
+        return "immediate" if by_rcu else self.preset.vma_free
 
     def count(self, name: str, by: int = 1) -> None:
         """Bump a counter of /proc/vmstat."""
@@ -125,5 +132,6 @@ def new_engine(
     engine = Engine(world, machine, picker, logging)
     world.frames = Frames(engine)
     world.tlbs = Tlbs(len(machine.cpus))
+    engine.on_switch = switch_mm_irqs_off
     engine.log.meta.update(kernel=chosen.name, mode=world.mode, machine=machine.name)
     return engine

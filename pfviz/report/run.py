@@ -55,7 +55,7 @@ class Finished:
 
 
 RULES_EVERY_STEPS: Final = 256
-"""How often the rules are asked in a run: they look at the whole world."""
+"""How often the rules that look at the whole world are asked; the others watch every step."""
 
 
 def run_to_end(engine: Engine[World], until_ns: int | None, with_rules: bool = True) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import pickle
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from . import event, scheduler
 from .event import NOBODY, STEP, EventLog, StepInfo
@@ -18,6 +18,22 @@ from .picker import Picker
 from .task import DONE, RUNNING, SLEEPING, SPINNING, Alarm, Step, Task
 
 World = TypeVar("World")
+
+
+class Watch(Protocol):
+    """Who is told what tasks do with locks, as it happens, and may not change anything."""
+
+    def asked(self, engine: Any, task: Task, lock: Any, mode: int) -> None:
+        """A task asks for a lock and will wait if it must (no trylock)."""
+
+    def took(self, engine: Any, task: Task, lock: Any, mode: int) -> None:
+        """A task has a lock."""
+
+    def gave(self, engine: Any, task: Task, lock: Any, mode: int) -> None:
+        """A task gives a lock back, or gives up writing under it."""
+
+    def slept(self, engine: Any, task: Task) -> None:
+        """A task has gone to sleep."""
 
 
 class Engine(Generic[World]):
@@ -30,6 +46,9 @@ class Engine(Generic[World]):
         self.machine = machine
         self.picker = picker
         self.logging = logging
+        self.watch: Watch | None = None
+        self.on_switch: Callable[[Any, Cpu, Task], None] | None = None
+        """Called when a CPU goes over to a task, for the layer above (address spaces, ...)."""
         self.log = EventLog()
         self.now_ns = 0
         self.extra_ns = 0
@@ -65,6 +84,8 @@ class Engine(Generic[World]):
         task.asleep_why = why
         if self.logging:
             self.emit(event.SLEEP, self.log.text(why), lock)
+        if self.watch is not None:
+            self.watch.slept(self, task)
 
     def wake(self, task: Task, after_ns: int | None = None) -> None:
         """Wake a sleeper; it runs once the wake-up reached its CPU and the CPU is its own."""

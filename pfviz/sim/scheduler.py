@@ -140,6 +140,8 @@ def _run_next(engine: Engine[Any], cpu: Cpu, free_ns: int, prev: int, prev_state
     cpu.slice_end_ns = starts_ns + engine.machine.slice_ns
     cpu.resched_ns = cpu.slice_end_ns if cpu.queue else FOREVER_NS
     engine.log_switch(prev, cpu.id, task.id, prev_state, starts_ns - engine.now_ns)
+    if engine.on_switch is not None:
+        engine.on_switch(engine, cpu, task)
     engine.schedule(task, starts_ns)
 
 

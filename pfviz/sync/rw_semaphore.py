@@ -186,6 +186,8 @@ def acquired(
     """Note that `task` knows it has the lock; its hold time counts from here."""
     sem.held[task] = engine.now_ns
     engine.emit(LOCK_ACQUIRED, sem.id, mode, wait_ns, is_try)
+    if engine.watch is not None:
+        engine.watch.took(engine, task, sem, mode)
 
 
 def enqueue_waiter(engine: Engine[Any], sem: RwSemaphore, waiter: RwsemWaiter) -> None:

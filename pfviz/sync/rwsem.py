@@ -55,6 +55,8 @@ def down_read(
     engine: Engine[Any], task: Task, sem: RwSemaphore, then: Step, killable: bool = False
 ) -> Step:
     """Take it for reading: count this reader in unconditionally, look afterwards."""
+    if engine.watch is not None:
+        engine.watch.asked(engine, task, sem, READ)
     _start(engine, task, sem, READ)
     count = sem.count + READER_BIAS
     if not count & READ_FAILED_MASK:
@@ -75,6 +77,8 @@ def down_write(
     engine: Engine[Any], task: Task, sem: RwSemaphore, then: Step, killable: bool = False
 ) -> Step:
     """Take it for writing: at once only if the whole word is zero."""
+    if engine.watch is not None:
+        engine.watch.asked(engine, task, sem, WRITE)
     _start(engine, task, sem, WRITE)
     if sem.count == 0:
         set_writer_owner(sem, task)
@@ -134,6 +138,9 @@ def downgrade_write(engine: Engine[Any], task: Task, sem: RwSemaphore) -> None:
     engine.cost("rwsem_atomic")
     sem.line.write(engine)
     engine.emit(LOCK_DOWNGRADED, sem.id, engine.now_ns - sem.held[task])
+    if engine.watch is not None:
+        engine.watch.gave(engine, task, sem, WRITE)
+        engine.watch.took(engine, task, sem, READ)
     sem.held[task] = engine.now_ns
     set_reader_owned(sem, task)
     change_count(engine, sem, sem.count - WRITER_LOCKED + READER_BIAS)
@@ -160,6 +167,8 @@ def _release(engine: Engine[Any], task: Task, sem: RwSemaphore, mode: int) -> No
     engine.cost("rwsem_atomic")
     sem.line.write(engine)
     engine.emit(LOCK_RELEASED, sem.id, mode, engine.now_ns - sem.held.pop(task))
+    if engine.watch is not None:
+        engine.watch.gave(engine, task, sem, mode)
 
 
 def _log_failure(engine: Engine[Any], sem: RwSemaphore, mode: int) -> None:

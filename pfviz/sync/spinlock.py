@@ -71,6 +71,8 @@ class SpinLock:
 def spin_lock(engine: Engine[Any], task: Task, lock: SpinLock, then: Step) -> Step:
     """Take the lock and go on with `then`, or spin in the queue first."""
     assert lock.holder is not task, f"{task.name} spins on {lock.name}, which it holds"
+    if engine.watch is not None:
+        engine.watch.asked(engine, task, lock, SPIN)
     task.preempt_count += 1
     engine.cost("spin_lock")
     lock.line.write(engine)
@@ -100,6 +102,8 @@ def spin_unlock(engine: Engine[Any], task: Task, lock: SpinLock) -> None:
     engine.cost("spin_lock")
     lock.line.write(engine)
     engine.emit(LOCK_RELEASED, lock.id, SPIN, engine.now_ns - lock.held_since_ns)
+    if engine.watch is not None:
+        engine.watch.gave(engine, task, lock, SPIN)
     task.preempt_count -= 1
     lock.holder = None
     if lock.queue:
@@ -143,3 +147,5 @@ def _taken(engine: Engine[Any], task: Task, lock: SpinLock, wait_ns: int, is_try
     lock.holder = task
     lock.held_since_ns = engine.now_ns
     engine.emit(LOCK_ACQUIRED, lock.id, SPIN, wait_ns, is_try)
+    if engine.watch is not None:
+        engine.watch.took(engine, task, lock, SPIN)

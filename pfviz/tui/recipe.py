@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from pfviz.mm import rules
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario.build import build_with
 from pfviz.scenario.overrides import Overrides, kernel_of, mode_for, until_ns_of
@@ -102,6 +103,7 @@ class Recipe:
         """
         engine = build_with(self.scenario, self.overrides)
         engine.picker = chooser = Chooser(engine.picker, engine.log, dict(self.choices))
+        rules.watch(engine)
         until_ns = until_ns_of(self.scenario, self.overrides)
         return Run(
             log=engine.log,

@@ -53,10 +53,10 @@ def access(engine: Mm, thread: Thread) -> Step:
     """Touch the page: the CPU looks into its TLB, then walks the page tables."""
     address, write = thread.address, thread.access_write
     page_tables = thread.mm.page_tables
-    cpu = engine.cpu
-    tlb = engine.world.tlbs.of_cpu[cpu.id]
-    tlb.switch(page_tables, cpu)
+    tlb = engine.world.tlbs.of_cpu[engine.cpu.id]
     if tlb.allows(address, write):
+        if write and engine.world.watch is not None:
+            engine.world.watch.wrote_through_tlb(engine, tlb, thread.mm, address)
         return thread.back()
     engine.cost("tlb_miss")
     table = page_tables.walk(address)

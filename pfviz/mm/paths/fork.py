@@ -105,7 +105,8 @@ def dup_mmap_next_vma(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     if not call.vmas:
         return dup_mmap_done
-    if not engine.world.preset.fork_locks_vmas:
+    # A lockless fault in a VMA that keeps its number would commit before the TLBs are flushed.
+    if not engine.world.preset.fork_locks_vmas and not engine.world.is_lockless:
         return copy_vma
     return vma_start_write(engine, thread, call.vma, copy_vma)
 
@@ -244,6 +245,8 @@ def copy_present_ptes(engine: Mm, thread: Thread) -> Step:
         call.address, vma.vm_end, cow=vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE,
     )  # fmt: skip
     engine.charge(copied * engine.machine.costs["copy_pte"])
+    if engine.world.watch is not None:
+        engine.world.watch.vma_copied(engine, thread, vma)
     return copy_pte_range_unlock
 
 

@@ -1,7 +1,7 @@
 """Locking one VMA after another for reading, without mmap_lock: how /proc/PID/maps walks (6.17+).
 
-The checks of a fault, in one step; what could not be locked this way is looked up under mmap_lock,
-which is given back at once: a reader of /proc never holds up more than one VMA.
+The look-up is one step, the checks of a fault the next; what could not be locked this way is looked
+up under mmap_lock, which is given back at once: a reader of /proc never holds up more than one VMA.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_lock import (
+    BUSY,
+    DETACHED,
     LOCKED,
     is_write_locked,
     read_locked,
@@ -26,15 +28,18 @@ if TYPE_CHECKING:
     from pfviz.mm.world import Mm
 
 
-def lock_found(engine: Mm, thread: Thread, vma: Vma) -> bool:
-    """vma_start_read with both checks of the sequence number; whether the VMA is held now."""
-    if is_write_locked(engine, vma) or vma_read_trylock(engine, thread, vma) != LOCKED:
-        return False
+def lock_found(engine: Mm, thread: Thread, vma: Vma) -> str:
+    """vma_start_read with both checks of the sequence number: LOCKED, BUSY or DETACHED."""
+    if is_write_locked(engine, vma):
+        return BUSY
+    answer = vma_read_trylock(engine, thread, vma)
+    if answer != LOCKED:
+        return answer
     if is_write_locked(engine, vma) or vma.detached:
         vma_end_read(engine, thread, vma)
-        return False
+        return BUSY
     read_locked(engine, vma)
-    return True
+    return LOCKED
 
 
 def lock_next(engine: Mm, thread: Thread, mm: AddressSpace, start: int, then: Step) -> Step:  # noqa: ARG001
@@ -45,32 +50,51 @@ def lock_next(engine: Mm, thread: Thread, mm: AddressSpace, start: int, then: St
 
 @step("mm/mmap_lock.c (6.17+)", cost="vma_lookup")
 def lock_next_vma(engine: Mm, thread: Thread) -> Step:
-    """Find the next VMA under RCU and lock it for reading, without touching mmap_lock."""
-    mm, start = thread.locking_mm, thread.address
+    """Find the next VMA under RCU, having noted the sequence, without touching mmap_lock."""
+    mm = thread.locking_mm
     assert mm is not None
-    rcu = engine.world.rcu
-    sequence = mm.mm_lock_seq.read(engine)
-    rcu.read_lock(engine, thread)
-    hit = mm.tree.next_at(engine, start)
-    locked = hit is not None and lock_found(engine, thread, hit)
-    rcu.read_unlock(engine, thread)
-    if hit is None:
-        thread.vma = None
+    thread.sequence = mm.mm_lock_seq.read(engine)
+    engine.world.rcu.read_lock(engine, thread)
+    thread.vma = mm.tree.next_at(engine, thread.address)
+    if thread.vma is None:
+        engine.world.rcu.read_unlock(engine, thread)
         return thread.back()
-    # A gap may only be reported if nobody changed the tree meanwhile (FP 5.2, step 5).
-    moved = hit.vm_end <= start or (hit.vm_start > start and mm.mm_lock_seq.retry(engine, sequence))
-    if locked and moved:
-        vma_end_read(engine, thread, hit)
-        locked = False
-    if locked:
-        thread.vma = hit
+    return lock_next_found
+
+
+@step("mm/mmap_lock.c (6.17+)", cost="vma_check", function="lock_next_vma")
+def lock_next_found(engine: Mm, thread: Thread) -> Step:
+    """Lock what was found; a gap before it counts only if another look finds nothing else there."""
+    mm, vma = thread.locking_mm, thread.vma
+    assert mm is not None
+    assert vma is not None
+    answer = lock_found(engine, thread, vma)
+    is_next = answer == LOCKED and _is_next(engine, thread, mm, vma)
+    engine.world.rcu.read_unlock(engine, thread)
+    if is_next:
         return thread.back()
+    if answer == LOCKED:
+        vma_end_read(engine, thread, vma)
+    elif answer == DETACHED:
+        return lock_next_vma
     return mmap_read_lock(engine, thread, mm, lock_next_vma_slowly)
+
+
+def _is_next(engine: Mm, thread: Thread, mm: AddressSpace, vma: Vma) -> bool:
+    """Whether a locked VMA ends above the position and nothing came to lie before it (FP 5.2)."""
+    start = thread.address
+    if vma.mm is not mm or vma.vm_end <= start:
+        return False
+    if vma.vm_start <= start or not mm.mm_lock_seq.retry(engine, thread.sequence):
+        return True
+    # Somebody writes, or has written, meanwhile: he may have mapped something into the gap.
+    engine.cost("vma_lookup")
+    return mm.tree.next_at(engine, start) is vma
 
 
 @step("mm/mmap_lock.c (6.17+)", cost="find_vma", function="lock_next_vma_under_mmap_lock")
 def lock_next_vma_slowly(engine: Mm, thread: Thread) -> Step:
-    """Somebody writes: find and lock the VMA under mmap_lock, which is given back at once."""
+    """The VMA is busy, or something else came to lie before it: look it up under mmap_lock."""
     mm = thread.locking_mm
     assert mm is not None
     vma = mm.tree.find(engine, thread.address)

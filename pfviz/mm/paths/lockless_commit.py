@@ -74,6 +74,8 @@ def recheck_sequence(engine: Mm, thread: Thread) -> Step:
     if not table_holds(thread):
         return give_up(engine, thread, lockless_attempt.TABLE_REPLACED)
     check_writers(thread)
+    if engine.world.watch is not None:
+        engine.world.watch.lockless_commits(engine, thread, attempt_of(thread).vma)
     walk_end(engine, thread)
     return recheck_pte
 
