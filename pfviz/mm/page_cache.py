@@ -1,7 +1,7 @@
 """Files and the pages of them that are in memory: folios with a lock bit, readahead, a disk.
 
 A folio object is made when somebody first looks at a cached page. The steps that look pages up and
-wait for them are in `paths/file.py` and `paths/filemap.py`.
+wait for them are in `paths/filemap.py` and `paths/shmem.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 BY_DISK: Final = -2
 READAHEAD_PAGES: Final = 32
 """ra->ra_pages: 128 KiB, the default read_ahead_kb."""
+
+SHMEM_NAME: Final = "/dev/zero (deleted)"
+"""What /proc/PID/maps calls shared memory that has no name."""
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +68,8 @@ class File:
     folios: dict[int, Folio] = field(default_factory=dict)
     has_map_pages: bool = True
     """vm_ops->map_pages exists (filesystems, shmem). Drivers have none."""
+    is_shmem: bool = False
+    """Shared memory (tmpfs): its pages are made in memory and never read from a disk."""
     has_page_mkwrite: bool = True
     """The filesystem wants to know before a shared page is written (ext4, not tmpfs)."""
     reads: int = 0
@@ -80,10 +85,11 @@ class File:
             found = self.add(engine, index, uptodate=True)
         return found
 
-    def add(self, engine: Engine[Any], index: int, uptodate: bool) -> Folio:
-        """Put a new folio into the cache (filemap_add_folio)."""
+    def add(self, engine: Engine[Any], index: int, uptodate: bool, pfn: int = -1) -> Folio:
+        """Put a new folio into the cache (filemap_add_folio), on a frame of its own or on `pfn`."""
         frames: Frames = engine.world.frames
-        pfn = frames.grow(1)[0]
+        if pfn < 0:
+            pfn = frames.grow(1)[0]
         number = engine.new_id()
         line = CacheLine(number, f"folio {self.name}+{index}")
         folio = Folio(number, self, index, pfn, line, uptodate)
@@ -137,6 +143,13 @@ def new_file(
     )  # fmt: skip
     if engine.logging:
         engine.emit(event.FILE_NEW, number, engine.log.text(name), pages, sum(cached))
+    return file
+
+
+def shmem_zero_setup(engine: Engine[Any], pages: int, present: int = 0) -> File:
+    """The unnamed file in memory behind a MAP_SHARED | MAP_ANONYMOUS mapping of `pages` pages."""
+    file = new_file(engine, SHMEM_NAME, pages, present, page_mkwrite=False)
+    file.is_shmem = True
     return file
 
 

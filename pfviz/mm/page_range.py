@@ -29,6 +29,7 @@ from pfviz.mm.page_table import (
     pte_of,
 )
 from pfviz.mm.tlb import MmuGather
+from pfviz.mm.vma import VM_WRITE, Vma
 from pfviz.sim import event
 from pfviz.sim.engine import Engine
 
@@ -201,8 +202,6 @@ def set_pte(
     if not table.ptes[slot]:
         table.occupied += 1
     table.ptes[slot] = pte
-    if pte & WRITABLE and engine.world.watch is not None:
-        engine.world.watch.page_set_writable(engine, page_table.mm, address)
     if engine.logging:
         engine.emit(event.PTE_SET, address, 1, event_flags(pte) | flags, page_table.mm)
 
@@ -247,6 +246,23 @@ def populate_anon(
         _set_runs(engine, page_table, table, slots.start, slots.stop, FLAG_PREFAULTED)
         address = table.base + (slots.stop << PAGE_SHIFT)
     page_table.rss_anon += pages
+
+
+def populate_shared(engine: Engine[Any], page_table: PageTable, vma: Vma, pages: int) -> None:
+    """Map the first `pages` pages of shared memory, as if touched long ago (builds worlds)."""
+    file = vma.vm_file
+    assert file is not None
+    flags = PRESENT | ACCESSED | FILE | (WRITABLE | DIRTY if vma.vm_flags & VM_WRITE else 0)
+    for page in range(pages):
+        address = vma.vm_start + page * PAGE_SIZE
+        folio = file.folio(engine, vma.page_index(address))
+        assert folio is not None
+        folio.mapcount += 1
+        folio.refcount += 1
+        folio.dirty = True
+        table = page_table.table_for(engine, address)
+        set_pte(engine, page_table, table, address, pte_of(folio.pfn, flags), FLAG_PREFAULTED)
+    page_table.rss_file += pages
 
 
 def rss_by_count(page_table: PageTable) -> tuple[int, int]:

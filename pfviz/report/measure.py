@@ -21,6 +21,7 @@ Column = NDArray[np.int64]
 REGIMES: Final = ("mmap_lock", "vma_lock", "lockless")
 MAJOR: Final = 1
 ERROR: Final = 2
+PGMAJFAULT: Final = 16
 RANKS: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 LOCKS_MAX: Final = 200
 LINES_MAX: Final = 100
@@ -111,8 +112,10 @@ def vmstat(rows: Rows) -> dict[str, int]:
     """The counters of /proc/vmstat that page faults bump."""
     ended = rows.of(event.FAULT_END)
     counters = Counter(rows.texts(rows.of(event.FAULT_FALLBACK)[:, 6]))
-    counters["pgfault"] = len(ended)
-    counters["pgmajfault"] = int((ended[:, 6] & MAJOR != 0).sum())
+    # A fault that finds no VMA, or one that forbids the access, is not handled and not counted.
+    refused = sum(kind.startswith("segv") for kind in rows.texts(ended[:, 3]))
+    counters["pgfault"] = len(ended) - refused
+    counters["pgmajfault"] = int((ended[:, 6] & PGMAJFAULT != 0).sum())
     counters["vma_lock_success"] = int((ended[:, 5] == 1).sum())
     names = ("pgfault", "pgmajfault", "vma_lock_success", "vma_lock_abort", "vma_lock_retry",
              "vma_lock_miss", "lockless_abort")  # fmt: skip

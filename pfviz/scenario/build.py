@@ -18,8 +18,8 @@ from pfviz.mm.address_space import (
 )
 from pfviz.mm.costs import costs_with
 from pfviz.mm.operations import PAGE_SHIFT, OperationList, Program
-from pfviz.mm.page_cache import new_file
-from pfviz.mm.page_range import populate_anon
+from pfviz.mm.page_cache import new_file, shmem_zero_setup
+from pfviz.mm.page_range import populate_anon, populate_shared
 from pfviz.mm.paths.run import new_thread
 from pfviz.mm.policy import Policy as MmPolicy
 from pfviz.mm.reverse_map import link_vma, new_anon_vma
@@ -185,13 +185,18 @@ class _Builder:
         fields: dict[str, Any] = {"name": name, "kind": "file" if vma.file else vma.kind}
         if vma.file:
             fields.update(vm_file=self.engine.world.files[vma.file], vm_pgoff=vma.offset)
+        elif vma.perms[3] == "s":
+            present = vma.pages if vma.resident == "all" else vma.resident
+            fields.update(kind="file", vm_file=shmem_zero_setup(self.engine, vma.pages, present))
         if vma.kind == "stack":
             flags |= VM_GROWSDOWN
         made = place_vma(self.engine, mm, start, vma.pages, flags, **fields)
         if vma.kind == "heap":
             mm.start_brk, mm.brk = min(mm.start_brk, start), made.vm_end
         resident = vma.pages if vma.resident == "all" else vma.resident
-        if (resident or vma.anon_vma) and not vma.file:
+        if made.vm_file is not None and made.vm_file.is_shmem:
+            populate_shared(self.engine, mm.page_tables, made, resident)
+        elif (resident or vma.anon_vma) and not vma.file:
             self._populate(mm, made, resident)
 
     def _populate(self, mm: AddressSpace, vma: MmVma, pages: int) -> None:

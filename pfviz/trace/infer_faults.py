@@ -14,8 +14,8 @@ from pfviz.trace.infer_vmas import Range
 from pfviz.trace.late_rows import LateRows
 
 MMAP_LOCK, VMA_LOCK, UNKNOWN = 0, 1, -1
-MAJOR, RETRIED, INFERRED_END = 1, 4, 8
-"""Bits of FAULT_END.flags; the last one is a capture's own: nothing told when the fault ended."""
+MAJOR, RETRIED, INFERRED_END, PGMAJFAULT = 1, 4, 8, 16
+"""Bits of FAULT_END.flags; INFERRED_END is a capture's own: nothing told when the fault ended."""
 
 PRESENT, WRITE, USER, EXEC = 0x1, 0x2, 0x4, 0x10
 """error_code bits (arch/x86/include/asm/trap_pf.h)."""
@@ -197,7 +197,7 @@ class Faults:
     def _tell_end(self, fault: OpenFault, regime: int, place: int, end_ns: int) -> None:
         rows = self._rows
         major = fault.io or (fault.slept == "D" and fault.file)
-        flags = MAJOR if major else 0
+        flags = (MAJOR if major else 0) | (PGMAJFAULT if fault.io else 0)
         flags |= RETRIED if regime == MMAP_LOCK and fault.waited_before_lock else 0
         flags |= 0 if fault.ended_exactly else INFERRED_END
         kind = rows.log.text(_kind(fault))

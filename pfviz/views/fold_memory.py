@@ -19,7 +19,7 @@ from .memory_state import (
 )
 from .settling import settle
 
-MAJOR: Final = 1
+PGMAJFAULT: Final = 16
 
 
 def _mm_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
@@ -73,8 +73,9 @@ def _fault_end(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) ->
         fault.flags = d
         fault.regime = c
     counters = f.counters
-    counters["pgfault"] = counters.get("pgfault", 0) + 1
-    if d & MAJOR:
+    if not kind.startswith("segv"):  # Those are refused before they are handled and counted.
+        counters["pgfault"] = counters.get("pgfault", 0) + 1
+    if d & PGMAJFAULT:
         counters["pgmajfault"] = counters.get("pgmajfault", 0) + 1
     if c == 1:
         counters["vma_lock_success"] = counters.get("vma_lock_success", 0) + 1

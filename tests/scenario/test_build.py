@@ -165,3 +165,13 @@ def test_without_a_log_the_world_goes_the_same_way() -> None:
     assert loud.run() == quiet.run()
     assert loud.now_ns == quiet.now_ns
     assert len(quiet.log) == 0
+
+
+def test_shared_memory_without_a_file_has_one_that_forked_children_see() -> None:
+    vma = '[[vma]]\nname = "s"\npages = 4\nperms = "rw-s"\nresident = 2\n'
+    engine = built(vma + '[[thread]]\nname = "t"\n[[thread.op]]\ndo = "compute"\ntime = "1us"\n')
+    (one,) = engine.world.mms[0].tree
+    assert one.vm_file is not None
+    assert one.vm_file.is_shmem
+    assert not one.is_anonymous
+    assert engine.world.mms[0].page_tables.rss_file == 2

@@ -20,7 +20,6 @@ from pfviz.mm.page_table import (
     PteTable,
     pfn_of,
 )
-from pfviz.mm.paths import file
 from pfviz.mm.paths.allocation import (
     clear_user_page,
     folio_add_lru_vma,
@@ -32,6 +31,7 @@ from pfviz.mm.paths.anon_vma import vmf_anon_prepare
 from pfviz.mm.paths.anonymous import add_new_anon_rmap, store_anon_pte
 from pfviz.mm.paths.outcome import VM_FAULT_RETRY
 from pfviz.mm.paths.pte_lock import pte_changed, pte_offset_map_lock, pte_unmap_unlock, unlock
+from pfviz.mm.paths.shared_write import wp_page_shared
 from pfviz.mm.tlb import flush_tlb_range
 from pfviz.mm.vma import VM_SHARED
 from pfviz.sim.task import Step, step
@@ -50,7 +50,7 @@ def do_wp_page(engine: Mm, thread: Thread) -> Step:
     frames = engine.world.frames
     if fault.vma.vm_flags & VM_SHARED:
         fault.kind = fault.kind or "shared_write"
-        return file.wp_page_shared
+        return wp_page_shared
     if pte & SPECIAL:
         fault.kind = fault.kind or "zero_page_cow"
         return unlock_for_copy

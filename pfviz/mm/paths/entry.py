@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.page_table import ACCESSED, DIRTY, OCCUPIED, PRESENT, WRITABLE
 from pfviz.mm.paths import lockless, under_mmap_lock, under_vma_lock
-from pfviz.mm.paths.outcome import ERROR_FLAG, MAJOR_FLAG, RETRIED_FLAG, fall_back
+from pfviz.mm.paths.outcome import (
+    ERROR_FLAG,
+    MAJOR_FLAG,
+    PGMAJFAULT_FLAG,
+    RETRIED_FLAG,
+    fall_back,
+)
 from pfviz.mm.thread import (
     LOCKLESS,
     MMAP_LOCK,
@@ -127,14 +133,12 @@ def irqentry_exit(engine: Mm, thread: Thread) -> Step:
     fault = thread.in_flight
     thread.fault = None
     assert not thread.vma_read_locks, f"{thread.name} leaves a fault with a VMA locked"
-    if fault.major:
-        engine.world.count("pgmajfault")
-    engine.world.count("pgfault")
     if engine.logging:
         flags = (
             (MAJOR_FLAG if fault.major else 0)
             | (ERROR_FLAG if fault.error else 0)
             | (RETRIED_FLAG if fault.retried else 0)
+            | (PGMAJFAULT_FLAG if "missed" in fault.scratch else 0)
         )
         exit_ns = engine.machine.costs["exception_exit"]
         latency_ns = engine.now_ns + exit_ns - fault.begun_ns

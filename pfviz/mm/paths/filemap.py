@@ -80,12 +80,20 @@ def filemap_fault(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/filemap.c", cost="vma_check")
 def do_sync_mmap_readahead(engine: Mm, thread: Thread) -> Step:
-    """The page is not in memory: this is a major fault. Drop the fault lock, then read ahead."""
+    """The page is not in memory: a major fault. What is read ahead depends on the VMA's advice."""
     fault = thread.in_flight
+    engine.world.count("pgmajfault")
+    fault.scratch["missed"] = True
     fault.result |= VM_FAULT_MAJOR
     fault.kind = "file_read_miss" if fault.kind == "file_read_hit" else fault.kind
     if fault.scratch["advice"] & VM_RAND_READ:
         return filemap_get_folio  # No readahead: just this page is read, further down.
+    return unlock_for_readahead
+
+
+@step("mm/filemap.c", cost="vma_check", function="maybe_unlock_mmap_for_io")
+def unlock_for_readahead(engine: Mm, thread: Thread) -> Step:
+    """Before the read starts, pin the file and give the fault lock up, if that is allowed once."""
     maybe_unlock_mmap_for_io(engine, thread, IO_NEEDED)
     return page_cache_ra_unbounded
 

@@ -30,7 +30,7 @@ from pfviz.mm.paths.attempt import (
 )
 from pfviz.mm.paths.copy_on_write import copy_mc_user_highpage
 from pfviz.mm.paths.lockless_commit import reenter
-from pfviz.mm.paths.outcome import begin_path, fall_back
+from pfviz.mm.paths.outcome import account_fault, begin_path, fall_back
 from pfviz.mm.paths.tree_walk import mas_walk
 from pfviz.mm.thread import LOCKLESS, MMAP_LOCK, VMA_LOCK, Fault
 from pfviz.mm.vma import VM_SHARED, Vma
@@ -231,6 +231,7 @@ def lockless_done(engine: Mm, thread: Thread) -> Step:
     fault.snapshot = None
     if not cause:
         world.count("lockless_success")
+        account_fault(engine, thread)
         return thread.back()
     policy = world.policy
     if cause in MAY_PASS and fault.attempt < policy.lockless_attempts_max:

@@ -21,8 +21,9 @@ from pfviz.mm.page_table import (
     PteTable,
     pte_of,
 )
+from pfviz.mm.paths.file_page import install_and_lock
 from pfviz.mm.paths.outcome import VM_FAULT_NOPAGE
-from pfviz.mm.paths.pte_lock import pte_offset_map_lock, pte_unmap_unlock
+from pfviz.mm.paths.pte_lock import pte_unmap_unlock
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def next_uptodate_folio(engine: Mm, thread: Thread) -> Step:
         engine.world.rcu.read_unlock(engine, thread)
         return thread.back()
     fault.scratch["from"] = address
-    return pte_offset_map_lock(engine, thread, then=set_pte_range)
+    return install_and_lock(engine, thread, then=set_pte_range)
 
 
 @step("mm/filemap.c", cost="set_pte")

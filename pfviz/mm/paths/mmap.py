@@ -20,7 +20,7 @@ from pfviz.mm.operations import (
     PAGE_SIZE,
     Mmap,
 )
-from pfviz.mm.page_cache import File
+from pfviz.mm.page_cache import File, shmem_zero_setup
 from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.merge import merge_new_range
 from pfviz.mm.paths.munmap import Unmap, gather_vmas, unmap_range
@@ -83,6 +83,8 @@ def get_unmapped_area(engine: Mm, thread: Thread) -> Step:
         thread.op_result = ENOMEM if operation.pages > 0 else EINVAL
         mmap_write_unlock(engine, thread, mm)
         return thread.back()
+    if file is None and operation.flags & MAP_SHARED:
+        file = shmem_zero_setup(engine, operation.pages)
     pgoff = operation.pgoff if file is not None else start >> PAGE_SHIFT
     flags = operation.prot
     flags |= VM_SHARED if operation.flags & MAP_SHARED else 0

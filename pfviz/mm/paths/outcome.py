@@ -53,6 +53,15 @@ KINDS: Final = (
 MAJOR_FLAG: Final = 1
 ERROR_FLAG: Final = 2
 RETRIED_FLAG: Final = 4
+PGMAJFAULT_FLAG: Final = 16
+"""The page was not in memory (pgmajfault); MAJOR_FLAG (maj_flt) also counts who only waited."""
+
+
+def account_fault(engine: Mm, thread: Thread) -> None:
+    """Count a handled fault (mm_account_fault): not one that starts again, nor an access error."""
+    fault = thread.in_flight
+    if not fault.result & VM_FAULT_RETRY:
+        engine.world.count("pgfault")
 
 
 def begin_path(engine: Mm, thread: Thread, regime: int) -> None:

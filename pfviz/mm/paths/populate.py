@@ -13,7 +13,12 @@ from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.operations import PAGE_SIZE
 from pfviz.mm.page_table import PRESENT
 from pfviz.mm.paths.handle import handle_mm_fault
-from pfviz.mm.paths.outcome import VM_FAULT_ERROR, VM_FAULT_RETRY, VM_FAULT_UNLOCKED
+from pfviz.mm.paths.outcome import (
+    VM_FAULT_ERROR,
+    VM_FAULT_RETRY,
+    VM_FAULT_UNLOCKED,
+    account_fault,
+)
 from pfviz.mm.thread import PF_WRITE, Fault
 from pfviz.mm.vma import VM_ACCESS, VM_SHARED, VM_WRITE
 from pfviz.sim.task import Step, step
@@ -77,6 +82,7 @@ def populate_vma_page_range(engine: Mm, thread: Thread) -> Step:
 def faultin_page(engine: Mm, thread: Thread) -> Step:
     """The handler is done with this page; take mmap_lock again if it had to drop it."""
     populate, result = _populate(thread), thread.in_flight.result
+    account_fault(engine, thread)
     thread.fault = None
     if result & VM_FAULT_ERROR:
         mmap_read_unlock(engine, thread, thread.mm)

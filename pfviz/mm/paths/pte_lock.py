@@ -46,7 +46,7 @@ def pte_locked(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/memory.c")
 def pte_unmap_unlock(engine: Mm, thread: Thread) -> Step:
-    """Release the page-table lock: the handler is done."""
+    """Release the page-table lock, if the table was still there to be locked."""
     unlock(engine, thread)
     return thread.back()
 

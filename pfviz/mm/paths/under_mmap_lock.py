@@ -16,6 +16,7 @@ from pfviz.mm.paths.outcome import (
     VM_FAULT_ERROR,
     VM_FAULT_MAJOR,
     VM_FAULT_RETRY,
+    account_fault,
     bad_area_access_error,
     bad_area_nosemaphore,
     begin_path,
@@ -96,6 +97,7 @@ def fault_handled(engine: Mm, thread: Thread) -> Step:
     """See what the handler made of it: done, done without the lock, or to be started again."""
     fault = thread.in_flight
     result = fault.result
+    account_fault(engine, thread)
     if result & VM_FAULT_MAJOR:
         fault.major = True
     if result & VM_FAULT_COMPLETED:

@@ -16,6 +16,7 @@ from pfviz.mm.paths.outcome import (
     VM_FAULT_MAJOR,
     VM_FAULT_RETRY,
     VM_FAULT_UNLOCKED,
+    account_fault,
     bad_area_access_error,
     begin_path,
     do_sigbus,
@@ -219,6 +220,7 @@ def vma_fault_unlocked(engine: Mm, thread: Thread) -> Step:
     """Return, or start again under mmap_lock when the handler could not finish."""
     fault = thread.in_flight
     world = engine.world
+    account_fault(engine, thread)
     if fault.result & VM_FAULT_MAJOR:
         fault.major = True
     if not fault.result & VM_FAULT_RETRY:
