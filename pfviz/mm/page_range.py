@@ -202,6 +202,8 @@ def set_pte(
     if not table.ptes[slot]:
         table.occupied += 1
     table.ptes[slot] = pte
+    if pte & WRITABLE and engine.world.watch is not None:
+        engine.world.watch.page_set_writable(engine, page_table.mm, address)
     if engine.logging:
         engine.emit(event.PTE_SET, address, 1, event_flags(pte) | flags, page_table.mm)
 

@@ -187,7 +187,8 @@ class _Builder:
             fields.update(vm_file=self.engine.world.files[vma.file], vm_pgoff=vma.offset)
         elif vma.perms[3] == "s":
             present = vma.pages if vma.resident == "all" else vma.resident
-            fields.update(kind="file", vm_file=shmem_zero_setup(self.engine, vma.pages, present))
+            file = shmem_zero_setup(self.engine, vma.pages, present)
+            fields.update(kind="file", vm_file=file, vm_pgoff=0)
         if vma.kind == "stack":
             flags |= VM_GROWSDOWN
         made = place_vma(self.engine, mm, start, vma.pages, flags, **fields)
