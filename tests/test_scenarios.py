@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from pfviz.mm.presets import PRESETS
 from pfviz.report.check import check
+from pfviz.report.run import run_to_end
 from pfviz.report.source import open_scenario
-from pfviz.scenario.build import build
+from pfviz.scenario.build import build, build_with
 from pfviz.scenario.load import bundled
 from pfviz.scenario.moments import Moments
-from pfviz.scenario.schema import Policy, Scenario
+from pfviz.scenario.overrides import NO_CHANGES, Overrides, mode_for, until_ns_of
+from pfviz.scenario.schema import Cue, Policy, Scenario
 from pfviz.scenario.write import to_toml
 
 NAMES = [path.stem for path in bundled()]
@@ -42,13 +45,58 @@ def test_a_scenario_has_a_story_sources_and_cues_that_come(name: str) -> None:
     scenario = open_scenario(name)
     assert len(scenario.story.split()) > 30
     assert scenario.sources
-    assert len(scenario.cue) >= 2
+    mode = mode_for(scenario, NO_CHANGES)
+    own = [cue for cue in scenario.cue if cue.comes_in(scenario.kernel, mode)]
+    assert len(own) >= 2
+    told = [cue for cue in own if mode in cue.modes or scenario.kernel in cue.kernels]
+    come = cues_that_come(scenario, scenario.kernel, mode)
+    assert [cue.when for cue in told if cue not in come] == []
+    assert len(come) >= 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cue_comes_under_every_kernel_and_mode_that_it_names(name: str) -> None:
+    scenario = open_scenario(name)
+    missing = []
+    come = {
+        (kernel, mode): cues_that_come(scenario, kernel, mode)
+        for kernel in PRESETS for mode in PRESETS[kernel].modes
+        if any(cue.modes or cue.kernels for cue in scenario.cue)
+    }  # fmt: skip
+    for cue in scenario.cue:
+        for kernel, mode in come:
+            named = (cue.modes or cue.kernels) and cue.comes_in(kernel, mode)
+            if named and cue not in come[kernel, mode]:
+                missing.append((kernel, mode, cue.when))
+        if come and not any(cue in found for found in come.values()):
+            missing.append(("nowhere", "", cue.when))
+    assert not missing
+
+
+def cues_that_come(scenario: Scenario, kernel: str, mode: str) -> list[Cue]:
+    """The cues that are reached in a run of `kernel` in `mode`."""
+    engine = build_with(scenario, Overrides(kernel=kernel, mode=mode))
+    run_to_end(engine, until_ns_of(scenario, NO_CHANGES))
+    meant = [cue for cue in scenario.cue if cue.comes_in(kernel, mode) and cue.when]
+    moments = Moments([cue.when for cue in meant])
+    moments.extend(engine.log)
+    return [cue for cue, row in zip(meant, moments.found, strict=True) if row is not None]
+
+
+def test_hello_fault_says_when_mmap_lock_is_taken_and_when_it_is_not() -> None:
+    scenario = open_scenario("hello-fault")
     engine = build(scenario)
     engine.run()
-    moments = Moments([cue.when for cue in scenario.cue if cue.when])
+    wanted = "lock_acquired lock=mmap_lock mode=read"
+    moments = Moments([wanted, "page_fault_user #2"])
     moments.extend(engine.log)
-    missing = [when for when, row in zip(moments.texts, moments.found, strict=True) if row is None]
-    assert not missing
+    taken, second = moments.found
+    assert moments.counts[0] == 1
+    assert taken is not None
+    assert second is not None
+    assert taken < second
+    captions = [cue.caption for cue in scenario.cue if cue.comes_in("6.12", "per-vma")]
+    assert sum("mmap_lock" in caption for caption in captions) == 2
 
 
 def group(scenario: Scenario, name: str, **changes: Any) -> Scenario:

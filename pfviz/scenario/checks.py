@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pfviz.mm.presets import PRESETS, mode_of
 from pfviz.scenario import expectations, moments
 from pfviz.scenario import operations as op
-from pfviz.scenario.errors import hint
+from pfviz.scenario.errors import hint, version_hint
 from pfviz.scenario.machines import machine_kind
 from pfviz.scenario.places import parse_place
 from pfviz.scenario.positions import Path
@@ -90,7 +90,7 @@ def _world(scenario: Scenario) -> Iterator[Problem]:
 
 def _kernel(path: Path, name: str) -> Iterator[Problem]:
     if name not in PRESETS:
-        yield Problem(path, f'kernel "{name}" is not known here{hint(name, PRESETS)}')
+        yield Problem(path, f'kernel "{name}" is not known here{version_hint(name, PRESETS)}')
 
 
 def _unique(table: str, names: list[str]) -> Iterator[Problem]:
@@ -210,3 +210,11 @@ def _moment(path: Path, moment: Cue | Question) -> Iterator[Problem]:
         error = moments.error_in(moment.when)
         if error:
             yield Problem((*path, "when"), error)
+    for number, kernel in enumerate(moment.kernels):
+        yield from _kernel((*path, "kernels", number), kernel)
+    # With no kernel told there is always one that can: 6.12 has every mode.
+    kernels = [name for name in moment.kernels if name in PRESETS]
+    for number, mode in enumerate(moment.modes):
+        if kernels and not any(mode in PRESETS[name].modes for name in kernels):
+            reason = f'no kernel of {", ".join(kernels)} can run in mode "{mode}"'
+            yield Problem((*path, "modes", number), reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -58,3 +59,19 @@ def hint(word: str, choices: Iterable[str]) -> str:
     if len(known) > _LISTED_MAX:
         known[_LISTED_MAX:] = ["..."]
     return f"; it is one of {', '.join(known)}" if known else ""
+
+
+def version_hint(word: str, versions: Iterable[str]) -> str:
+    """`; the nearest is "6.12"`: versions are numbers, 6.13 is nearer to 6.12 than to 6.1."""
+    known = sorted(set(versions), key=_version_number)
+    wanted = _version_number(word)
+    if wanted < 0:
+        return hint(word, known)
+    near = min(known, key=lambda version: abs(_version_number(version) - wanted))
+    return f'; the nearest is "{near}" of {", ".join(known)}'
+
+
+def _version_number(text: str) -> int:
+    """A version as one number to take distances of; -1 when it is none."""
+    match = re.fullmatch(r"v?([0-9]{1,3})\.([0-9]{1,3})(?:[.-].*)?", text.strip().casefold())
+    return int(match[1]) * 1000 + int(match[2]) if match else -1

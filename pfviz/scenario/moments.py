@@ -4,7 +4,7 @@
     when = "step lock_vma_under_rcu task=T1 #2"
 
 An event's name, then fields and the values they must have, then which occurrence (the first one
-when it is left out). Tasks, locks and VMAs go by name; `*` stands for any text.
+when it is left out). Tasks, locks, VMAs and cache lines go by name; `*` stands for any text.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ class Moments:
     _tasks: dict[int, str] = field(default_factory=dict)
     _locks: dict[int, tuple[str, str]] = field(default_factory=dict)
     _vmas: dict[int, str] = field(default_factory=dict)
+    _lines: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.found = [None] * len(self.texts)
@@ -129,6 +130,8 @@ class Moments:
                 return self._locks[value]
             case "vma" if value in self._vmas:
                 return (self._vmas[value],)
+            case "line" if value in self._lines:
+                return (self._lines[value],)
             case "mode":
                 return (_MODES[value],)
             case "regime" | "from_regime" | "to_regime" if 0 <= value < len(_REGIMES):
@@ -150,6 +153,9 @@ class Moments:
     def _name_lock(self, log: EventLog, row: Row) -> None:
         self._locks[row[3]] = (log.texts[row[5]], log.texts[row[4]])
 
+    def _name_line(self, log: EventLog, row: Row) -> None:
+        self._lines[row[3]] = log.texts[row[4]]
+
     def _name_vma(self, log: EventLog, row: Row) -> None:
         name = str(log.details[row[5]][3])
         if name:
@@ -160,4 +166,5 @@ _NAMING: Final[dict[int, Callable[[Moments, EventLog, Row], None]]] = {
     event.TASK_NEW: Moments._name_task,
     event.LOCK_NEW: Moments._name_lock,
     event.VMA_NEW: Moments._name_vma,
+    event.LINE_NEW: Moments._name_line,
 }

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pfviz.mm.presets import mode_of, preset
-from pfviz.scenario.errors import ScenarioError, hint
+from pfviz.mm.presets import PRESETS, mode_of, preset
+from pfviz.scenario.errors import ScenarioError, hint, version_hint
 from pfviz.scenario.machines import machine_kind
 from pfviz.scenario.schema import Scenario, Thread
 from pfviz.scenario.times import nanoseconds
@@ -52,10 +52,9 @@ NO_CHANGES: Final = Overrides()
 def kernel_of(scenario: Scenario, overrides: Overrides) -> str:
     """The kernel preset of the run; ScenarioError with a hint when it is unknown."""
     name = overrides.kernel or scenario.kernel
-    try:
-        preset(name)
-    except ValueError as error:
-        raise ScenarioError(scenario.name or "scenario", 0, str(error)) from None
+    if name not in PRESETS:
+        reason = f'kernel "{name}" is not known here{version_hint(name, PRESETS)}'
+        raise ScenarioError(scenario.name or "scenario", 0, reason)
     return name
 
 

@@ -21,6 +21,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=120)]
 Mode = Literal["mmap_lock", "per-vma", "lockless"]
 Pane = Literal["threads", "locks", "address", "tree", "latency", "steps", "counters", ""]
 Number = Annotated[int, Meta(ge=0)]
+ComesInModes = Annotated[tuple[Mode, ...], Meta(description="where it is true; left out: in all")]
+ComesInKernels = Annotated[tuple[str, ...], Meta(description="where it is true; left out: in all")]
 
 
 class Policy(Table, frozen=True, kw_only=True):
@@ -92,7 +94,7 @@ class Thread(Table, frozen=True, kw_only=True):
 
 
 class Cue(Table, frozen=True, kw_only=True):
-    """A moment worth stopping at, by time or by what happens."""
+    """A moment worth stopping at, by time or by what happens, where its caption is true."""
 
     caption: Annotated[str, Meta(min_length=1)]
     at: Time | None = None
@@ -100,10 +102,16 @@ class Cue(Table, frozen=True, kw_only=True):
     note: Annotated[str, Meta(description="for the speaker, not the screen")] = ""
     focus: Pane = ""
     pause: bool = False
+    modes: ComesInModes = ()
+    kernels: ComesInKernels = ()
+
+    def comes_in(self, kernel: str, mode: str) -> bool:
+        """Whether it is meant for a run of this kernel in this mode."""
+        return _is_among(kernel, self.kernels) and _is_among(mode, self.modes)
 
 
 class Question(Table, frozen=True, kw_only=True):
-    """A question to ask at a moment; `right` counts from 1."""
+    """A question to ask at a moment, where its answer is right; `right` counts from 1."""
 
     ask: str
     answers: Annotated[tuple[str, ...], Meta(min_length=2, max_length=9)]
@@ -111,6 +119,16 @@ class Question(Table, frozen=True, kw_only=True):
     why: str
     at: Time | None = None
     when: str = ""
+    modes: ComesInModes = ()
+    kernels: ComesInKernels = ()
+
+    def comes_in(self, kernel: str, mode: str) -> bool:
+        """Whether it is meant for a run of this kernel in this mode."""
+        return _is_among(kernel, self.kernels) and _is_among(mode, self.modes)
+
+
+def _is_among(name: str, names: tuple[str, ...]) -> bool:
+    return not names or name in names
 
 
 class Expect(Table, frozen=True, kw_only=True):

@@ -50,6 +50,7 @@ pause = "2us"
 when = "lock_acquired lock=mmap_lock mode=write"
 caption = "The mapper holds mmap_lock for writing."
 focus = "locks"
+modes = ["per-vma"]   # where that is true, and kernels = [...]; left out: wherever it happens
 
 [[expect]]            # a claim that `pfviz check` holds the scenario to
 that = "faults.count >= 16 and len(broken_rules) == 0"

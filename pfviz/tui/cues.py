@@ -13,7 +13,7 @@ from pfviz.sim.event import EventLog
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A cue that was reached: its number in the file (from 1), where, and what it says."""
+    """A cue that was reached: its number in this run (from 1), where, and what it says."""
 
     position: int
     number: int

@@ -13,7 +13,7 @@ from pfviz.mm import rules
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario.build import build_with
 from pfviz.scenario.overrides import Overrides, kernel_of, mode_for, until_ns_of
-from pfviz.scenario.schema import Layout, Policy, Scenario
+from pfviz.scenario.schema import Cue, Layout, Policy, Scenario
 from pfviz.scenario.times import nanoseconds
 from pfviz.sim.machine import FOREVER_NS
 
@@ -95,6 +95,10 @@ class Recipe:
         others = tuple(pair for pair in self.overrides.policy if pair[0] != name)
         return self.with_changes(policy=(*others, (name, value)))
 
+    def _cues(self) -> tuple[Cue, ...]:
+        """The cues that are true under this kernel and mode."""
+        return tuple(cue for cue in self.scenario.cue if cue.comes_in(self.kernel, self.mode))
+
     def start(self) -> Run:
         """A run at its very beginning.
 
@@ -114,7 +118,7 @@ class Recipe:
             until_ns=FOREVER_NS if until_ns is None else until_ns,
             wanted_speed_ns=_wanted_speed_ns(self.scenario),
             chooser=chooser,
-            source_cues=self.scenario.cue,
+            source_cues=self._cues(),
             origin=len(engine.log),
         )
 

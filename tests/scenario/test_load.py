@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pfviz.mm.presets import PRESETS
 from pfviz.scenario import load as loading
-from pfviz.scenario.errors import ScenarioError, nearest
+from pfviz.scenario.errors import ScenarioError, nearest, version_hint
 from pfviz.scenario.load import load, parse
 
 GOOD = """\
@@ -62,6 +63,12 @@ def test_a_good_file_is_read() -> None:
          '15: event "page_fault_usr" is not known here; did you mean "page_fault_user"?'),
         ('at = "20us"', 'when = "lock_acquired lokc=3"',
          '15: event "lock_acquired" has no field "lokc"; did you mean "lock"?'),
+        ('caption = "c"', 'caption = "c"\nmodes = ["pervma"]',
+         '17: modes = "pervma" is not known here; did you mean "per-vma"?'),
+        ('caption = "c"', 'caption = "c"\nkernels = ["6.12", "6.11"]',
+         '17: kernel "6.11" is not known here; the nearest is "6.12" of 6.0, 6.1, 6.4, 6.12, 6.18'),
+        ('caption = "c"', 'caption = "c"\nkernels = ["6.0", "6.1"]\nmodes = ["per-vma"]',
+         '18: no kernel of 6.0, 6.1 can run in mode "per-vma"'),
         ('at = "20us"', "", '14: say when: either `at` (a time) or `when` (an event), not both'),
         ('at = "heap+1"', "", '11: key "at" is missing in [[thread.op]]'),
         ("faults.count", "fault.count",
@@ -73,7 +80,7 @@ def test_a_good_file_is_read() -> None:
         ("[[thread.op]]", "[[thread.opp]]",
          '11: key "opp" is not known here; did you mean "op"?'),
         ('kernel = "6.12"', 'kernel = "6.13"',
-         '3: kernel "6.13" is not known here; did you mean "6.1"?'),
+         '3: kernel "6.13" is not known here; the nearest is "6.12" of 6.0, 6.1, 6.4, 6.12, 6.18'),
         ('kernel = "6.12"', 'kernel = "6.1"\nmode = "per-vma"',
          "4: Linux 6.1 has no per-VMA locks; use mode mmap_lock or lockless, or a kernel from "
          "6.4 on"),
@@ -167,3 +174,16 @@ def test_own_scenarios_are_found_first(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_the_nearest_word(word: str, choices: tuple[str, ...], near: str | None) -> None:
     assert nearest(word, choices) == near
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [("6.13", "6.12"), ("6.2", "6.1"), ("6.9", "6.12"), ("6.15", "6.12"), ("5.15", "6.0"),
+     ("7.1", "6.18"), ("v6.12", "6.12"), ("6.12.5", "6.12"), ("6.4-rc3", "6.4")],
+)  # fmt: skip
+def test_the_nearest_kernel_is_near_by_its_number(asked: str, near: str) -> None:
+    assert f'the nearest is "{near}"' in version_hint(asked, PRESETS)
+
+
+def test_what_is_no_version_is_answered_as_a_word() -> None:
+    assert version_hint("latest", ["6.0", "6.1"]) == "; it is one of 6.0, 6.1"

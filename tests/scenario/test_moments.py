@@ -7,6 +7,7 @@ import pytest
 from pfviz.scenario.build import build
 from pfviz.scenario.load import load
 from pfviz.scenario.moments import Moments, error_in
+from pfviz.scenario.schema import Cue
 from pfviz.sim import event
 
 WHENS = (
@@ -38,6 +39,15 @@ def test_moments_are_found_where_they_come() -> None:
     assert moments.found[7] is not None
 
 
+def test_a_cache_line_goes_by_its_name() -> None:
+    engine = build(load("two-mallocs"))
+    engine.run()
+    moments = Moments(["line_moved line=vm_lock*", "line_moved line=mmap_lock*", "line_moved"])
+    moments.extend(engine.log)
+    assert None not in moments.found
+    assert 0 < moments.counts[0] + moments.counts[1] < moments.counts[2]
+
+
 def test_a_log_that_grows_gives_the_same_moments() -> None:
     engine = build(load("hello-fault"))
     growing = Moments(WHENS)
@@ -62,3 +72,11 @@ def test_a_log_that_grows_gives_the_same_moments() -> None:
 )
 def test_what_is_no_moment_is_answered_with_a_way_out(text: str, said: str) -> None:
     assert said in str(error_in(text))
+
+
+def test_a_cue_comes_where_its_words_are_true() -> None:
+    cue = Cue(caption="c", when="page_fault_user", modes=("per-vma",), kernels=("6.12", "6.18"))
+    assert cue.comes_in("6.12", "per-vma")
+    assert not cue.comes_in("6.12", "mmap_lock")
+    assert not cue.comes_in("6.4", "per-vma")
+    assert Cue(caption="c", when="page_fault_user").comes_in("6.0", "mmap_lock")
