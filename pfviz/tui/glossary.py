@@ -15,8 +15,11 @@ READING: Final = (
      "Circles read, squares write."),
     ("3 Address space", "The process's VMAs as strips, the pages that are present, who has which "
      "VMA's lock, and where threads fault."),
-    ("4 Maple tree", "The tree in which the kernel looks VMAs up: its nodes and the walk in "
-     "progress. Struck-out nodes are replaced and wait until no reader can still be in them."),
+    ("4 Maple tree", "The tree in which the kernel looks VMAs up, a node a row: type, number, "
+     "slots in use, range, largest gap, who walks there. A struck-out node is dead: "
+     "the one it points to took its place, and it fades until no reader can still be in it. "
+     "x opens and folds, d shows a node slot by slot, w goes to the node under a thread, A to an "
+     "address."),
     ("5 Fault latency", "How long faults took, on a logarithmic scale, by the lock they ended "
      "under."),
     ("6 Steps", "The selected thread's way through the kernel, the current step lit, the likely "

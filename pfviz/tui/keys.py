@@ -16,7 +16,7 @@ COMPARE: Final = "compare"
 GALLERY: Final = "gallery"
 EVERYWHERE: Final = "everywhere"
 
-GROUPS: Final = ("Play", "Move", "Look", "Change", "Take away", "The app")
+GROUPS: Final = ("Play", "Move", "Look", "In the tree (4)", "Change", "Take away", "The app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +101,29 @@ KEYS: Final = (
     Key("pane.zoom", "z", "zoom", "maximise",
         "Give the focused pane the whole screen; again or esc gives it back.", "Look", (LAB,), "z"),
     Key("row.down", "j,down", "row(1)", "next thread",
-        "Select the next thread (in 1); scroll down (elsewhere).", "Look"),
+        "Select the next thread (in 1), the next node (in 4); scroll down (elsewhere).", "Look"),
     Key("row.up", "k,up", "row(-1)", "previous thread",
-        "Select the thread before (in 1); scroll up (elsewhere).", "Look"),
+        "Select the thread before (in 1), the node before (in 4); scroll up (elsewhere).", "Look"),
     Key("lanes.wider", "minus", "window(1)", "longer lanes",
         "Show more time in the thread lanes.", "Look", BOTH),
     Key("lanes.closer", "plus", "window(-1)", "closer lanes",
         "Show less time in the thread lanes, in more detail.", "Look", BOTH),
     Key("captions", "C", "captions", "captions", "Captions of cues on or off.", "Look"),
+    # In the tree
+    Key("tree.open", "x", "tree_open", "open / fold",
+        "Show or fold what is below the node at the cursor (j and k move it); a leaf shows its "
+        "slots.", "In the tree (4)"),
+    Key("tree.open-all", "X", "tree_open_all", "open all",
+        "Open the whole tree, or fold it to the room there is.", "In the tree (4)"),
+    Key("tree.slots", "d,enter", "tree_slots", "node in detail",
+        "The node at the cursor slot by slot, and its 256 bytes word by word; esc goes back.",
+        "In the tree (4)"),
+    Key("tree.walker", "w", "tree_walker", "node under a thread",
+        "The cursor to the node on which a thread stands; again: the next thread's.",
+        "In the tree (4)"),
+    Key("tree.address", "A", "tree_address", "go to an address",
+        "The cursor to the leaf that covers an address, a VMA or what a thread looked up.",
+        "In the tree (4)"),
     # Change
     Key("mode.next", "m", "mode", "mode",
         "Next lock mode: mmap_lock, per-VMA, lockless. The run starts again with the same seed "

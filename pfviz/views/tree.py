@@ -12,10 +12,10 @@ from . import rb_tree, tree_slots, tree_told
 from .frame import Frame
 from .look import DEFAULT, Look, absent, message, shown_mm, window
 from .memory_state import MmState, StoreState
-from .numbers import count, duration
+from .numbers import address_short, count, duration
 from .rows import Cell, Row, Rows, clip, fit, fit_rows
 from .tree_lines import drawing_of, names_below, numbers, paint_line
-from .tree_marks import index_text, is_writing, walkers
+from .tree_marks import is_writing, walkers
 from .tree_shape import Line, Shape, above, shape
 
 SIDE_BY_SIDE: int = 150
@@ -154,7 +154,7 @@ def _foot(frame: Frame, mm: MmState, width: int) -> list[Row]:
     if store is None or store.now_ns != mm.write_ns:
         return [(("last write ", "dim"), (mm.write_function, "accent"), (who, "dim"))]
     row: list[Cell] = [("last store ", "dim"), (store.type, "accent"), (who, "dim")]
-    where = f" {index_text(store.first)}…{index_text(store.last)}"
+    where = f" {address_short(store.first)}…{address_short(store.last)}"
     if width >= 76:
         row.append((where, "address"))
     style = "accent" if is_writing(frame, mm) else "dim"

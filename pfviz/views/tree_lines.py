@@ -8,16 +8,16 @@ from typing import Final
 from .frame import Frame, TaskState
 from .look import Look
 from .memory_state import MmState, NodeState
-from .numbers import count, duration
+from .numbers import address_short, count, duration
 from .rows import Cell, Row, cell_width, clip, pad
-from .tree_marks import gap_text, index_text, is_writing, vma_name, walk_marks
+from .tree_marks import gap_text, is_writing, vma_name, walk_marks
 from .tree_shape import Line, below, slot_of
 
 CAPACITY: Final = {"leaf_64": 16, "range_64": 16, "arange_64": 10}
 """Slots by node type (include/linux/maple_tree.h, 64-bit)."""
 TYPE_WIDTH: Final = 10
-RANGE_WIDTH: Final = 30
-START_WIDTH: Final = 16
+RANGE_WIDTH: Final = 26
+START_WIDTH: Final = 14
 GAP_WIDTH: Final = 15
 NAMES_MIN: Final = 16
 """Names of a leaf's slots are drawn behind its range only where so many cells are left."""
@@ -205,7 +205,7 @@ def _slot(drawing: Drawing, line: Line) -> Row:
     name = "NULL" if value < 0 else clip(vma_name(drawing.frame, value), 16)
     style = "node-walked" if here else "gap" if value < 0 else "vma"
     row.append((pad(name, 17), style))
-    text = f"{index_text(first)}…{index_text(last)} "
+    text = f"{address_short(first)}…{address_short(last)} "
     if drawing.width - _taken(row) >= cell_width(text):
         row.append((pad(text, RANGE_WIDTH), "address"))
     row.append((f"{gap_text(last - first + 1)} ", "gap" if value < 0 else "number"))
@@ -234,12 +234,12 @@ def slot_names(drawing: Drawing, node: NodeState, left: int) -> list[Cell]:
 def _add_range(drawing: Drawing, row: list[Cell], node: NodeState, keep: int) -> None:
     """The range in its column, unless that leaves less than `keep` cells."""
     fill = max(drawing.column - _taken(row), 0)
-    text = f"{index_text(node.min)}…{index_text(node.max)} "
+    text = f"{address_short(node.min)}…{address_short(node.max)} "
     room = drawing.width - _taken(row) - keep
     if room >= fill + RANGE_WIDTH:
         row.append((" " * fill + pad(text, RANGE_WIDTH), "address"))
     elif room >= fill + START_WIDTH:
-        row.append((" " * fill + pad(f"{index_text(node.min)}… ", START_WIDTH), "address"))
+        row.append((" " * fill + pad(f"{address_short(node.min)}… ", START_WIDTH), "address"))
 
 
 def _gap(node: NodeState) -> int:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from .frame import Frame, TaskState
 from .look import Look
 from .memory_state import MmState
-from .numbers import address, size
+from .numbers import size
 from .rows import Cell
-
-TOP: int = (1 << 64) - 1
 
 
 def walkers(frame: Frame, number: int, mm: MmState) -> dict[int, list[TaskState]]:
@@ -44,13 +42,6 @@ def vma_name(frame: Frame, vma: int) -> str:
     """A VMA's name, or its number when it is not known."""
     known = frame.vmas.get(vma)
     return known.label if known is not None else f"#{vma}"
-
-
-def index_text(index: int) -> str:
-    """An index of the maple tree: an address in groups of four, `0`, or `max` (ULONG_MAX)."""
-    if index <= 0:
-        return "0"
-    return "max" if index >= TOP else address(index)
 
 
 def gap_text(gap_bytes: int) -> str:

@@ -13,10 +13,10 @@ from pfviz.mm.maple.raw import RawWord, raw_words
 from .frame import Frame, TaskState
 from .look import Look
 from .memory_state import MmState, NodeState
-from .numbers import duration
+from .numbers import address_short, duration
 from .rows import Cell, Row, clip, pad, row_width
 from .tree_lines import CAPACITY, numbers
-from .tree_marks import gap_text, index_text, vma_name, walk_marks, walkers
+from .tree_marks import gap_text, vma_name, walk_marks, walkers
 
 TYPES: Final = {"leaf_64": 1, "range_64": 2, "arange_64": 3}
 WORDS_WIDTH: Final = 36
@@ -55,7 +55,7 @@ def _heading(
         (f"{node.type} ", "strong"),
         (f"#{node.id}  ", "dim"),
         (f"{len(node.slots)}/{capacity} slots  ", "number"),
-        (f"{index_text(node.min)}…{index_text(node.max)}  ", "address"),
+        (f"{address_short(node.min)}…{address_short(node.max)}  ", "address"),
     ]
     row.extend(walk_marks(frame, here, look))
     return [tuple(row), _parent(frame, mm, node)]
@@ -73,7 +73,7 @@ def _parent(frame: Frame, mm: MmState, node: NodeState) -> Row:
 
 
 def _columns() -> Row:
-    row: list[Cell] = [("slot ", "dim"), (pad("first", 15), "dim"), (pad("pivot", 15), "dim")]
+    row: list[Cell] = [("slot ", "dim"), (pad("first", 13), "dim"), (pad("pivot", 13), "dim")]
     row.append(("holds", "dim"))
     return tuple(row)
 
@@ -88,8 +88,8 @@ def _slot(
     is_implied = slot == CAPACITY.get(node.type, 16) - 1
     row: list[Cell] = [
         (f"{slot:>3}  ", "node-walked" if at else "dim"),
-        (pad(index_text(first), 15), "address"),
-        (pad(f"({index_text(last)})" if is_implied else index_text(last), 15), "address"),
+        (pad(address_short(first), 13), "address"),
+        (pad(f"({address_short(last)})" if is_implied else address_short(last), 13), "address"),
         *_held(frame, mm, node, slot),
         *walk_marks(frame, at, look),
     ]

@@ -13,9 +13,9 @@ from pfviz.sim.event import unsigned
 from .frame import Frame
 from .look import Look
 from .memory_state import READ, WRITE, MmState, TreeEvent, VmaState
-from .numbers import count, duration, size
+from .numbers import address_short, count, duration, size
 from .rows import Cell, Row, clip, pad
-from .tree_marks import index_text, vma_name
+from .tree_marks import vma_name
 
 FUNCTION_WIDTH: Final = 21
 STRIP_MIN: Final = 5
@@ -46,10 +46,10 @@ def _row(frame: Frame, vmas: list[VmaState], told: TreeEvent, width: int) -> Row
         (f"{told.what} ", style),
         (pad(told.function, FUNCTION_WIDTH), style),
     ]
-    where = index_text(first)
+    where = address_short(first)
     if last > first:
-        where += f"…{index_text(last)}"
-    row.append((pad(f"{where} ", 30 if width >= 76 else 15), "address"))
+        where += f"…{address_short(last)}"
+    row.append((pad(f"{where} ", 26 if width >= 70 else 13), "address"))
     row.append((f"{frame.label(told.task)} ", "task"))
     if what := _stored(frame, vmas, told, first, last):
         row.append((f"{what} ", "vma"))

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from pfviz.tui import breakpoints, glossary, go_to, keys
+from pfviz.tui import breakpoints, glossary, go_to, keys, tree_place
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -51,6 +51,7 @@ class Help(Screen[None]):
             listed = [(keys.spelled(key.keys), key.help) for key in keys.KEYS if key.group == group]
             yield f"Keys: {group.lower()}", _pairs(listed)
         yield "What : (go to) understands", _pairs(go_to.EXAMPLES)
+        yield "What A (go to in the tree) understands", _pairs(tree_place.EXAMPLES)
         yield "What b (break on) understands", _pairs(breakpoints.EXAMPLES)
         yield "Words", _pairs(glossary.WORDS)
 

@@ -25,11 +25,11 @@ from pfviz.tui.layout import GRID, PANES, Needs, Plan, plan
 from pfviz.tui.painters import VIEWS, Scene, playing_span
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Player
-from pfviz.tui.screens.lab_changes import LabChanges
+from pfviz.tui.screens.lab_tree import LabTree
 from pfviz.tui.screens.playing import Paint
 from pfviz.tui.sentence import paint_sentence
 from pfviz.views.look import Look, shown_mm
-from pfviz.views.rows import Rows, cell_width, pad
+from pfviz.views.rows import Rows, cell_width, pad_name
 
 if TYPE_CHECKING:
     from textual import events
@@ -42,7 +42,7 @@ FRAME_CELLS: Final = 2
 """What a pane's border takes of its width and height."""
 
 
-class Lab(LabChanges):
+class Lab(LabTree):
     """Seven panes over one run."""
 
     BINDINGS = keys.bindings(key for key in keys.KEYS if keys.LAB in key.screens)
@@ -161,6 +161,10 @@ class Lab(LabChanges):
             look = replace(look, span_ns=playing_span(frame, look, self.player.speed_ns))
         return Scene(frame, self.player.run.timeline, look)
 
+    def scene_look(self) -> Look:
+        """How the tree pane is looked at now."""
+        return self.scene("tree").look
+
     def paints(self) -> Mapping[str, Paint]:
         """Everything that is seen now."""
         if self.plan.kind == "tiny":
@@ -247,6 +251,6 @@ class Lab(LabChanges):
         label = rows[y][0][0]
         frame = self.player.frame
         for task in frame.people():
-            if pad(frame.label(task.id), cell_width(label)) == label:
+            if pad_name(frame.label(task.id), cell_width(label)) == label:
                 return task.id
         return -1

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from pfviz.tui import breakpoints, go_to
+from pfviz.tui import breakpoints, go_to, tree_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ class Question:
 
 GO_PROMPT: Final = Question("Go to", "412 or 12.4us or 50% or cue 2", go_to.EXAMPLES)
 BREAK_PROMPT: Final = Question("Stop when", "lock mmap_lock waits", breakpoints.EXAMPLES)
+TREE_PROMPT: Final = Question("Go to in the tree", "7f1040000000 or heap", tree_place.EXAMPLES)
 FIND_PROMPT: Final = Question(
     "Find", "T3 waits",
     (
