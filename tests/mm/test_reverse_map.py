@@ -62,3 +62,12 @@ def test_a_parent_without_pages_gives_its_child_nothing() -> None:
     made = neighbours()
     anon_vma_fork(made.engine, made.vmas["low"], made.vmas["high"])
     assert made.vmas["low"].anon_vma is None
+
+
+def test_the_neighbour_above_is_asked_before_the_one_below() -> None:
+    made = neighbours().vma("top", 8, start=BASE + 0x10000)
+    low, high, top = made.vmas["low"], made.vmas["high"], made.vmas["top"]
+    top.anon_vma = new_anon_vma(made.engine)
+    link_vma(top, top.anon_vma)
+    assert find_mergeable_anon_vma(low, high, top) is top.anon_vma
+    assert find_mergeable_anon_vma(low, high, None) is low.anon_vma

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from pfviz.mm.operations import PROT_READ, PROT_WRITE, Access, Compute, Madvise, Mprotect, Munmap
+from pfviz.mm.address_space import AddressSpace, new_mm
+from pfviz.mm.operations import (
+    PROT_READ,
+    PROT_WRITE,
+    Access,
+    Compute,
+    Madvise,
+    Mprotect,
+    Munmap,
+    OperationList,
+)
 from pfviz.mm.page_table import PAGE_SIZE, PRESENT, WRITABLE, pte_of
+from pfviz.mm.paths.run import new_thread
 from pfviz.mm.policy import Policy
-from pfviz.mm.tlb import ENTRIES_MAX, FULL_FLUSH_PAGES, Tlb
+from pfviz.mm.tlb import ENTRIES_MAX, FULL_FLUSH_PAGES, Tlb, switch_mm_irqs_off
 from pfviz.sim import event
+from pfviz.sim.task import Task
 from tests.mm.fault_scenes import race
 from tests.worlds import Scene, at, world
 
@@ -107,3 +119,38 @@ def test_relaxing_a_protection_needs_no_flush_of_what_was_never_there() -> None:
     made.thread("t", Mprotect(at("m"), 8, PROT_READ), Mprotect(at("m"), 8, PROT_READ | PROT_WRITE))
     made.run()
     assert not made.events(event.TLB_FLUSH)
+
+
+def two_processes() -> tuple[Scene, AddressSpace]:
+    """CPU 1 has run the first process, and then runs another one that only computes."""
+    made = world("6.12", cpus=4).vma("m", 64).touched("m")
+    other = new_mm(made.engine, "other")
+    made.thread("user", WRITE, cpu=1)
+    cpu = made.engine.machine.cpus[1]
+    new_thread(made.engine, other, "else", cpu, OperationList((Compute(90_000),)), 120, 10_000)
+    return made, other
+
+
+def test_a_cpu_that_went_over_to_another_process_is_not_interrupted_for_the_first() -> None:
+    made, other = two_processes()
+    made.thread("drop", Madvise(at("m"), 2, "dontneed"), after_ns=40_000)
+    made.run()
+    assert not made.events(event.IPI)
+    assert made.engine.world.tlbs.cpumask(other.id) == [1]
+
+
+def test_a_thread_that_only_computes_is_interrupted_for_its_own_process() -> None:
+    made = world("6.12", cpus=4).vma("m", 64).touched("m")
+    made.thread("busy", Compute(90_000), cpu=2)
+    made.thread("drop", Madvise(at("m"), 2, "dontneed"), after_ns=40_000)
+    made.run()
+    (ipi,) = made.events(event.IPI)
+    assert ipi["target_cpu"] == 2
+
+
+def test_a_task_without_memory_borrows_the_mm_that_is_loaded() -> None:
+    made, _ = two_processes()
+    made.run(until_ns=9_000)
+    before = made.engine.world.tlbs.of_cpu[1].mm
+    switch_mm_irqs_off(made.engine, made.engine.machine.cpus[1], Task(99, "kworker"))
+    assert made.engine.world.tlbs.of_cpu[1].mm == before == made.mm.id

@@ -6,7 +6,7 @@ import pytest
 
 from pfviz.mm import rules
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
-from pfviz.mm.operations import Access, Madvise, Mmap, Mprotect
+from pfviz.mm.operations import Access, Madvise, Mmap, Mprotect, Munmap
 from pfviz.mm.thread import Thread
 from pfviz.mm.vma_lock import (
     BUSY,
@@ -16,6 +16,7 @@ from pfviz.mm.vma_lock import (
     is_write_locked,
     read_locked,
     vma_end_read,
+    vma_mark_detached,
     vma_read_trylock,
     vma_start_write,
 )
@@ -203,3 +204,64 @@ def look(engine: Mm, thread: Thread) -> Step:
     (vma,) = thread.mm.tree
     is_write_locked(engine, vma)
     return end
+
+
+@step("lib/test.c")
+def lock_to_detach(engine: Mm, thread: Thread) -> Step:
+    """Take mmap_lock for writing."""
+    return mmap_write_lock(engine, thread, thread.mm, write_lock_it)
+
+
+@step("lib/test.c")
+def write_lock_it(engine: Mm, thread: Thread) -> Step:
+    """Write-lock the one VMA."""
+    (vma,) = thread.mm.tree
+    return vma_start_write(engine, thread, vma, wait_to_detach)
+
+
+@step("lib/test.c")
+def wait_to_detach(engine: Mm, thread: Thread) -> Step:
+    """Let a reader take the word, which is free."""
+    engine.charge(20_000)
+    return detach_it
+
+
+@step("lib/test.c")
+def detach_it(engine: Mm, thread: Thread) -> Step:
+    """Detach it: whoever is between its increment and its check must be waited for."""
+    (vma,) = thread.mm.tree
+    return vma_mark_detached(engine, thread, vma, write_unlock)
+
+
+@step("lib/test.c")
+def look_and_take(engine: Mm, thread: Thread) -> Step:
+    """A reader whose first glance was too early takes the word of a write-locked VMA."""
+    (vma,) = thread.mm.tree
+    assert vma_read_trylock(engine, thread, vma) == LOCKED
+    engine.charge(50_000)
+    return let_go
+
+
+def test_a_reader_that_came_in_between_is_waited_for_before_a_vma_is_detached() -> None:
+    scene = world("6.18").vma("a", 4)
+    writer = doing(scene, lock_to_detach, cpu=0)
+    doing(scene, look_and_take, cpu=1, after_ns=10_000)
+    rules.run(scene.engine, until_ns=50_000, every_steps=1)
+    assert writer.state == "sleeping"
+    assert scene.vmas["a"].vm_refcnt is not None
+    assert scene.vmas["a"].vm_refcnt.value == VM_REFCNT_WRITER + 1
+    rules.run(scene.engine, every_steps=1)
+    assert scene.engine.world.broken == []
+    assert writer.state == "done"
+    assert scene.vmas["a"].vm_refcnt.value == 0
+
+
+def test_with_config_per_vma_lock_off_a_vma_is_freed_without_a_grace_period() -> None:
+    def freed_ns(mode: str) -> int:
+        scene = world("6.12", mode).vma("a", 4, "r")
+        scene.thread("t", Munmap(at("a"), 4))
+        scene.run()
+        (gone,) = scene.events(event.VMA_FREED)
+        return int(gone["now_ns"])
+
+    assert freed_ns("per-vma") > 1_000_000 > freed_ns("mmap_lock")

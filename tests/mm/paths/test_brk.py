@@ -53,3 +53,13 @@ def test_a_break_below_the_start_changes_nothing() -> None:
     scene = world("6.12")
     scene.thread("t", Brk(-1), Brk(0))
     assert done(scene).results() == [BRK_BASE, BRK_BASE]
+
+
+@pytest.mark.parametrize("kernel", ["6.4", "6.12", "6.18"])
+def test_a_growing_heap_waits_for_the_faults_in_it(kernel: str) -> None:
+    scene = world(kernel, zero=30_000)
+    scene.thread("t", Brk(8), Access(at(BRK_BASE), write=True), Brk(4))
+    grow = scene.thread("grow", Brk(4), cpu=1, after_ns=70_000)
+    scene.thread("fault", Access(at(BRK_BASE, 2), write=True), cpu=0, after_ns=60_000)
+    done(scene)
+    assert scene.events(event.OP_END, grow)[0]["latency_ns"] > 10_000

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pfviz.mm import rules
-from pfviz.mm.operations import Access, Mmap, Mprotect, Munmap, ReadProc
+from pfviz.mm.operations import PAGE_SIZE, Access, Mmap, Mprotect, Munmap, ReadProc
+from pfviz.mm.paths.lock_vma import lock_next_found
 from pfviz.sim import event
 from tests.worlds import Scene, at, world
+
+BASE = 0x7F00_0000_0000
 
 
 def done(scene: Scene) -> Scene:
@@ -58,13 +61,62 @@ def test_maps_in_6_18_locks_one_vma_after_another() -> None:
     assert locks == [number for number in order for _ in ("locked", "unlocked")]
 
 
-def test_maps_in_6_18_falls_back_while_a_writer_is_at_work() -> None:
-    scene = many("6.18", 30)
-    scene.thread("monitor", ReadProc("maps"), repeat=6)
+def with_gaps(count: int) -> Scene:
+    """Single pages of 6.18, each with a page of nothing below it."""
+    scene = world("6.18")
+    for number in range(count):
+        scene.vma(f"v{number}", 1, "rw" if number % 2 else "r", start=BASE + 2 * number * PAGE_SIZE)
+    return scene
+
+
+def test_maps_in_6_18_needs_mmap_lock_only_for_the_vma_that_is_being_changed() -> None:
+    """A writer elsewhere makes the reader look twice at each gap, and then go on."""
+    scene = with_gaps(30)
+    monitor = scene.thread("monitor", ReadProc("maps"), repeat=6)
     changes = [Mprotect(at("v10"), 1, prot) for prot in (3, 1)]
     scene.thread("writer", *changes, cpu=1, repeat=20)
     done(scene)
-    assert "lock_next_vma_under_mmap_lock" in scene.functions()
+    shown = scene.functions(monitor).count("show_map")
+    slowly = scene.functions(monitor).count("lock_next_vma_under_mmap_lock")
+    assert shown == 6 * 30
+    assert slowly <= 6
+
+
+def test_maps_in_6_18_looks_a_write_locked_vma_up_under_mmap_lock() -> None:
+    scene = with_gaps(3)
+    monitor = scene.thread("monitor", ReadProc("maps"))
+    scene.vmas["v1"].vm_lock_seq = scene.mm.mm_lock_seq.value
+    done(scene)
+    assert scene.functions(monitor).count("lock_next_vma_under_mmap_lock") == 1
+    assert scene.functions(monitor).count("show_map") == 3
+
+
+def test_maps_in_6_18_reports_no_gap_that_was_filled_before_it_had_the_vma_behind_it() -> None:
+    scene = with_gaps(3)
+    monitor = scene.thread("monitor", ReadProc("maps"))
+    while monitor.step is not lock_next_found or monitor.vma is not scene.vmas["v1"]:
+        scene.engine.step()
+    # Somebody maps the page below what was found, and is gone again.
+    scene.vma("between", 1, "rw", start=scene.named("v1") - PAGE_SIZE)
+    scene.mm.mm_lock_seq.value += 2
+    done(scene)
+    assert scene.functions(monitor).count("show_map") == 4
+    assert scene.functions(monitor).count("lock_next_vma_under_mmap_lock") == 1
+
+
+def test_maps_in_6_18_looks_again_when_what_it_found_is_detached() -> None:
+    scene = with_gaps(3)
+    monitor = scene.thread("monitor", ReadProc("maps"))
+    while monitor.step is not lock_next_found or monitor.vma is not scene.vmas["v1"]:
+        scene.engine.step()
+    gone = scene.vmas["v1"]
+    scene.mm.tree.store(scene.engine, gone.vm_start, gone.vm_end, None, "mas_store")
+    gone.detached = True
+    assert gone.vm_refcnt is not None
+    gone.vm_refcnt.value = 0
+    done(scene)
+    assert scene.functions(monitor).count("show_map") == 2
+    assert "lock_next_vma_under_mmap_lock" not in scene.functions(monitor)
 
 
 def test_smaps_holds_mmap_lock_48_ns_for_each_resident_page() -> None:

@@ -177,3 +177,17 @@ def test_6_4_asks_mmap_lock_before_it_sends_a_signal() -> None:
     made.thread("t", Access(at("m"), write=True))
     assert fallbacks(made.run()) == ["access not permitted: ask mmap_lock"]
     assert kinds(made) == ["segv_access"]
+    # It had the VMA lock: no abort is counted, and no success either.
+    assert not {"vma_lock_abort", "vma_lock_success"} & set(made.engine.world.vmstat)
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "6.18"])
+def test_a_fault_that_ends_with_an_error_under_the_vma_lock_counts_as_its_success(
+    kernel: str,
+) -> None:
+    made = world(kernel, "per-vma")
+    made.file_vma("m", new_file(made.engine, "short", 2, present=2), 8)
+    made.thread("t", Access(at("m", 4)))
+    assert fallbacks(made.run()) == []
+    assert made.results() == [-14]
+    assert made.engine.world.vmstat["vma_lock_success"] == 1
