@@ -1,6 +1,7 @@
 """One run as one JSON object (`pfviz.run/1`), made from the event log and what was asked for.
 
-Keys may be added; those that are here keep their meaning.
+Keys may be added; those that are here keep their meaning. `threads` are those that --threads sets
+(all where none scales), `threads_all` every one; `throughput_per_s`: faults.count / last_step_ns.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import msgspec
 import pfviz
 from pfviz.report import measure
 from pfviz.report.measure import Rows
-from pfviz.scenario.overrides import NO_CHANGES, Overrides, thread_count
+from pfviz.scenario.overrides import NO_CHANGES, Overrides, thread_count, threads_of
 from pfviz.scenario.schema import Scenario
 from pfviz.sim import event
 from pfviz.sim.event import EventLog
@@ -36,8 +37,9 @@ def run_object(
         "machine": log.meta["machine"],
         "seed": scenario.seed if overrides.seed is None else overrides.seed,
         "threads": thread_count(scenario, overrides),
+        "threads_all": sum(group.count for group in threads_of(scenario, overrides)),
         "now_ns": int(rows.all[-1, 0]) if len(rows.all) else 0,
-        "last_step_ns": _last_ns(rows, event.STEP),
+        "last_step_ns": measure.last_step_ns(rows),
         "steps": len(rows.where(event.STEP)),
         "events": len(rows.all),
         "digest": log.digest(),
@@ -57,11 +59,6 @@ def run_object(
 def encode(value: Any) -> str:
     """JSON text, indented, ending in a newline."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
-
-
-def _last_ns(rows: Rows, kind: int) -> int:
-    where = rows.where(kind)
-    return int(rows.all[where[-1], 0]) if len(where) else 0
 
 
 def _broken_rules(rows: Rows) -> list[dict[str, Any]]:

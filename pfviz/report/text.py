@@ -1,6 +1,6 @@
 """One run, or several side by side, as plain text: for terminals without the TUI, logs and mails.
 
-ASCII only, no colour, no control characters; every line stands on its own.
+No colour, no control characters; every line stands on its own. Units are those of the screen.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pfviz.scenario.errors import printable
-from pfviz.scenario.times import duration
+from pfviz.views.numbers import duration
 
 Run = Mapping[str, Any]
 
@@ -43,12 +43,26 @@ def summary(run: Run, title: str = "") -> list[str]:
 
 def heading(run: Run) -> str:
     """Which run this is: enough to make it again."""
-    threads = run["threads"]
     return (
         f"{run['scenario']}: Linux {run['kernel']}, {run['mode']}, machine {run['machine']}, "
-        f"{threads} thread{'s' * (threads != 1)}, seed {run['seed']}, "
-        f"digest {run['digest'][:12]}"
+        f"{_threads(run)}, seed {run['seed']}, digest {run['digest'][:12]}"
     )
+
+
+def _threads(run: Run) -> str:
+    """The threads that scale, and all where some do not."""
+    scaling, every = run["threads"], run["threads_all"]
+    if scaling == every:
+        return f"{every} thread{'s' * (every != 1)}"
+    return f"{every} threads, {scaling} of them scale{'s' * (scaling == 1)}"
+
+
+def exact_duration(ns: int) -> str:
+    """A duration with all its digits, to reckon with: `999 ns`, `47.545 µs`, `8.744908 ms`."""
+    for size, digits, unit in ((1_000_000_000, 9, "s"), (1_000_000, 6, "ms"), (1_000, 3, "µs")):
+        if ns >= size:
+            return f"{ns // size:,}.{ns % size:0{digits}d} {unit}"
+    return f"{ns} ns"
 
 
 def _faults(run: Run) -> str:
@@ -63,7 +77,7 @@ def _faults(run: Run) -> str:
     )
     return (
         f"{faults['count']:,} faults ({', '.join(kinds)}{'; ' if under else ''}{under}) "
-        f"in {duration(run['last_step_ns'])}, {run['throughput_per_s']:,.0f} a second; "
+        f"in {exact_duration(run['last_step_ns'])}, {run['throughput_per_s']:,.0f} a second; "
         f"{run['steps']:,} steps, {run['events']:,} events"
     )
 
@@ -173,10 +187,11 @@ def comparison(runs: Sequence[Run], title: str = "") -> list[str]:
     ]
     lines.append(
         f"{first['scenario']}: Linux {', '.join(kernels)}, machine {first['machine']}, "
-        f"{first['threads']} threads, seed {first['seed']}"
+        f"{_threads(first)}, seed {first['seed']}"
     )
     rows: list[tuple[str, ...]] = [
         ("faults", *(f"{run['faults']['count']:,}" for run in runs)),
+        ("until the last step", *(exact_duration(run["last_step_ns"]) for run in runs)),
         ("faults a second", *(f"{run['throughput_per_s']:,.0f}" for run in runs)),
     ]
     base = first["throughput_per_s"]

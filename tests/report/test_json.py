@@ -17,9 +17,10 @@ from pfviz.sim import event
 from pfviz.stats.histogram import percentile
 
 RUN_KEYS = {
-    "schema", "pfviz", "scenario", "kernel", "mode", "machine", "seed", "threads", "now_ns",
-    "last_step_ns", "steps", "events", "digest", "faults", "throughput_per_s", "latency_ns",
-    "locks", "operations", "vmstat", "cache_lines", "broken_rules", "unfinished", "expect",
+    "schema", "pfviz", "scenario", "kernel", "mode", "machine", "seed", "threads", "threads_all",
+    "now_ns", "last_step_ns", "steps", "events", "digest", "faults", "throughput_per_s",
+    "latency_ns", "locks", "operations", "vmstat", "cache_lines", "broken_rules", "unfinished",
+    "expect",
 }  # fmt: skip
 LATENCY_KEYS = {"p50", "p90", "p99", "p999", "max", "mean"}
 WAIT_KEYS = {"p50", "p99", "max", "total"}
@@ -64,7 +65,9 @@ def test_faults_are_those_of_the_log(finished: Finished) -> None:
     assert run["faults"]["by_kind"] == dict(Counter(log.texts[row[3]] for row in ended))
     assert run["latency_ns"]["p99"] == percentile(latencies, 0.99)
     assert run["latency_ns"]["max"] == latencies[-1]
-    assert run["throughput_per_s"] == pytest.approx(len(ended) * 1e9 / ended[-1][0], abs=0.1)
+    last_step_ns = max(row[0] for row in log if row[1] == event.STEP)
+    assert run["last_step_ns"] == last_step_ns
+    assert run["throughput_per_s"] == pytest.approx(len(ended) * 1e9 / last_step_ns, abs=0.1)
     causes = Counter(log.texts[row[3]] for row in log if row[1] == event.FAULT_FALLBACK)
     assert run["faults"]["fallbacks"] == dict(causes)
 

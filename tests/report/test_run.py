@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from pfviz.mm import rules
+from pfviz.report.measure import Rows
 from pfviz.report.run import Finished, Runs
-from pfviz.report.source import open_source
-from pfviz.report.text import comparison, summary, table
+from pfviz.report.source import open_scenario, open_source
+from pfviz.report.text import comparison, exact_duration, heading, summary, table
 from pfviz.scenario.load import parse
 from pfviz.scenario.overrides import Overrides
+from pfviz.sim import event
+from pfviz.views.rows import to_ascii
 
 WORLD = """\
 schema_version = 1
@@ -116,7 +120,8 @@ def test_a_run_that_was_cut_off_is_not_stuck() -> None:
 def test_a_summary_can_be_read_in_any_terminal() -> None:
     finished = runs().finish()
     text = "\n".join(summary(finished.object, "a \x1b[31mtitle"))
-    assert text.isascii()
+    assert to_ascii(text).isascii()
+    assert to_ascii(text).count("?") == text.count("?")  # Every character has an ASCII one.
     assert "\x1b" not in text
     assert "4 faults (4 minor, 0 major; 4 under vma_lock)" in text
 
@@ -142,3 +147,39 @@ def test_a_source_is_told_apart_by_what_is_in_it(tmp_path: object) -> None:
     recorded = open_source("redis-bgsave")
     assert recorded.capture is not None
     assert recorded.name == "redis-bgsave"
+
+
+def test_the_printed_rate_follows_from_the_printed_faults_and_time() -> None:
+    finished = Runs(open_scenario("two-mallocs")).finish(with_claims=False)
+    assert finished.object["now_ns"] > finished.object["last_step_ns"]
+    text = "\n".join(summary(finished.object))
+    found = re.search(r"([\d,]+) faults .* in ([\d.]+) µs, ([\d,]+) a second", text)
+    assert found is not None
+    faults, us, rate = (float(number.replace(",", "")) for number in found.groups())
+    assert round(faults * 1e6 / us) == rate
+
+
+def test_text_says_how_many_threads_scale_and_how_many_there_are() -> None:
+    run = Runs(open_scenario("smaps-monitor")).object(Overrides())
+    every = run["threads_all"]
+    assert every > run["threads"]
+    said = f"{every} threads, {run['threads']} of them scale,"
+    assert said in heading(run)
+    assert said in comparison([run])[0]
+    started = Runs(open_scenario("smaps-monitor")).finish(Overrides(until_ns=1), with_claims=False)
+    assert len(Rows(started.log).of(event.TASK_NEW)) == every
+
+
+def test_where_all_threads_scale_one_number_is_said() -> None:
+    run = Runs(open_scenario("hello-fault")).object(Overrides())
+    assert run["threads"] == run["threads_all"] == 1
+    assert ", 1 thread, " in heading(run)
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [(0, "0 ns"), (999, "999 ns"), (1_000, "1.000 µs"), (8_744_908, "8.744908 ms"),
+     (1_000_000_001, "1.000000001 s")],
+)  # fmt: skip
+def test_exact_durations_keep_every_digit(ns: int, text: str) -> None:
+    assert exact_duration(ns) == text
