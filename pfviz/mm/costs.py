@@ -15,7 +15,6 @@ MM_COSTS: Final[dict[str, int]] = {
     "exception_entry": 90,
     "exception_exit": 60,
     "fault_entry": 6,  # reading CR2, building flags
-    "exception": 150,
     "syscall_entry": 60,
     "syscall_exit": 40,
     "access": 1,  # a TLB hit
@@ -36,7 +35,6 @@ MM_COSTS: Final[dict[str, int]] = {
     "list_next": 3,
     "vmacache": 5,
     # VMA lock
-    "vma_lock_read": 6,
     "vma_lock_write": 6,
     "vma_unlock": 6,
     # Faults
@@ -65,14 +63,12 @@ MM_COSTS: Final[dict[str, int]] = {
     "io_page": 1_300,  # each page of one read, at 3 GB/s
     "page_mkwrite": 400,
     "send_signal": 1_200,
-    "uffd_handler": 4_000,
     # TLB
     "tlb_local_page": 120,
     "tlb_local_full": 400,
     "ipi": 1_500,
     "ipi_per_cpu": 150,
     "ipi_handler": 400,
-    "csd_poll": 50,  # one look at the answers of interrupted CPUs
     # System calls
     "vma_alloc": 60,
     "vma_free": 40,
@@ -94,7 +90,6 @@ MM_COSTS: Final[dict[str, int]] = {
     "copy_table": 60,
     "copy_pte": 50,
     "fork_base": 25_000,
-    "exec_base": 0,
     "exit_base": 5_000,
     "mm_alloc": 600,
     "madvise_checks": 60,

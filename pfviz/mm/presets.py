@@ -65,12 +65,13 @@ class Preset:
     """unmap begins by draining this CPU's LRU batch (seen in 6.1 and 6.12, not in 6.18)."""
     lru_batch: int
     """Pages collected per CPU before the LRU lists are locked (PAGEVEC_SIZE)."""
-    page_tables_by_rcu: bool = True
     unmap_splits_below: tuple[bool, bool] = (True, False)
     """Whether munmap's new VMA is the part below the cut, at the start and at the end of its range:
     since about 6.4 the old VMA is the one that goes, before it stayed."""
     unmap_minds_stack: bool = False
     """munmap does not downgrade right below a stack, which used to grow under the read lock."""
+    unmap_store: str = "mas_store_gfp"
+    """How munmap empties its range in the tree; 6.1 allocated the nodes before it cut VMAs."""
     tree: str = "maple"
     """What holds the VMAs: "rb" (red-black tree, list and vmacaches, until 6.0) or "maple"."""
 
@@ -154,6 +155,7 @@ PRESETS: Final[dict[str, Preset]] = {
             unmap_drains_lru=True,
             lru_batch=15,
             unmap_minds_stack=True,
+            unmap_store="mas_store_prealloc",
         ),
         Preset(
             name="6.4",

@@ -171,7 +171,7 @@ def next_gathered(engine: Mm, thread: Thread) -> Step:
 def vma_iter_clear(engine: Mm, thread: Thread) -> Step:
     """One store empties the range in the tree: no look-up finds these VMAs any more."""
     unmap = _unmap(thread)
-    via = "mas_store_prealloc" if engine.world.preset.name == "6.1" else "mas_store_gfp"
+    via = engine.world.preset.unmap_store
     tree = unmap.mm.tree
     assert isinstance(tree, VmaTree)
     unmap.plan = tree.plan(unmap.start, unmap.end, None, via)
@@ -216,10 +216,13 @@ def _ends_below_stack(unmap: Unmap) -> bool:
     return above is not None and bool(above.vm_flags & VM_GROWSDOWN)
 
 
-@step("mm/swap.c", cost="lru_drain")
+@step("mm/swap.c")
 def lru_add_drain(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """Put the pages that this CPU collected onto the LRU lists first."""
-    engine.world.frames.cpus[engine.cpu.id].lru_batch = 0
+    """Put the pages that this CPU collected onto the LRU lists first, if there are any."""
+    here = engine.world.frames.cpus[engine.cpu.id]
+    if here.lru_batch:
+        engine.cost("lru_drain")
+        here.lru_batch = 0
     return tlb_gather_mmu
 
 

@@ -168,14 +168,16 @@ def _inval(engine: Mm, thread: Thread, cause: str) -> Step:
 
 
 def _missed(engine: Mm, thread: Thread) -> Step:
-    """A detached VMA: walk again, in the same RCU section."""
+    """A detached VMA: walk again, before 6.18 in the same RCU section."""
     if thread.fault is None:
         engine.world.count("vma_lock_miss")
     else:
         fall_back(engine, thread, WAS_DETACHED, VMA_LOCK, "vma_lock_miss")
     if engine.world.preset.vma_lock == "rwsem":
         return thread.call(mas_walk_again, then=check_found)
-    return thread.call(mas_walk, then=check_found)
+    # vma_start_read has left the RCU section: begin again, from the address of the fault (6.18).
+    engine.world.rcu.read_unlock(engine, thread)
+    return lock_vma_under_rcu
 
 
 # The fault

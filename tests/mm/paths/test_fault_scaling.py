@@ -12,13 +12,13 @@ import pytest
 
 from pfviz.mm.address_space import new_mm
 from pfviz.mm.costs import COSTS
-from pfviz.mm.operations import Access, OperationList
+from pfviz.mm.operations import Access, Mmap, Munmap, OperationList, ReadProc
 from pfviz.mm.paths.run import new_thread
 from pfviz.mm.reverse_map import link_vma, new_anon_vma
 from pfviz.mm.world import new_engine
 from pfviz.sim import event
 from pfviz.sim.machine import Machine
-from tests.worlds import Scene, at
+from tests.worlds import Scene, at, world
 
 BASE = 0x7F00_0000_0000
 REGION_PAGES = 1024
@@ -116,8 +116,22 @@ def test_kinds_of_faults_cost_what_they_cost_on_bare_metal() -> None:
         "anon_write": (420, 1_700),
         "zero_page_cow": (600, 1_750),
         "file_read_hit": (500, 1_000),
+        "file_cow": (700, 1_800),
+        "cow_after_fork": (600, 1_700),
     }
     for kind, (low, high) in ranges.items():
         made, thread = scene(kind, "6.12", "per-vma")
         made.run()
         assert low <= made.events(event.FAULT_END, thread)[-1]["latency_ns"] <= high, kind
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12", "6.18"])
+def test_system_calls_cost_what_they_cost_on_bare_metal(kernel: str) -> None:
+    made = world(kernel).vma("m", 64).touched("m", 1)
+    made.thread("t", Mmap(4, slot="x"), Munmap(at("x"), 4), ReadProc("maps"), repeat=3)
+    made.run()
+    mmap_ns, munmap_ns, maps_ns = [
+        made.events(event.OP_END)[-3:][number]["latency_ns"] for number in range(3)
+    ]
+    assert 1_200 <= mmap_ns + munmap_ns <= 2_500
+    assert 300 <= maps_ns <= 2_000  # one VMA, one more read() that finds the end

@@ -152,3 +152,15 @@ def skip_detach(engine: object, thread: object, vma: object, then: object) -> ob
     """Detach without a word to readers."""
     vma.detached = True  # type: ignore[attr-defined]
     return then
+
+
+def test_draining_the_lru_batch_costs_only_when_there_is_one() -> None:
+    def munmap_ns(lru_drain: int, writes: bool) -> int:
+        scene = world("6.12", lru_drain=lru_drain).vma("a", 8).vma("b", 4, "r").touched("a", 1)
+        touch = (Access(at("a", 1), write=True),) if writes else ()
+        scene.thread("t", *touch, Munmap(at("b"), 4))
+        scene.run()
+        return int(scene.events(event.OP_END)[-1]["latency_ns"])
+
+    assert munmap_ns(300, writes=False) == munmap_ns(0, writes=False)
+    assert munmap_ns(300, writes=True) == munmap_ns(0, writes=True) + 300
