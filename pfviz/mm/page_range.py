@@ -158,15 +158,17 @@ def change_pte_range(
     accessible: bool,
     writable: bool,
     private: bool,
-) -> int:
-    """Give the entries of a range another protection (change_pte_range); how many changed.
+) -> tuple[int, int]:
+    """Give the entries of a range another protection; how many changed, how many lost a right.
 
+    Only those that lost a right are to be flushed (pte_needs_flush): who meets an old entry that
+    allows less than the new one faults, and finds that there is nothing to do.
     A page may become writable at once when it is exclusive (private) or dirty (shared); otherwise
     the next write faults (can_change_pte_writable).
     """
     assert_locked(engine, table)
     frames: Frames = engine.world.frames
-    changed = 0
+    changed = to_flush = 0
     slots = table.slots(start, end)
     for slot in slots if table.occupied else ():
         pte = table.ptes[slot]
@@ -178,7 +180,32 @@ def change_pte_range(
         if now != pte:
             table.ptes[slot] = now
             changed += 1
+            to_flush += bool(pte & ~now & (PRESENT | WRITABLE))
     if changed:
+        _set_runs(engine, page_table, table, slots.start, slots.stop, 0)
+    return changed, to_flush
+
+
+def free_pte_range(
+    engine: Engine[Any], page_table: PageTable, table: PteTable, start: int, end: int,
+    gather: MmuGather,
+) -> int:  # fmt: skip
+    """Make the anonymous entries of a range old and clean (madvise_free_pte_range); how many.
+
+    A clean page may be dropped when memory is short. The entries must be flushed: a CPU that still
+    knows one as dirty would write without setting the bit again.
+    """
+    assert_locked(engine, table)
+    changed = 0
+    slots = table.slots(start, end)
+    for slot in slots:
+        pte = table.ptes[slot]
+        if pte & PRESENT and pte & (ACCESSED | DIRTY) and not pte & (FILE | SPECIAL):
+            table.ptes[slot] = pte & ~(ACCESSED | DIRTY)
+            changed += 1
+    if changed:
+        gather.pages += changed
+        gather.add_range(max(start, table.base), table.base + (slots.stop << PAGE_SHIFT))
         _set_runs(engine, page_table, table, slots.start, slots.stop, 0)
     return changed
 

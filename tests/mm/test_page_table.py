@@ -122,10 +122,10 @@ def test_protection_none_keeps_the_page_and_hides_it_from_the_hardware() -> None
     table = tables.walk(BASE)
     assert table is not None
     end = BASE + 4 * PAGE_SIZE
-    changed = change_pte_range(
+    changed, to_flush = change_pte_range(
         made.engine, tables, table, BASE, end, accessible=False, writable=False, private=True
     )
-    assert changed == 4
+    assert (changed, to_flush) == (4, 4)
     pte = tables.pte(BASE)
     assert pte & PROTNONE
     assert not pte & (PRESENT | WRITABLE)

@@ -260,9 +260,9 @@ def test_an_mprotect_that_leaves_a_page_writable_is_seen_when_the_lock_is_given_
     assert seldom(protecting())[:1] == ["I6"]
 
 
-def nothing_changed() -> int:
+def nothing_changed() -> tuple[int, int]:
     """What change_pte_range says when no entry changed."""
-    return 0
+    return 0, 0
 
 
 def test_a_write_through_a_stale_tlb_entry_is_seen() -> None:

@@ -19,19 +19,22 @@ from pfviz.mm.operations import (
     PAGE_SHIFT,
     Madvise,
 )
-from pfviz.mm.page_table import DIRTY
+from pfviz.mm.page_range import free_pte_range
+from pfviz.mm.page_table import TABLE_SPAN
 from pfviz.mm.paths.modify import Modify, modify_flags
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
 from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ, Vma
 from pfviz.mm.vma_lock import vma_end_read, vma_start_write
 from pfviz.sim.task import Step, step
+from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
 
 ENOMEM: Final = -12
+EINVAL: Final = -22
 
 
 @dataclass(slots=True, eq=False)
@@ -101,25 +104,55 @@ def madvise_walk_vmas(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/madvise.c")
 def madvise_dontneed_free(engine: Mm, thread: Thread) -> Step:
-    """Begin to collect the pages of this VMA that nobody needs any more."""
+    """Begin with the pages of this VMA: drop them, or (MADV_FREE, anonymous memory) offer them."""
     call = _call(thread)
     vma = call.vma
     assert vma is not None
     start, end = max(call.start, vma.vm_start), min(call.end, vma.vm_end)
-    if call.advice == MADV_FREE:
-        return _free_lazily(engine, thread, start, end)
-    begin_zap(engine, thread, thread.mm, "madvise")
+    free = call.advice == MADV_FREE
+    if free and not vma.is_anonymous:
+        thread.op_result = EINVAL
+        return madvise_next_vma
+    zap = begin_zap(engine, thread, thread.mm, "madvise")
     thread.returns.append(madvise_next_vma)
+    if free:
+        zap.ranges, zap.address = [(vma, start, end)], start
+        return free_next_table
     return unmap_vmas(thread, [(vma, start, end)], tlb_finish_mmu)
 
 
-def _free_lazily(engine: Mm, thread: Thread, start: int, end: int) -> Step:
-    # The pages stay until memory is short; a clean entry is what lets reclaim take them.
-    for table in thread.mm.page_tables.tables(start, end):
-        for slot in table.slots(start, end):
-            table.ptes[slot] &= ~DIRTY
-        engine.cost("zap_table")
-    return madvise_next_vma
+# Free lazily: the pages stay until memory is short, and clean entries let reclaim take them
+
+
+@step("mm/madvise.c", cost="zap_empty_table", function="madvise_free_pte_range")
+def free_next_table(engine: Mm, thread: Thread) -> Step:
+    """Go down to the next page table of the range and take its lock, if there is one more."""
+    zap = thread.zap
+    zap.table = None
+    if zap.address < zap.end:
+        zap.table = zap.mm.page_tables.next_table(zap.address, zap.end)
+    if zap.table is None:
+        return tlb_finish_mmu
+    return spin_lock(engine, thread, zap.table.ptl, madvise_free_pte_range)
+
+
+@step("mm/madvise.c", cost="zap_table")
+def madvise_free_pte_range(engine: Mm, thread: Thread) -> Step:
+    """Make the entries of this table old and clean: what is not written again may be dropped."""
+    zap = thread.zap
+    tables = zap.mm.page_tables
+    changed = free_pte_range(engine, tables, zap.table, zap.address, zap.end, zap.gather)
+    engine.charge(changed * engine.machine.costs["protect_pte"])
+    return free_pte_unlock
+
+
+@step("mm/madvise.c", function="pte_unmap_unlock")
+def free_pte_unlock(engine: Mm, thread: Thread) -> Step:
+    """Unlock the page table."""
+    zap = thread.zap
+    spin_unlock(engine, thread, zap.table.ptl)
+    zap.address = zap.table.base + TABLE_SPAN
+    return free_next_table
 
 
 @step("mm/madvise.c", function="madvise_walk_vmas")
@@ -161,7 +194,7 @@ def madvise_vma_behavior(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/madvise.c")
 def madvise_update_vma(engine: Mm, thread: Thread) -> Step:
-    """Write-lock the VMA before its flags change."""
+    """Write-lock the VMA, in kernels where it has a lock, before its flags change."""
     return vma_start_write(engine, thread, thread.modify.vma, vm_flags_reset)
 
 

@@ -124,16 +124,16 @@ def change_pte_table(engine: Mm, thread: Thread) -> Step:
     vma, table = call.vma, call.table
     assert vma is not None
     assert table is not None
-    changed = change_pte_range(
+    changed, to_flush = change_pte_range(
         engine, thread.mm.page_tables, table, call.address, call.stop,
         accessible=call.prot != 0,
         writable=bool(call.prot & VM_WRITE),
         private=not vma.vm_flags & VM_SHARED,
     )  # fmt: skip
     engine.charge(changed * engine.machine.costs["protect_pte"])
-    if changed:
+    if to_flush:
         gather = thread.zap.gather
-        gather.pages += changed
+        gather.pages += to_flush
         gather.add_range(max(call.address, table.base), min(call.stop, table.base + TABLE_SPAN))
     return change_pte_unlock
 

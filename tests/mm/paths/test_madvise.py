@@ -15,6 +15,7 @@ from pfviz.mm.operations import (
     Access,
     Madvise,
 )
+from pfviz.mm.page_table import DIRTY
 from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ
 from pfviz.sim import event
 from tests.worlds import Scene, at, world
@@ -105,3 +106,35 @@ def test_advice_on_nothing_is_an_error() -> None:
     place = at(16 * PAGE_SIZE)
     scene.thread("t", *(Madvise(place, 1, one) for one in (MADV_DONTNEED, MADV_SEQUENTIAL)))
     assert done(scene).results() == [-12, -12]
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12", "6.18"])
+def test_free_cleans_entries_under_the_page_table_lock_and_flushes_them(kernel: str) -> None:
+    scene = world(kernel).vma("a", 8).touched("a")
+    table = scene.mm.page_tables.walk(scene.named("a"))
+    assert table is not None
+    thread = scene.thread("t", Madvise(at("a", 2), 4, MADV_FREE))
+    done(scene)
+    locked = [one["lock"] for one in scene.events(event.LOCK_ACQUIRED, thread)]
+    assert table.ptl.id in locked
+    assert [one["reason"] for one in scene.events(event.TLB_FLUSH)] == ["madvise"]
+    start = scene.named("a")
+    dirty = [bool(table.read(start + page * PAGE_SIZE) & DIRTY) for page in range(8)]
+    assert dirty == [True, True, False, False, False, False, True, True]
+    (cleaned,) = scene.events(event.PTE_SET, thread)
+    assert (cleaned["address"], cleaned["count"]) == (start + 2 * PAGE_SIZE, 4)
+
+
+def test_free_again_changes_and_flushes_nothing() -> None:
+    scene = world("6.12").vma("a", 8).touched("a")
+    scene.thread("t", *[Madvise(at("a"), 8, MADV_FREE)] * 2)
+    done(scene)
+    assert len(scene.events(event.TLB_FLUSH)) == 1
+
+
+def test_free_is_for_anonymous_memory_only() -> None:
+    scene = world("6.12")
+    scene.file_vma("f", scene.file("data", 8, 8), 8)
+    thread = scene.thread("t", Madvise(at("f"), 8, MADV_FREE))
+    done(scene)
+    assert scene.results(thread) == [-22]

@@ -153,3 +153,23 @@ def test_without_locking_the_vma_its_flags_change_under_a_fault(
     scene.thread("mprotect", Mprotect(at("a"), 8, PROT_READ), cpu=1, after_ns=8_000)
     rules.run(scene.engine, every_steps=1)
     assert "I7" in {broken.rule for broken in scene.engine.world.broken}
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.18"])
+def test_only_a_right_taken_away_is_flushed(kernel: str) -> None:
+    scene = world(kernel).vma("a", 8).touched("a")
+    there = Mprotect(at("a"), 8, PROT_READ)
+    back = Mprotect(at("a"), 8, RW)
+    scene.thread("other", Access(at("a"), pages=8), repeat=200, cpu=1)
+    scene.thread("t", Access(at("a"), write=True), there, back)
+    done(scene)
+    flushes = [one["reason"] for one in scene.events(event.TLB_FLUSH)]
+    assert flushes == ["mprotect"]
+    assert len(scene.events(event.IPI)) == 1
+
+
+def test_a_right_given_back_after_prot_none_needs_no_flush() -> None:
+    scene = world("6.12").vma("a", 4).touched("a")
+    scene.thread("t", Mprotect(at("a"), 4, PROT_NONE), Mprotect(at("a"), 4, RW))
+    done(scene)
+    assert len(scene.events(event.TLB_FLUSH)) == 1
