@@ -63,6 +63,9 @@ def maps(source: str, output: str, mix: dict[str, int] | None, **options: Any) -
     """
     from pfviz.trace.maps import read_maps
 
+    if not source.isdigit() and source not in ("self", "-") and not Path(source).exists():
+        reason = "is neither the number of a process nor a file with a copy of its maps"
+        raise Complaint(f"{printable(source)}: {reason}", 3)
     found = read_maps(source)
     what = found.comm or (f"process {source}" if source.isdigit() else Path(source).name)
     name = Path(output).name.removesuffix(".toml") if output != "-" else ""

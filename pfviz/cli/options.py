@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario.complaints import choices_at
-from pfviz.scenario.errors import hint, printable
+from pfviz.scenario.errors import hint, printable, version_hint
 from pfviz.scenario.load import listing
 from pfviz.scenario.machines import MACHINES, machine_kind
 from pfviz.scenario.overrides import Overrides
@@ -48,6 +48,18 @@ class Word(ParamType):
     ) -> list[CompletionItem]:
         """The words that begin so."""
         return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
+
+
+class KernelName(Word):
+    """The name of a kernel preset."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, or an error with the version that is nearest by its number."""
+        text = str(value)
+        if text not in self.words:
+            known = version_hint(text, self.words)
+            self.fail(f'"{printable(text)}" is not known here{known}', param, ctx)
+        return text
 
 
 class MachineName(Word):
@@ -133,7 +145,7 @@ class ScenarioName(ParamType):
 
 SCENARIO = ScenarioName()
 MODE = Word("mode", MODES)
-KERNEL = Word("kernel", PRESETS)
+KERNEL = KernelName("kernel", PRESETS)
 
 _RUN_OPTIONS = (
     click.option("--kernel", type=KERNEL, envvar="PFVIZ_KERNEL", help="Kernel preset: 6.12, ..."),

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options, screen_options
-from pfviz.cli.output import STDOUT, leave, say, write_json, write_lines
+from pfviz.cli.output import STDOUT, beside, columns, leave, say, write_json, write_lines
 from pfviz.mm.presets import preset
 from pfviz.report.source import Source, open_source
 from pfviz.scenario.overrides import NO_CHANGES, kernel_of
@@ -75,8 +75,13 @@ def open_gallery() -> None:
     from pfviz.cli.scenario import gallery_lines
     from pfviz.trace.samples import samples
 
-    recorded = [f"{one.name}  {one.title} (recorded, Linux {one.kernel})" for one in samples()]
-    write_lines([*gallery_lines(), "", *recorded])
+    width = columns()
+    recorded = [
+        line
+        for one in samples()
+        for line in beside(f"{one.name}  ", f"{one.title} (recorded, Linux {one.kernel})", width)
+    ]
+    write_lines([*gallery_lines(width), "", *recorded])
 
 
 def has_screen() -> bool:

@@ -9,7 +9,16 @@ import click
 
 from pfviz.cli.groups import Group
 from pfviz.cli.options import SCENARIO, data_options
-from pfviz.cli.output import Complaint, leave, write, write_json, write_lines
+from pfviz.cli.output import (
+    STDOUT,
+    Complaint,
+    beside,
+    columns,
+    leave,
+    write,
+    write_json,
+    write_lines,
+)
 from pfviz.report.source import open_scenario
 from pfviz.scenario.errors import ScenarioError, printable
 from pfviz.scenario.load import find, listing, own_folder, read_text
@@ -33,7 +42,7 @@ def list_(as_json: bool, output: str) -> None:
         ]
         write_json(known, output)
     else:
-        write_lines(gallery_lines(), output)
+        write_lines(gallery_lines(columns() if output == STDOUT else None), output)
 
 
 @command.command("show")
@@ -93,15 +102,15 @@ def schema(output: str) -> None:
     write_json(json_schema(), output)
 
 
-def gallery_lines() -> list[str]:
-    """The scenarios by name, with what each is about."""
+def gallery_lines(width_max: int | None = None) -> list[str]:
+    """The scenarios by name, with what each is about; a title too wide goes on under itself."""
     known = listing()
     if not known:
         return [f"There are no scenarios: none is installed, and none is in {own_folder()}."]
     width = max(len(one.name) for one in known)
-    lines = [
-        f"{one.name:<{width}}  {printable(one.title)}"
-        + (f"  (cannot be used: {one.error})" if one.error else "")
-        for one in known
-    ]
-    return [*lines, "", "pfviz play NAME plays one, pfviz run NAME says what happens in it."]
+    lines: list[str] = []
+    for one in known:
+        title = printable(one.title) + (f"  (cannot be used: {one.error})" if one.error else "")
+        lines += beside(f"{one.name:<{width}}  ", title, width_max)
+    last = "pfviz play NAME plays one, pfviz run NAME says what happens in it."
+    return [*lines, "", *beside("", last, width_max)]

@@ -16,10 +16,11 @@ import click
 import pfviz
 from pfviz.cli.groups import Group
 from pfviz.cli.output import explained
+from pfviz.cli.usage import misuse
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
     # verb: (module, what it does)
-    "demo": ("demo", "Watch a page fault or two, right now."),
+    "demo": ("demo", "Watch a monitor stop the process that it watches, right now."),
     "play": ("play", "Play a scenario or a kernel capture on the screen."),
     "run": ("run", "Run a scenario without a screen and say what happened."),
     "compare": ("compare", "Run one workload under several lock modes or kernels."),
@@ -66,6 +67,15 @@ class Verbs(Group):
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 
+    def make_context(self, *args: Any, **named: Any) -> click.Context:
+        """Read the words before the verb; what is wrong with them becomes one line."""
+        try:
+            return super().make_context(*args, **named)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise misuse(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; a user's mistake becomes one line on stderr and its exit code."""
         try:
@@ -73,6 +83,12 @@ class Verbs(Group):
                 result = super().invoke(ctx)
                 sys.stdout.flush()
                 return result
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise misuse(
+                error, f"{ctx.command_path} {ctx.invoked_subcommand or ''}".rstrip()
+            ) from None
         except BrokenPipeError:
             # Whoever read us has seen enough; nothing more may be written at exit either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -74,11 +74,13 @@ def find(name: str) -> Path:
         if path.is_dir():
             raise ScenarioError(name, 0, "is a folder, not a scenario file", exit_code=3)
         if not path.exists():
-            raise ScenarioError(name, 0, "there is no such file")
+            raise ScenarioError(name, 0, "there is no such file", exit_code=3)
         return path
     known = {found.stem: found for found in _named()}
     if name in known:
         return known[name]
+    if path.is_dir():
+        raise ScenarioError(name, 0, "is a folder, not a scenario file", exit_code=3)
     raise ScenarioError(name, 0, f"is neither a file nor the name of a scenario{hint(name, known)}")
 
 
@@ -125,6 +127,8 @@ def read_text(path: Path) -> str:
     except OSError as error:
         reason = f"cannot be read: {error.strerror or error}"
         raise ScenarioError(label, 0, reason, exit_code=3) from None
+    if not data.strip():
+        raise ScenarioError(label, 0, "the file is empty", exit_code=3)
     if len(data) > BYTES_MAX:
         raise ScenarioError(label, 0, "is larger than 16 MiB: not a scenario", exit_code=3)
     try:

@@ -20,10 +20,21 @@ def pfviz(*words: str, text: str | bytes | None = None) -> Result:
         ("rn hello-fault", '"rn" is not a verb; did you mean "run"?'),
         ("run helo", 'did you mean "hello-fault"?'),
         ("run hello-fault --mode pervma", 'did you mean "per-vma"?'),
-        ("run hello-fault --kernel 6.13", '"6.13" is not known here'),
+        (
+            "run hello-fault --kernel 6.13",
+            '--kernel: "6.13" is not known here; the nearest is "6.12" of 6.0',
+        ),
         ("run hello-fault --machine lptop", 'did you mean "laptop"?'),
         ("run hello-fault --machine 0x9", 'machine "0x9" has no CPU'),
-        ("run hello-fault --kernl 6.1", "--kernel"),
+        ("run hello-fault --kernl 6.1", '"--kernl" is no option; did you mean "--kernel"?'),
+        ("run", "run: SCENARIO is missing; see "),
+        ("run a b", "got unexpected extra argument (b); see "),
+        ("run hello-fault --seed", "run: --seed must have a value; see "),
+        ("run hello-fault --threads many", '"many" is not a whole number from 1 to 4096; see '),
+        ("run hello-fault --threads 0", '--threads: "0" is not a whole number from 1 to 4096'),
+        ("--bogus", '"--bogus" is no option; see '),
+        ("trace stast x", 'trace: "stast" is not a verb; did you mean "stats"?'),
+        ("import maps -1", '"-1" is no option; see '),
         ("run hello-fault --kernel 6.1 --mode per-vma", "Linux 6.1 has no per-VMA locks"),
         ("run hello-fault --threads 4", "no thread of it says scales = true"),
         ("run hello-fault --until 20", 'not a time: "20"'),
@@ -33,7 +44,6 @@ def pfviz(*words: str, text: str | bytes | None = None) -> Result:
         ("run hello-fault --policy io_wait=hld", 'did you mean "hold"?'),
         ("run hello-fault --policy merge=2", 'merge cannot be "2"'),
         ("run hello-fault -o /nonexistent/x", "/nonexistent/x: cannot be written"),
-        ("run /nonexistent.toml", "there is no such file"),
         ("completion bsh", 'did you mean "bash"?'),
         ("scenario shw x", '"shw" is not a verb; did you mean "show"?'),
         ("import maps self --mix anonwrite=3", 'did you mean "anon-write"?'),
@@ -45,7 +55,55 @@ def test_wrong_words_are_usage_errors(words: str, said: str) -> None:
     done = pfviz(*words.split())
     assert done.exit_code == 2
     assert said in done.stderr
+    assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "words", ["--help", "run --help", "run -h", "scenario", "scenario list -h"]
+)
+def test_help_is_as_long_as_it_is(words: str) -> None:
+    done = pfviz(*words.split())
+    assert done.output.startswith("Usage: ")
+    assert done.output.count("\n") > 5
+
+
+def test_a_usage_error_cannot_act_on_the_terminal() -> None:
+    done = pfviz("run", "--\x1b[31m")
+    assert done.exit_code == 2
+    assert "\x1b" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run {}/none.toml", "none.toml: there is no such file"),
+        ("run {}", "is a folder, not a scenario file"),
+        ("run {}/empty.toml", "empty.toml: the file is empty"),
+        ("play {}/empty.toml", "empty.toml: the file is empty"),
+        ("scenario show {}/empty.toml", "empty.toml: the file is empty"),
+        ("trace stats {}/empty.toml", "the file is empty"),
+        ("import maps {}/none", "is neither the number of a process nor a file"),
+    ],
+)
+def test_what_cannot_be_read_is_exit_code_3(words: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.toml").write_text("\n")
+    if words.startswith("trace"):
+        (tmp_path / "empty.toml").write_text("")
+    done = pfviz(*words.format(tmp_path).split())
+    assert done.exit_code == 3
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_is_called_one_where_a_name_was_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "captures").mkdir()
+    monkeypatch.chdir(tmp_path)
+    done = pfviz("run", "captures")
+    assert done.exit_code == 3
+    assert "captures: is a folder" in done.stderr
 
 
 @pytest.mark.parametrize(
