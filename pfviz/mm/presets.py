@@ -49,6 +49,8 @@ class Preset:
     """"store" (one store per VMA) or "mt_dup" (6.8+: the tree is copied node by node first)."""
     expand_stack: str
     """"read" (6.4.0: the stack grows under mmap_lock held for reading) or "write"."""
+    stack_page_table_lock: bool
+    """expand_downwards takes page_table_lock (recorded on 6.1 and 6.12, not on 6.18)."""
     map_fixed_leaves_gap: bool
     """Before 6.12 MAP_FIXED over a mapping unmaps first, and walkers can see the gap."""
     vma_free: str
@@ -70,6 +72,8 @@ class Preset:
     since about 6.4 the old VMA is the one that goes, before it stayed."""
     unmap_minds_stack: bool = False
     """munmap does not downgrade right below a stack, which used to grow under the read lock."""
+    rechecks_before_miss: bool = False
+    """6.10+: a page that is missing from its file is not a miss if its entry is set meanwhile."""
     unmap_store: str = "mas_store_gfp"
     """How munmap empties its range in the tree; 6.1 allocated the nodes before it cut VMAs."""
     tree: str = "maple"
@@ -114,6 +118,7 @@ PRESETS: Final[dict[str, Preset]] = {
             fork_locks_vmas=False,
             fork_tree="store",
             expand_stack="read",
+            stack_page_table_lock=True,
             map_fixed_leaves_gap=True,
             vma_free="immediate",
             maps_lock="mmap_lock",
@@ -145,6 +150,7 @@ PRESETS: Final[dict[str, Preset]] = {
             fork_locks_vmas=False,
             fork_tree="store",
             expand_stack="write",  # since 6.1.37; the tree read is 6.1.192
+            stack_page_table_lock=True,
             map_fixed_leaves_gap=True,
             vma_free="immediate",
             maps_lock="mmap_lock",
@@ -175,6 +181,7 @@ PRESETS: Final[dict[str, Preset]] = {
             fork_locks_vmas=False,
             fork_tree="store",
             expand_stack="read",
+            stack_page_table_lock=True,
             map_fixed_leaves_gap=True,
             vma_free="rcu",
             maps_lock="mmap_lock",
@@ -204,6 +211,7 @@ PRESETS: Final[dict[str, Preset]] = {
             fork_locks_vmas=True,
             fork_tree="mt_dup",
             expand_stack="write",
+            stack_page_table_lock=True,
             map_fixed_leaves_gap=False,
             vma_free="rcu",
             maps_lock="mmap_lock",
@@ -213,6 +221,7 @@ PRESETS: Final[dict[str, Preset]] = {
             merge_anon_vma="target",
             unmap_drains_lru=True,
             lru_batch=31,
+            rechecks_before_miss=True,
         ),
         Preset(
             name="6.18",
@@ -232,6 +241,7 @@ PRESETS: Final[dict[str, Preset]] = {
             fork_locks_vmas=True,
             fork_tree="mt_dup",
             expand_stack="write",
+            stack_page_table_lock=False,
             map_fixed_leaves_gap=False,
             vma_free="typesafe",
             maps_lock="vma_lock",
@@ -241,6 +251,7 @@ PRESETS: Final[dict[str, Preset]] = {
             merge_anon_vma="any",
             unmap_drains_lru=False,
             lru_batch=31,
+            rechecks_before_miss=True,
         ),
     )
 }

@@ -13,7 +13,7 @@ from pfviz.mm.page_range import count_rss, set_pte
 from pfviz.mm.page_table import PteTable, pte_of
 from pfviz.mm.paths.anon_vma import give_up
 from pfviz.mm.paths.filemap import filemap_fault
-from pfviz.mm.paths.outcome import VM_FAULT_ERROR, VM_FAULT_LOCKED, VM_FAULT_RETRY
+from pfviz.mm.paths.outcome import VM_FAULT_ERROR, VM_FAULT_LOCKED, VM_FAULT_NOPAGE, VM_FAULT_RETRY
 from pfviz.mm.paths.pte_lock import pte_offset_map_lock
 from pfviz.mm.paths.shmem import shmem_fault
 from pfviz.mm.thread import VMA_LOCK
@@ -57,8 +57,8 @@ def vmf_can_call_fault(engine: Mm, thread: Thread) -> Step | None:
 
 
 def has_no_page(engine: Mm, thread: Thread) -> bool:
-    """Whether the file gave no page (RETRY, or an error); then a table got ready is freed."""
-    if not thread.in_flight.result & (VM_FAULT_RETRY | VM_FAULT_ERROR):
+    """Whether the file gave no page (RETRY, NOPAGE, an error); a table got ready is then freed."""
+    if not thread.in_flight.result & (VM_FAULT_RETRY | VM_FAULT_ERROR | VM_FAULT_NOPAGE):
         return False
     pte_free_prealloc(engine, thread)
     return True

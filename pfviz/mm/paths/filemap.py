@@ -20,6 +20,7 @@ from pfviz.mm.page_cache import (
 from pfviz.mm.paths.outcome import (
     VM_FAULT_LOCKED,
     VM_FAULT_MAJOR,
+    VM_FAULT_NOPAGE,
     VM_FAULT_RETRY,
     VM_FAULT_SIGBUS,
 )
@@ -82,6 +83,10 @@ def filemap_fault(engine: Mm, thread: Thread) -> Step:
 def do_sync_mmap_readahead(engine: Mm, thread: Thread) -> Step:
     """The page is not in memory: a major fault. What is read ahead depends on the VMA's advice."""
     fault = thread.in_flight
+    if engine.world.preset.rechecks_before_miss and thread.mm.page_tables.pte(fault.address):
+        # filemap_fault_recheck_pte_none (6.10+): another thread has had the page and mapped it.
+        fault.result |= VM_FAULT_NOPAGE
+        return thread.back()
     engine.world.count("pgmajfault")
     fault.scratch["missed"] = True
     fault.result |= VM_FAULT_MAJOR
@@ -95,12 +100,12 @@ def do_sync_mmap_readahead(engine: Mm, thread: Thread) -> Step:
 def unlock_for_readahead(engine: Mm, thread: Thread) -> Step:
     """Before the read starts, pin the file and give the fault lock up, if that is allowed once."""
     maybe_unlock_mmap_for_io(engine, thread, IO_NEEDED)
-    return page_cache_ra_unbounded
+    return down_read(engine, thread, _file(thread).invalidate_lock, then=page_cache_ra_unbounded)
 
 
 @step("mm/readahead.c", cost="readahead")
 def page_cache_ra_unbounded(engine: Mm, thread: Thread) -> Step:
-    """Put new, locked pages around the missing one into the page cache and start one read."""
+    """With truncation kept out, add locked pages around the missing one and start one read."""
     fault = thread.in_flight
     file, index = _file(thread), _index(thread)
     if fault.scratch["advice"] & VM_SEQ_READ:
@@ -111,6 +116,7 @@ def page_cache_ra_unbounded(engine: Mm, thread: Thread) -> Step:
     marker = file.folios.get(first + count - READAHEAD_PAGES // 4)
     if marker is not None and not marker.uptodate:
         marker.readahead = True
+    up_read(engine, thread, file.invalidate_lock)
     return filemap_get_folio
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pfviz.mm.operations import Access
 from pfviz.mm.page_cache import new_file
+from pfviz.mm.paths.filemap import do_sync_mmap_readahead
 from pfviz.mm.presets import PRESETS
 from pfviz.report.measure import Rows, vmstat
 from pfviz.sim import event
@@ -117,3 +118,28 @@ def test_an_access_that_is_refused_is_no_pgfault(kernel: str, mode: str) -> None
     assert kinds(made) == ["file_read_hit", "segv_access", "segv_unmapped"]
     assert made.engine.world.vmstat["pgfault"] == 1
     assert vmstat(Rows(made.engine.log))["pgfault"] == 1
+
+
+@pytest.mark.parametrize(("kernel", "reads"), [("6.4", 1), ("6.12", 0), ("6.18", 0)])
+def test_a_page_that_somebody_mapped_and_that_left_the_file_since_is_no_miss(
+    kernel: str, reads: int
+) -> None:
+    """Since 6.10: with an entry in place there is nothing to read."""
+    made = mapped(kernel, "mmap_lock", present=0, perms="rw")
+    thread = made.thread("t", Access(at("m")))
+    while thread.step is not do_sync_mmap_readahead:
+        made.engine.step()
+    made.touched("m", 1)  # another thread's private copy
+    made.run()
+    assert len(made.events(event.IO_BEGIN)) == reads
+    assert made.engine.world.vmstat.get("pgmajfault", 0) == reads
+    assert not made.engine.world.broken
+
+
+def test_truncation_is_kept_out_while_pages_are_read_ahead_and_while_one_is_looked_up() -> None:
+    made = mapped("6.12", present=0)
+    made.thread("t", Access(at("m")))
+    made.run()
+    names = {one["lock"]: one["name"] for one in made.events(event.LOCK_NEW)}
+    taken = [names[one["lock"]] for one in made.events(event.LOCK_ACQUIRED)]
+    assert taken.count("invalidate_lock data") == 2
