@@ -101,7 +101,7 @@ def dup_tree(engine: Mm, thread: Thread) -> Step:
 
 @step("kernel/fork.c", function="dup_mmap")
 def dup_mmap_next_vma(engine: Mm, thread: Thread) -> Step:
-    """Go on to the parent's next VMA; without its write lock, faults would go on in it."""
+    """Go on to the parent's next VMA; kernels that write-lock it keep faults out of it."""
     call = _call(thread)
     if not call.vmas:
         return dup_mmap_done
@@ -155,7 +155,7 @@ def link_own_anon_vma(engine: Mm, thread: Thread) -> Step:
 
 @step("kernel/fork.c", function="dup_mmap")
 def lock_copied_vma(engine: Mm, thread: Thread) -> Step:
-    """Write-lock the child's VMA too: some of its flags are cleared."""
+    """Some flags of the child's VMA are cleared, under its write lock if it has one."""
     copy = _call(thread).copy
     assert copy is not None
     if engine.world.preset.tree == "rb":
@@ -293,7 +293,7 @@ def flush_tlb_mm(engine: Mm, thread: Thread) -> Step:
 
 @step("kernel/fork.c", function="mmap_write_unlock")
 def unlock_parent(engine: Mm, thread: Thread) -> Step:
-    """Give the parent's mmap_lock back: its VMAs are unlocked, its faults go on."""
+    """Give the parent's mmap_lock back, and with it any VMA locks: its faults go on."""
     mmap_write_unlock(engine, thread, thread.mm)
     return wake_up_new_task
 

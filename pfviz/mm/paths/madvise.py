@@ -194,7 +194,7 @@ def madvise_vma_behavior(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/madvise.c")
 def madvise_update_vma(engine: Mm, thread: Thread) -> Step:
-    """Write-lock the VMA, in kernels where it has a lock, before its flags change."""
+    """Flags are to change that faults read: write-lock the VMA first if it has a lock."""
     return vma_start_write(engine, thread, thread.modify.vma, vm_flags_reset)
 
 
@@ -212,7 +212,7 @@ def vm_flags_reset(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/madvise.c", function="mmap_write_unlock")
 def madvise_unlock(engine: Mm, thread: Thread) -> Step:
-    """Give mmap_lock back: the new sequence number unlocks all VMAs of this call at once."""
+    """Give mmap_lock back; VMAs that were write-locked under it are unlocked with it."""
     thread.modify = None
     mmap_write_unlock(engine, thread, thread.mm)
     return thread.back()

@@ -162,7 +162,7 @@ def vma_merge_new_range(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/vma.c (6.12+), mm/mmap.c")
 def vma_expand(engine: Mm, thread: Thread) -> Step:
-    """The neighbour grows: write-lock it, which waits for the faults that hold it."""
+    """The neighbour grows: if it has a lock, take it for writing when the faults in it are over."""
     call = _call(thread)
     assert call.change is not None
     call.vma = call.change.vma
@@ -171,7 +171,7 @@ def vma_expand(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/vma.c (6.12+), mm/mmap.c", function="vma_expand")
 def vma_expand_locked(engine: Mm, thread: Thread) -> Step:
-    """If the gap closes, the VMA above is swallowed: write-lock it too."""
+    """If the gap closes, the VMA above is swallowed: it is locked in the same way."""
     change = _call(thread).change
     assert change is not None
     if change.remove:
@@ -211,7 +211,7 @@ def vma_iter_prealloc(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/vma.c (6.12+), mm/mmap.c", function="__mmap_new_vma")
 def lock_new_vma(engine: Mm, thread: Thread) -> Step:
-    """Write-lock the new VMA before anybody can find it: faults must not see it half-made."""
+    """Nobody may find it half-made: kernels that know that danger write-lock it first."""
     call = _call(thread)
     assert call.vma is not None
     if engine.world.preset.tree == "rb":
@@ -269,7 +269,7 @@ def perf_event_mmap(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/util.c", function="mmap_write_unlock")
 def mmap_unlock(engine: Mm, thread: Thread) -> Step:
-    """Give mmap_lock back: the new sequence number unlocks all VMAs of this call at once."""
+    """Give mmap_lock back; VMAs that were write-locked under it are unlocked with it."""
     call = _call(thread)
     operation = thread.operation
     assert isinstance(operation, Mmap)

@@ -62,7 +62,7 @@ def vma_modify_flags(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/vma.c (6.12+), mm/mmap.c", function="vma_merge_existing_range")
 def lock_for_merge(engine: Mm, thread: Thread) -> Step:
-    """Write-lock every VMA that the merge changes."""
+    """Every VMA that the merge changes is write-locked, one after another, if VMAs have locks."""
     modify = _modify(thread)
     assert modify.to_lock is not None
     assert modify.change is not None

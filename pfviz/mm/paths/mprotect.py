@@ -84,7 +84,7 @@ def mprotect_fixup(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/mprotect.c", function="mprotect_fixup")
 def lock_modified(engine: Mm, thread: Thread) -> Step:
-    """Write-lock the VMA before its flags change: faults read them under its lock."""
+    """Flags are to change that faults read: write-lock the VMA first if it has a lock."""
     call = _call(thread)
     call.vma = thread.modify.vma
     assert call.vma is not None
@@ -166,7 +166,7 @@ def next_vma(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 
 @step("mm/mprotect.c", function="mmap_write_unlock")
 def mprotect_unlock(engine: Mm, thread: Thread) -> Step:
-    """Give mmap_lock back: the new sequence number unlocks all VMAs of this call at once."""
+    """Give mmap_lock back; VMAs that were write-locked under it are unlocked with it."""
     thread.modify = None
     mmap_write_unlock(engine, thread, thread.mm)
     return thread.back()

@@ -81,10 +81,17 @@ def do_vmi_munmap(engine: Mm, thread: Thread) -> Step:
 
 
 @step("mm/mmap.c", function="__vm_munmap")
-def done(engine: Mm, thread: Thread) -> Step:
+def done(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """The range is unmapped."""
     if mode_held(thread.mm.mmap_lock, thread) == WRITE:  # It was not downgraded.
-        mmap_write_unlock(engine, thread, thread.mm)
+        return munmap_write_unlock
+    return thread.back()
+
+
+@step("mm/mmap.c", function="mmap_write_unlock")
+def munmap_write_unlock(engine: Mm, thread: Thread) -> Step:
+    """Give mmap_lock back, which was held for writing all the time."""
+    mmap_write_unlock(engine, thread, thread.mm)
     return thread.back()
 
 
@@ -135,7 +142,7 @@ def gather_one(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/vma.c (6.12+), mm/mmap.c", function="vms_gather_munmap_vmas")
 def lock_gathered(engine: Mm, thread: Thread) -> Step:
-    """Write-lock the VMA: faults that hold it must finish first."""
+    """Lock the VMA for writing if it has a lock: faults that hold it must finish first."""
     unmap = _unmap(thread)
     vma = unmap.vma
     assert vma is not None
@@ -201,12 +208,21 @@ def detach_vmas_to_be_unmapped(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/vma.c (6.12+), mm/mmap.c")
 def vms_complete_munmap_vmas(engine: Mm, thread: Thread) -> Step:
-    """Downgrade mmap_lock to a read lock: the slow part needs no exclusion, faults may go on."""
+    """No look-up finds the VMAs any more: what is left is the slow part, their pages."""
     unmap = _unmap(thread)
     if engine.world.preset.unmap_minds_stack and _ends_below_stack(unmap):
         unmap.downgrade = False
-    if unmap.downgrade:
-        mmap_write_downgrade(engine, thread, unmap.mm)
+    return downgrade if unmap.downgrade else _begin_slow_part(engine)
+
+
+@step("include/linux/mmap_lock.h", function="mmap_write_downgrade")
+def downgrade(engine: Mm, thread: Thread) -> Step:
+    """Downgrade mmap_lock to a read lock: the slow part needs no exclusion, faults may go on."""
+    mmap_write_downgrade(engine, thread, _unmap(thread).mm)
+    return _begin_slow_part(engine)
+
+
+def _begin_slow_part(engine: Mm) -> Step:
     return lru_add_drain if engine.world.preset.unmap_drains_lru else tlb_gather_mmu
 
 
@@ -245,7 +261,7 @@ def free_tables_of_range(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/vma.c (6.12+), mm/mmap.c")
 def remove_vma(engine: Mm, thread: Thread) -> Step:
-    """Close the VMA and free it, after a grace period where readers may still look at it."""
+    """Close the VMA and give its memory back, as soon as this kernel lets it be used again."""
     unmap = _unmap(thread)
     vm_area_free(engine, unmap.vmas.pop(0))
     if unmap.vmas:

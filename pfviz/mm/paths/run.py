@@ -171,7 +171,7 @@ def _access(engine: Mm, thread: Thread, operation: ops.Access, address: int) -> 
 
 @step("user mode", cost="access", function="user")
 def access_next_page(engine: Mm, thread: Thread) -> Next:
-    """The access is done; go on with the next page."""
+    """The access came to its end, or to a signal; are there more pages to touch?"""
     operation = thread.operation
     assert isinstance(operation, ops.Access)
     thread.sys -= 1

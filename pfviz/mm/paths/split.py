@@ -71,7 +71,7 @@ def clone_anon_vma(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/vma.c", function="__split_vma")
 def lock_both_halves(engine: Mm, thread: Thread) -> Step:
-    """Both halves must be write-locked before their ranges change: first the old one."""
+    """Before ranges change, both halves are write-locked if VMAs have locks: first the old one."""
     return vma_start_write(engine, thread, thread.change.vma, lock_new_half)
 
 

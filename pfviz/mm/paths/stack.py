@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pfviz.mm import mmap_lock
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE
 from pfviz.mm.paths.anon_vma import anon_vma_prepare
-from pfviz.mm.vma import STACK_GUARD_GAP, VM_GROWSDOWN, Vma
+from pfviz.mm.vma import STACK_GUARD_GAP, VM_ACCESS, VM_GROWSDOWN, Vma
 from pfviz.mm.vma_lock import vma_start_write
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_write, up_write
@@ -49,22 +49,41 @@ def find_vma_again(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/mmap.c", cost="mmap_checks")
 def expand_downwards(engine: Mm, thread: Thread) -> Step:
-    """Check the guard gap below and the size limit; make sure that the stack has an anon_vma."""
+    """Check the guard gap below and the size limit of the stack."""
     vma = _vma(thread)
     start = _new_start(thread)
     below = thread.mm.tree.prev_of(vma)
-    if below is not None and start - below.vm_end < STACK_GUARD_GAP:
+    if below is not None and _needs_gap(below) and start - below.vm_end < STACK_GUARD_GAP:
         return _fail(engine, thread)
     if vma.vm_end - start > RLIMIT_STACK:
         return _fail(engine, thread)
-    if vma.anon_vma is None:
-        return thread.call(anon_vma_prepare, then=lock_stack_vma)
-    return lock_stack_vma
+    return prepare_stack if engine.world.preset.tree == "rb" else prealloc_nodes
+
+
+def _needs_gap(below: Vma) -> bool:
+    """Another stack, or memory that nobody can touch, may lie closer than the guard gap."""
+    return not below.vm_flags & VM_GROWSDOWN and bool(below.vm_flags & VM_ACCESS)
 
 
 @step("mm/mmap.c", cost="ma_prealloc", function="expand_downwards")
+def prealloc_nodes(engine: Mm, thread: Thread) -> Step:
+    """Reserve the tree nodes now: with the locks held below, nothing may sleep for memory."""
+    vma = _vma(thread)
+    thread.mm.tree.prealloc(engine, _new_start(thread), vma.vm_end, vma)
+    return prepare_stack
+
+
+@step("mm/mmap.c", function="expand_downwards")
+def prepare_stack(engine: Mm, thread: Thread) -> Step:
+    """Make sure that the stack has an anon_vma: its lock is needed next."""
+    if _vma(thread).anon_vma is None:
+        return thread.call(anon_vma_prepare, then=lock_stack_vma)
+    return lock_stack_vma(engine, thread)
+
+
+@step("mm/mmap.c", function="expand_downwards")
 def lock_stack_vma(engine: Mm, thread: Thread) -> Step:
-    """Reserve tree nodes, then write-lock the VMA: faults inside it must not see half a change."""
+    """The anon_vma is there; who grows a stack under the write lock locks its VMA as well."""
     if engine.world.preset.expand_stack == "read":
         return lock_anon_vma
     return vma_start_write(engine, thread, _vma(thread), then=lock_anon_vma)
@@ -75,30 +94,31 @@ def lock_anon_vma(engine: Mm, thread: Thread) -> Step:
     """Lock the anon_vma: reverse-map walks look at vm_start and vm_pgoff."""
     anon_vma = _vma(thread).anon_vma
     assert anon_vma is not None
-    return down_write(engine, thread, anon_vma.rwsem, then=lock_page_tables)
+    then = lock_page_tables if engine.world.preset.stack_page_table_lock else grow
+    return down_write(engine, thread, anon_vma.rwsem, then=then)
 
 
-@step("mm/mmap.c", function="expand_downwards")
+@step("mm/mmap.c (until 6.12)", function="expand_downwards")
 def lock_page_tables(engine: Mm, thread: Thread) -> Step:
-    """Take page_table_lock, which used to serialise growers under the read lock."""
+    """Take page_table_lock, which serialises growers where they hold mmap_lock for reading only."""
     lock = thread.mm.page_tables.page_table_lock
     return spin_lock(engine, thread, lock, then=grow)
 
 
 @step("mm/mmap.c", cost="ma_store", function="expand_downwards")
 def grow(engine: Mm, thread: Thread) -> Step:
-    """Move vm_start down and store the larger range in the tree."""
+    """Move vm_start down and store the larger range in the tree, unless it has grown by now."""
     vma = _vma(thread)
     start = _new_start(thread)
-    if start < vma.vm_start:  # A racing grower (6.4.0) may have been faster.
-        tree = thread.mm.tree
-        plan = tree.prealloc(engine, start, vma.vm_end, vma)
+    if start < vma.vm_start:  # A racing grower (until 6.4.0) may have been faster.
         vma.vm_pgoff -= (vma.vm_start - start) >> PAGE_SHIFT
         vma.vm_start = start
-        tree.store_prealloc(engine, plan)
+        # The nodes were reserved before; where they go is decided by the tree as it is now.
+        thread.mm.tree.store(engine, start, vma.vm_end, vma, "mas_store_prealloc")
         vma.emit_changed(engine, "stack growth")
     thread.in_flight.kind = "stack_growth"
-    spin_unlock(engine, thread, thread.mm.page_tables.page_table_lock)
+    if engine.world.preset.stack_page_table_lock:
+        spin_unlock(engine, thread, thread.mm.page_tables.page_table_lock)
     return unlock_anon_vma
 
 

@@ -129,30 +129,34 @@ def zap_pte_unlock(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/mmu_gather.c", cost="tlb_gather")
 def tlb_finish_mmu(engine: Mm, thread: Thread) -> Step:
-    """Flush the range from every TLB that may know it; only then pages and tables are freed."""
+    """Flush what changed from every TLB that may know it; only then pages and tables are freed."""
     zap = _zap(thread)
     gather = zap.gather
     if not gather.pages and not gather.tables:
         return _gathered(thread)
     start, end = (gather.start, gather.end) if gather.pages else (0, 0)
     tables = bool(gather.tables)
-    return flush_tlb_range(
-        engine, thread, zap.mm.page_tables, start, end, tlb_remove_tables, zap.reason, tables
-    )
+    then = tlb_remove_tables if tables else tlb_flush_done
+    return flush_tlb_range(engine, thread, zap.mm.page_tables, start, end, then, zap.reason, tables)
+
+
+@step("mm/mmu_gather.c", function="tlb_flush_mmu")
+def tlb_flush_done(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """No TLB knows the old entries any more."""
+    return _gathered(thread)
 
 
 @step("mm/mmu_gather.c", function="tlb_table_flush")
 def tlb_remove_tables(engine: Mm, thread: Thread) -> Step:
-    """Free the page tables after a grace period: a walker may still stand in one of them."""
+    """Give up the page tables, whose memory is freed when no walker can stand in one any more."""
     gather = _zap(thread).gather
     tables, gather.tables = gather.tables, []
-    if tables:
-        batch = TableBatch(tables[0].id, tables)
-        if engine.world.policy.page_table_free == "rcu":
-            engine.world.rcu.call_rcu(engine, "page tables", batch, free_tables)
-        else:
-            # Every CPU has answered the flush: none is inside a walk with interrupts off.
-            free_tables(engine, batch)
+    batch = TableBatch(tables[0].id, tables)
+    if engine.world.policy.page_table_free == "rcu":
+        engine.world.rcu.call_rcu(engine, "page tables", batch, free_tables)
+    else:
+        # Every CPU has answered the flush: none is inside a walk with interrupts off.
+        free_tables(engine, batch)
     return _gathered(thread)
 
 

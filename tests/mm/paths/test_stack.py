@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from pfviz.mm.maple import WritePlan
 from pfviz.mm.operations import PAGE_SIZE, Access
 from pfviz.mm.paths.stack import RLIMIT_STACK
 from pfviz.mm.presets import PRESETS
-from pfviz.mm.vma import STACK_GUARD_GAP, VM_GROWSDOWN
+from pfviz.mm.vma import STACK_GUARD_GAP, VM_GROWSDOWN, Vma
+from pfviz.mm.vma_tree import VmaTree
+from pfviz.mm.world import Mm
+from pfviz.sim import event
 from tests.mm.fault_scenes import kinds
 from tests.worlds import Scene, at, world
 
@@ -42,3 +46,45 @@ def test_a_stack_grows_up_to_its_limit_and_no_further(kernel: str) -> None:
     beyond = below_the_stack(kernel, pages=most - 3)
     assert kinds(beyond) == ["segv_unmapped"]
     assert beyond.vmas["stack"].pages == 4
+
+
+@pytest.mark.parametrize("kernel", PRESETS)
+def test_the_page_table_lock_is_taken_by_growers_up_to_6_12(kernel: str) -> None:
+    scene = below_the_stack(kernel, pages=1)
+    lock = scene.mm.page_tables.page_table_lock.id
+    grown = next(one["now_ns"] for one in scene.events(event.VMA_CHANGED)
+                 if one["why"] == "stack growth")  # fmt: skip
+    released = [one["now_ns"] for one in scene.events(event.LOCK_RELEASED) if one["lock"] == lock]
+    assert (grown in released) == (kernel != "6.18")
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.4", "6.12", "6.18"])
+def test_tree_nodes_are_reserved_before_a_spinlock_is_held(
+    kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    plain = VmaTree.prealloc
+
+    def watched(tree: VmaTree, engine: Mm, start: int, end: int, vma: Vma | None) -> WritePlan:
+        assert engine.task is not None
+        held.append(engine.task.preempt_count)
+        return plain(tree, engine, start, end, vma)
+
+    monkeypatch.setattr(VmaTree, "prealloc", watched)
+    assert kinds(below_the_stack(kernel, pages=1)) == ["stack_growth"]
+    assert held == [0]
+
+
+@pytest.mark.parametrize("perms", ["", "rw"])
+def test_the_gap_guards_from_memory_that_can_be_touched(perms: str) -> None:
+    scene = world("6.12").vma("stack", 4, start=BASE, flags=VM_GROWSDOWN, kind="stack")
+    scene.touched("stack").vma("below", 1, perms, start=BASE - 4 * PAGE_SIZE)
+    scene.thread("t", Access(at("stack", -1), write=True))
+    assert kinds(scene.run()) == (["segv_unmapped"] if perms else ["stack_growth"])
+
+
+def test_two_stacks_need_no_gap_between_them() -> None:
+    scene = world("6.12").vma("stack", 4, start=BASE, flags=VM_GROWSDOWN, kind="stack")
+    scene.touched("stack").vma("below", 1, start=BASE - 4 * PAGE_SIZE, flags=VM_GROWSDOWN)
+    scene.thread("t", Access(at("stack", -1), write=True))
+    assert kinds(scene.run()) == ["stack_growth"]
