@@ -13,6 +13,7 @@ from pfviz.mm.frames import CACHE, Frames
 from pfviz.sim import event
 from pfviz.sim.cacheline import CacheLine
 from pfviz.sim.engine import Engine
+from pfviz.sim.event import WRITE
 from pfviz.sim.task import Task
 from pfviz.sync.rwsem import RwSemaphore
 
@@ -50,6 +51,16 @@ class Folio:
     """Still in the page cache (folio->mapping is set); truncation takes it out."""
     lock_began_ns: int = 0
     lock_known: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What its lock bit is among locks."""
+        return "folio"
+
+    @property
+    def name(self) -> str:
+        """What its lock bit is called."""
+        return f"page {self.index} of {self.file.name}"
 
 
 @dataclass(slots=True, eq=False)
@@ -160,6 +171,8 @@ def folio_trylock(engine: Engine[Any], task: Task, folio: Folio) -> bool:
         return False
     folio.locked_by = task.id
     folio.lock_began_ns = engine.now_ns
+    if engine.watch is not None:
+        engine.watch.took(engine, task, folio, WRITE)
     return True
 
 
@@ -168,10 +181,17 @@ def folio_unlock(engine: Engine[Any], folio: Folio) -> None:
     assert folio.locked_by != -1, "folio unlocked twice"
     if engine.task is not None:
         folio.line.write(engine)
+    _unlocked_by_task(engine, folio)
     folio.locked_by = -1
     waiters, folio.waiters = folio.waiters, []
     for task in waiters:
         engine.wake(task)
+
+
+def _unlocked_by_task(engine: Engine[Any], folio: Folio) -> None:
+    """The task that held the lock bit gives it up, or hands it to the disk."""
+    if engine.watch is not None and folio.locked_by >= 0:
+        engine.watch.gave(engine, engine.tasks[folio.locked_by], folio, WRITE)
 
 
 def start_read(engine: Engine[Any], file: File, first: int, count: int) -> int:
@@ -200,6 +220,7 @@ def submit_read(engine: Engine[Any], file: File, folios: list[Folio]) -> None:
     costs = engine.machine.costs
     wait_ns = costs["io"] + costs["io_page"] * len(folios)
     for folio in folios:
+        _unlocked_by_task(engine, folio)
         folio.locked_by = BY_DISK
     if engine.logging:
         engine.emit(event.IO_BEGIN, file.id, folios[0].index, len(folios))

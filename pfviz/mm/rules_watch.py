@@ -21,13 +21,10 @@ if TYPE_CHECKING:
     from pfviz.mm.world import Mm
 
 LOCK_ORDER: Final = {
-    "mmap_lock": 0, "invalidate_lock": 1, "vma_lock": 2, "i_mmap": 3, "anon_vma": 4, "ptl": 5,
-    "zone": 6, "spinlock": 7,
+    "mmap_lock": 0, "invalidate_lock": 1, "folio": 2, "vma_lock": 3, "i_mmap": 4, "anon_vma": 5,
+    "ptl": 6, "zone": 7, "spinlock": 8,
 }  # fmt: skip
-"""Who asks for a lock may hold only those left of it (mm/rmap.c, process_addrs.rst).
-
-The lock bit of a page, between invalidate_lock and the VMA lock, is not among them.
-"""
+"""Who asks for a lock may hold only those left of it (mm/rmap.c, process_addrs.rst)."""
 
 
 def level(lock: Any) -> int | None:

@@ -9,6 +9,7 @@ import pytest
 from pfviz.mm import rules
 from pfviz.mm.mmap_lock import mmap_write_lock
 from pfviz.mm.operations import PROT_READ, Access, Compute, Fork, Mprotect, OperationList
+from pfviz.mm.page_cache import folio_trylock, folio_unlock
 from pfviz.mm.page_table import PRESENT, WRITABLE
 from pfviz.mm.paths import mprotect as mprotect_paths
 from pfviz.mm.policy import Policy
@@ -192,12 +193,32 @@ def table_back(engine: Mm, thread: Thread) -> None:
     engine.end()
 
 
+@step("lib/test.c")
+def page_first(engine: Mm, thread: Thread) -> Step:
+    """Lock a page of the file, then ask for what keeps truncation out, which is an outer lock."""
+    file = engine.world.files["f"]
+    folio = file.folio(engine, 0)
+    assert folio is not None
+    assert folio_trylock(engine, thread, folio)
+    return down_read(engine, thread, file.invalidate_lock, page_back)
+
+
+@step("lib/test.c")
+def page_back(engine: Mm, thread: Thread) -> None:
+    """Give both back."""
+    file = engine.world.files["f"]
+    up_read(engine, thread, file.invalidate_lock)
+    folio_unlock(engine, file.folios[0])
+    engine.end()
+
+
 BREAKS = {
     "I7": hold_m,
     "I8": write_then_hold,
     "I20": write_and_forget,
     "I18": file_first,
     "I18 atomic": table_first,
+    "I18 page": page_first,
 }
 
 
@@ -205,7 +226,7 @@ BREAKS = {
 @pytest.mark.parametrize("kernel", ["6.12", "6.18"])
 def test_what_is_wrong_for_a_few_steps_is_seen(kernel: str, rule: str) -> None:
     scene = world(kernel, cpus=2).vma("m", 4).touched("m")
-    scene.file("f", 4)
+    scene.file("f", 4, present=4)
     odd_thread(scene, BREAKS[rule])
     assert seldom(scene) == [rule.split()[0]]
 

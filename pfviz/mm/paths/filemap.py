@@ -26,6 +26,7 @@ from pfviz.mm.paths.outcome import (
 )
 from pfviz.mm.paths.release import may_drop_lock, release_fault_lock
 from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ
+from pfviz.sim.event import WRITE
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_read, up_read
 
@@ -173,6 +174,8 @@ def find_or_create_folio(engine: Mm, thread: Thread) -> Step:
 def lock_folio_maybe_drop_mmap(engine: Mm, thread: Thread) -> Step | None:
     """Lock the page; if that means waiting, drop the fault lock first when it is allowed."""
     folio: Folio = thread.in_flight.folio
+    if engine.watch is not None:
+        engine.watch.asked(engine, thread, folio, WRITE)
     if folio_trylock(engine, thread, folio):
         return folio_locked
     maybe_unlock_mmap_for_io(engine, thread, FOLIO_LOCKED)
