@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 FPS_DEFAULT: Final = 15
 FPS_MAX: Final = 60
+INTERRUPTED: Final = 130
+"""What a shell shows for a program that SIGINT ended."""
 APP_KEYS: Final = tuple(key for key in keys.KEYS if keys.EVERYWHERE in key.screens)
 
 
@@ -137,6 +139,10 @@ class LabApp(App[None]):
         elif not self.screen.is_modal:
             self.push_screen(Help())
 
+    def action_help_quit(self) -> None:
+        """Ctrl-C leaves, as everywhere else; the exit code says that it was an interrupt."""
+        self.exit(return_code=INTERRUPTED)
+
     def action_shot(self) -> None:
         """Save the screen as SVG, in the current directory or else in pfviz's state directory."""
         svg = self.export_screenshot(title=self.TITLE)
@@ -200,7 +206,8 @@ def write_screenshot(svg: str, folder: Path) -> Path:
     number = 1
     while (path := folder / f"pfviz-{number}.svg").exists():
         number += 1
-    path.write_text(svg, encoding="utf-8")
+    # Without this some viewers drop the blanks beside coloured words.
+    path.write_text(svg.replace("<text ", '<text xml:space="preserve" '), encoding="utf-8")
     return path
 
 

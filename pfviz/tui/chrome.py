@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from pfviz.views.numbers import clock, count, duration
-from pfviz.views.rows import Cell, Row, cell_width, clean, clip, fit
+from pfviz.views.rows import Cell, Row, cell_width, clean, clip, fit, wrap
 
 from .keys import Key
 from .player import Player
 from .recipe import MODE_TITLES
 
+TITLE_MIN: Final = 12
+"""So many cells the title keeps while anything else can be said shorter."""
 SEEK: Final = "seek"
 """The action of the seek bar's zone, which needs to know the column."""
 
@@ -72,7 +74,9 @@ def header(player: Player, width: int, lines: int, what: str = "") -> Chrome:
         short = _Line(0)
         _play_state(short, player)
         short.add(" ", "text")
-        short.add(clip(player.run.title, max(width - short.width, 0)), "strong")
+        lost = _lost(player.run.log.meta, short=True)
+        short.add(clip(player.run.title, max(width - short.width - lost.width, 0)), "strong")
+        short.cells += lost.cells
         return Chrome((fit(short.cells, width),), tuple(short.zones))
     second = _time_line(player, width)
     return Chrome(
@@ -82,45 +86,64 @@ def header(player: Player, width: int, lines: int, what: str = "") -> Chrome:
 
 def _title_line(player: Player, width: int, what: str) -> _Line:
     run, recipe = player.run, player.run.recipe
-    tail = _Line(0)
-    if recipe is not None and what:
-        tail.add(f"  kernel {recipe.kernel}  {what}  seed {recipe.seed} ", "dim")
-    elif recipe is not None:
-        tail.add(f"  kernel {recipe.kernel} ", "dim", "kernel")
-        possible = recipe.modes()
-        for mode, title in MODE_TITLES.items():
-            if mode == recipe.mode:
-                tail.add(f" {title} ", f"mode-{mode}", "mode")
-            else:  # Where the kernel has no such mode, a click says so.
-                style = "dim" if mode in possible else "faint"
-                tail.add(f" {title} ", style, f"set_mode('{mode}')")
-        if width >= 100:
-            tail.add(f"  seed {recipe.seed} ", "dim", "reseed")
+    if recipe is None:
+        tails = [_recorded(run.log.meta), _lost(run.log.meta), _lost(run.log.meta, short=True)]
+    elif what:
+        tails = [_Line(0), _mode_only(player)]
+        tails[0].add(f"  kernel {recipe.kernel}  {what}  seed {recipe.seed} ", "dim")
     else:
-        _recorded(tail, run.log.meta)
+        tails = [_modes(player, width), _mode_only(player)]
     line = _Line(0)
     line.add(" pfviz ", "brand", "help")
-    room = width - line.width - tail.width - 1
-    if room < 12:
-        room = width - line.width - 1
-        tail = _mode_only(player) if recipe is not None else _Line(0)
-        room -= tail.width
-    line.add(" " + clip(run.title, max(room, 0)), "strong")
+    room = width - line.width - 1
+    # The title is shortened before the last of the tails goes: that one matters more.
+    needed = min(cell_width(run.title), TITLE_MIN)
+    tail = next((tail for tail in tails if tail.width + needed <= room), tails[-1])
+    line.add(" " + clip(run.title, max(room - tail.width, 0)), "strong")
     for zone in tail.zones:
         line.zones.append(Zone(0, zone.first + line.width, zone.last + line.width, zone.action))
     line.cells += tail.cells
     return line
 
 
-def _recorded(tail: _Line, meta: Mapping[str, str]) -> None:
+def _modes(player: Player, width: int) -> _Line:
+    """Kernel, the three modes with the current one lit, and where there is room the seed."""
+    recipe = player.run.recipe
+    assert recipe is not None
+    tail = _Line(0)
+    tail.add(f"  kernel {recipe.kernel} ", "dim", "kernel")
+    possible = recipe.modes()
+    for mode, title in MODE_TITLES.items():
+        if mode == recipe.mode:
+            tail.add(f" {title} ", f"mode-{mode}", "mode")
+        else:  # Where the kernel has no such mode, a click says so.
+            style = "dim" if mode in possible else "faint"
+            tail.add(f" {title} ", style, f"set_mode('{mode}')")
+    if width >= 100:
+        tail.add(f"  seed {recipe.seed} ", "dim", "reseed")
+    return tail
+
+
+def _recorded(meta: Mapping[str, str]) -> _Line:
     """What a capture says of itself: that it is one, its kernel, what it lost."""
+    tail = _Line(0)
     kernel = meta.get("kernel", "")
     said = f" · Linux {clean(kernel)}" if kernel[:1].isdigit() else ""
     tail.add(f"  recorded with {clean(meta.get('front_end', 'a tracer'))}{said} ", "dim")
+    lost = _lost(meta)
+    tail.cells += lost.cells
+    tail.width += lost.width
+    return tail
+
+
+def _lost(meta: Mapping[str, str], short: bool = False) -> _Line:
+    """That events are missing, and how many where that is known; empty when none are."""
+    line = _Line(0)
     lost = meta.get("lost_events", "0")
     if lost != "0" or meta.get("lossy") == "yes":
         said = f"{clean(lost)} events lost" if lost != "0" else "some events are missing"
-        tail.add(f" ! {said} ", "bad")
+        line.add(" ! lossy " if short else f" ! {said} ", "bad")
+    return line
 
 
 def _mode_only(player: Player) -> _Line:
@@ -149,14 +172,14 @@ def _time_line(player: Player, width: int) -> _Line:
     line = _Line(1)
     _play_state(line, player)
     line.add(f"{clock(player.now_ns):>11} ", "strong", "go_to")
-    line.add(f" {player.speed_text():<13}", "dim", "speed(1)")
+    line.add(f" {player.speed_text():<14}", "dim", "speed(1)")
     unit = player.units[0]
     if width >= 70:
         number = run.timeline.count(player.index, unit)
         line.add(f" {unit} {count(number):<8}", "dim", "unit")
     if player.unit != unit and width >= 110:
         line.add(f" ←/→ by {player.unit} ", "accent", "unit")
-    end = f" {duration(run.timeline.end_ns)}{'' if run.finished else '…'} "
+    end = _end_of_bar(player, width)
     room = width - line.width - len(end) - 1
     if room >= 10:
         line.add(" ", "text")
@@ -165,27 +188,41 @@ def _time_line(player: Player, width: int) -> _Line:
     return line
 
 
+TIME_WIDTH_MIN: Final = 100
 SEEK_MARKS: Final = {
     "seek-parted": "≠", "seek-cue": "◇", "seek-break": "!", "seek-mark": "♦", "seek-hit": "+",
 }  # fmt: skip
 
 
+def _end_of_bar(player: Player, width: int) -> str:
+    """What stands at the bar's right end: the number of an event, since it counts events."""
+    text = f" {count(player.bar_events)} events"
+    if player.run.finished and width >= TIME_WIDTH_MIN:
+        text += f", {duration(player.run.timeline.end_ns)}"
+    return f"{text} "
+
+
 def _seek_bar(line: _Line, player: Player, width: int) -> None:
     """The known part of the run with the cursor, cues, bookmarks, stops and search hits.
 
-    It counts events, not time: a long sleep takes no more room than a short one.
+    It counts events, not time: a long sleep takes no more room than a short one. While the run is
+    not known to its end, the bar is as long as a round number of events: marks keep their places.
     """
     origin = player.run.origin
-    events = max(len(player.run.timeline) - origin, 1)
+    events = player.bar_events
 
     def column(position: int) -> int:
         return max(0, min(width - 1, (position - origin) * width // events))
 
     here, there = column(player.index), column(player.present)
+    known = column(len(player.run.timeline))
     cells: list[Cell] = [
-        ("━", "seek") if x <= here else ("━", "dim") if x <= there else ("─", "seek-ahead")
+        ("━", "seek") if x <= here
+        else ("━", "dim") if x <= there
+        else ("─", "seek-ahead") if x <= known
+        else ("·", "faint")
         for x in range(width)
-    ]
+    ]  # fmt: skip
     for style, positions in _marks(player):
         for position in positions:
             cells[column(position)] = (SEEK_MARKS[style], style)
@@ -223,6 +260,19 @@ def _merged(cells: list[Cell]) -> list[Cell]:
     return merged
 
 
+TOO_SMALL: Final = "too small: pfviz needs 24 x 6 cells"
+
+
+def too_small(width: int, height: int) -> tuple[Row, ...]:
+    """That the screen is too small, as far as that fits; letter by letter in very few columns."""
+    if width * height < len(TOO_SMALL) or width < 6:
+        text = "too small" if width >= 9 else "toosmall"
+        lines = [text[at : at + width] for at in range(0, len(text), max(width, 1))]
+    else:
+        lines = wrap(TOO_SMALL, width, height)
+    return tuple(fit([(line, "warn")], width) for line in lines[:height])
+
+
 def tabs(titles: Iterable[tuple[str, str]], visible: tuple[str, ...], focused: str,
          width: int) -> Chrome:  # fmt: skip
     """Numbered names of all panes, those on the screen lit; hidden ones lose their names first."""
@@ -237,22 +287,28 @@ def tabs(titles: Iterable[tuple[str, str]], visible: tuple[str, ...], focused: s
 
 
 def hints(keys: Iterable[Key], width: int) -> Chrome:
-    """The keys that matter most, as many as fit; help always fits."""
+    """The keys that matter most, as many as fit; help always does, quit almost always."""
     listed = [(key.hint, key.label, key.action) for key in keys if key.hint]
     return hints_of(listed, width)
 
 
+QUIT_WIDTH_MIN: Final = 50
+
+
 def hints_of(listed: Iterable[tuple[str, str, str]], width: int) -> Chrome:
-    """(key, what it does, action) as many as fit; the last of them is kept whatever happens."""
-    *front, last = listed
-    used = _hint_width(last)
+    """(key, what it does, action) as many as fit; the last two (quit, help) before all others."""
+    hints = list(listed)
+    kept = 2 if width >= QUIT_WIDTH_MIN else 1
+    front, last = hints[:-kept], hints[-kept:]
+    used = sum(map(_hint_width, last))
     line = _Line(0)
     for hint in front:
         used += _hint_width(hint)
         if used > width:
             break
         _add_hint(line, hint)
-    _add_hint(line, last)
+    for hint in last:
+        _add_hint(line, hint)
     return Chrome((fit(line.cells, width),), tuple(line.zones))
 
 

@@ -7,12 +7,16 @@ from typing import Final
 READING: Final = (
     ("The line on top", "What runs: scenario, kernel, lock mode, seed. Below it: playing or "
      "paused, the simulated time, how much of it passes in one of your seconds, the step, and the "
-     "seek bar. Brighter is the part you have seen."),
+     "seek bar. The bar counts events, not time, so that a long sleep takes no room: the number at "
+     "its end is the last event's. Brighter is the part you have seen, dotted what is not known "
+     "yet. ◇ is a cue, + a search hit, ! a breakpoint, ♦ a bookmark, ≠ where compared runs part."),
     ("1 Threads", "A lane per thread; time flows to the right, up to the line of now. Colour, "
      "glyph and letter say what it did: V in a fault under a VMA lock, M under mmap_lock, L "
-     "without a lock, r/w waiting to read/write. Beside it stands the kernel function it is in."),
+     "without a lock, r/w waiting to read/write. A cell shows what took most of its time, but "
+     "waits count more, and user mode or sleep never hide a fault or a wait, however short. Beside "
+     "it stands the kernel function it is in, then its lock: R held for read, W for write."),
     ("2 Lock wait queues", "Who holds each lock, for how long, and who waits in which order. "
-     "Circles read, squares write."),
+     "Circles read, squares write. Locks that one thread has to itself are only counted."),
     ("3 Address space", "The process's VMAs as strips, the pages that are present, who has which "
      "VMA's lock, and where threads fault."),
     ("4 Maple tree", "The tree in which the kernel looks VMAs up, a node a row: type, number, "
@@ -49,7 +53,13 @@ WORDS: Final = (
     ("downgrade", "A writer keeps the lock for reading only, so that readers come in at once."),
     ("rwsem", "The kernel's reader-writer semaphore: mmap_lock is one. Readers that come after a "
      "waiting writer wait behind it; that is why one slow reader can stop everybody."),
-    ("PTL", "Page-table lock: a spinlock for one page of the page tables."),
+    ("seq", "A sequence number that a writer changes. A VMA whose seq equals that of its mm "
+     "(`seq 6 / mm 6`) is being written; the end of the write raises the mm's, which unlocks all "
+     "VMAs at once."),
+    ("word", "The count inside an rwsem as the kernel keeps it: bit 0 a writer, bit 1 somebody "
+     "waits, bit 2 handoff, from bit 8 on the number of readers. 0x100 is one reader."),
+    ("PTL", "Page-table lock: a spinlock for one page of the page tables; its name is the first "
+     "address that page maps. Addresses are written as /proc/PID/maps writes them."),
     ("RCU", "Readers go without a lock; what they might still see is freed after a grace period, "
      "when all readers of that time are done."),
     ("maple tree", "The B-tree with ranges as keys that has kept the VMAs since 6.1. A change "

@@ -68,7 +68,7 @@ KEYS: Final = (
         "More simulated time per second.", "Play", BOTH),
     # Move
     Key("go.start", "home", "go_start", "to the start",
-        "To the start of the run; `gg` does the same.", "Move", BOTH),
+        "To the start of the run.", "Move", BOTH),
     Key("go.g", "g", "prefix_g", "gg: start", "First half of `gg`.", "Move", BOTH),
     Key("go.end", "end,G", "go_end", "to the end",
         "From the past to the present; from the present to the end of the run.", "Move", BOTH),
@@ -154,6 +154,8 @@ KEYS: Final = (
     # The app
     Key("play.enter", "enter", "open", "play it", "Play the selected scenario.", "The app",
         (GALLERY,)),
+    Key("quit", "q,ctrl+q", "quit", "quit",
+        "Quit. Ctrl-C does it too, with exit code 130.", "The app", (EVERYWHERE,), "q"),
     Key("help", "question_mark,f1", "help", "help",
         "This page: how to read the screen, every key, every word.", "The app",
         (EVERYWHERE,), "?"),
@@ -162,11 +164,11 @@ KEYS: Final = (
     Key("theme", "T", "theme", "theme", "Dark or light.", "The app", (EVERYWHERE,)),
     Key("stage", "S", "stage", "stage", "Large, quiet screen for talks.", "The app"),
     Key("back", "escape", "back", "back",
-        "Stop what is under way, then back: from a prompt, a maximised pane, the lab.",
+        "Stop what is under way, then back: from a prompt, a message, a search, a maximised pane, "
+        "a followed thread. Pressed again it leaves the run.",
         "The app", (EVERYWHERE,)),
     Key("suspend", "ctrl+z", "suspend_process", "suspend", "Suspend; `fg` comes back.",
         "The app", (EVERYWHERE,)),
-    Key("quit", "q,ctrl+q", "quit", "quit", "Quit.", "The app", (EVERYWHERE,)),
 )  # fmt: skip
 
 
@@ -208,6 +210,17 @@ def spelled(keys: str) -> str:
     if keys == "g":
         return "gg"
     return " ".join(SPELLINGS.get(key, key) for key in keys.split(","))
+
+
+def listed(group: str) -> list[tuple[str, str]]:
+    """(keys as a person reads them, what they do) of one group; `gg` stands with its whole."""
+    second = {key.action.removeprefix("prefix_"): key for key in KEYS if key.id == "go.g"}
+    found = []
+    for key in KEYS:
+        if key.group == group and key.id != "go.g":
+            more = f" {spelled(second['g'].keys)}" if key.id == "go.start" else ""
+            found.append((spelled(key.keys) + more, key.help))
+    return found
 
 
 def rebound(keymap: Mapping[str, str]) -> dict[str, str]:

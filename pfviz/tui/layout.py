@@ -134,7 +134,8 @@ def _stack(
         if pane not in shown and len(shown) < count:
             shown.append(pane)
     shown.sort(key=PANES.index)
-    first = max(STACKED_PANE_LINES, min(threads + 5, lines // 2))
+    rest = STACKED_PANE_LINES * (count - 1)
+    first = max(STACKED_PANE_LINES, min(threads + 5, max(lines // 2, lines - rest)))
     each = (lines - first) // (count - 1)
     heights = [first] + [each] * (count - 1)
     heights[-1] += lines - sum(heights)

@@ -12,7 +12,7 @@ from pfviz.views.look import Look, selected_task
 from pfviz.views.rows import Rows
 from pfviz.views.timeline import Timeline
 
-UPCOMING_STEPS: Final = 6
+UPCOMING_STEPS: Final = 16
 """How many steps ahead of the selected thread are shown greyed."""
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from pfviz.views import timeline as grains
 from pfviz.views.frame import Frame
-from pfviz.views.numbers import clock, count, duration
+from pfviz.views.numbers import clock, count, round_duration
+from pfviz.views.threads import round_up
 
 from .landmarks import Landmarks
 from .run import Run
@@ -105,6 +106,12 @@ class Player:
         """The position at a share of the events that are known: what the seek bar shows."""
         origin = self.run.origin
         return origin + (len(self.run.timeline) - origin) * part // max(whole, 1)
+
+    @property
+    def bar_events(self) -> int:
+        """How many events the seek bar is long: all, or a round number while not all are known."""
+        known = max(len(self.run.timeline) - self.run.origin, 1)
+        return known if self.run.finished else round_up(known + known // 10)
 
     # Playing
 
@@ -248,6 +255,11 @@ class Player:
             self.errand = None
             self.say(f"The run ends without {errand.what}.")
 
+    def go_along_bar(self, column: int, width: int) -> None:
+        """To a column of the seek bar, or as far as the run is known."""
+        origin, last = self.run.origin, len(self.run.timeline)
+        self.go(min(origin + self.bar_events * column // max(width - 1, 1), last))
+
     def go_start(self) -> None:
         """To the start of the run."""
         self.go(self.run.origin)
@@ -356,7 +368,7 @@ class Player:
 
     def speed_text(self) -> str:
         """The speed as the header writes it: `1 s = 2 µs`."""
-        return f"1 s = {duration(self.speed_ns)}"
+        return f"1 s = {round_duration(self.speed_ns)}"
 
 
 def _words_of_end(run: Run) -> str:

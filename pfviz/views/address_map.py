@@ -135,7 +135,7 @@ class _Plan:
 
     def __init__(self, vmas: list[VmaState], width: int) -> None:
         longest = max((cell_width(vma.label) for vma in vmas), default=4)
-        self.address = 15 if width >= 64 else 0
+        self.address = 13 if width >= 58 else 0
         self.name = min(max(longest, 4), 8 if width < 50 else 12 if width < 100 else 20) + 1
         self.perms = 5 if width >= 44 else 0
         self.size = 9 if width >= 96 else 0

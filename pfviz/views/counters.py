@@ -20,6 +20,11 @@ _VMSTAT = (
     "vma_lock_retry",
     "vma_lock_miss",
     "lockless_abort",
+    # Captures only, as `pfviz trace stats` counts them, and what they are made of.
+    "faults_with_mmap_lock",
+    "  anon_vma trylock",
+    "  from kernel mode",
+    "  fell back",
 )
 
 
@@ -96,7 +101,7 @@ def _machine(frame: Frame) -> list[Entry]:
         found.append(("  time on lines", duration(frame.line_ns_total), "number"))
         hottest = sorted(frame.line_moves, key=lambda line: (-frame.line_moves[line], line))
         for line in hottest[:3]:
-            name = frame.line_names.get(line, f"line {line}")
+            name = frame.line_names.get(line, f"line {line}").replace(" 0x", " ")
             share = percent(frame.line_moves[line], frame.line_moves_total)
             found.append((f"  {name}", share, "number"))
     plain = (

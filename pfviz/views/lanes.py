@@ -59,7 +59,8 @@ class Lanes:
         """One state a column for the window [from_ns, to_ns); nothing is known after `end_ns`.
 
         A column shows the state that took most of its time, but a wait, a spin or I/O wins from a
-        quarter on: they are what the reader looks for.
+        quarter on, and user mode or sleep never hide a fault, a wait or I/O however short: these
+        are what the reader looks for.
         """
         lane = self.lanes.get(task)
         if lane is None or columns <= 0 or end_ns < from_ns:
@@ -86,6 +87,11 @@ _LOUD: Final = frozenset(
         states.HOLD_WRITE,
     )
 )
+
+_HIDING: Final = frozenset((states.NEW, states.USER, states.SLEEP, states.OFF_CPU, states.ENDED))
+"""States that say nothing: they leave a column to what else happened in it."""
+_TOLD: Final = _LOUD | {states.FAULT_VMA, states.FAULT_MMAP, states.FAULT_LOCKLESS}
+_TOLD_BYTES: Final = tuple(bytes((state,)) for state in sorted(_TOLD))
 
 
 def _exact(lane: Lane, first: int, stop: int, window: tuple[int, int, int], columns: int) -> bytes:
@@ -130,7 +136,16 @@ def _loudest(times: dict[int, int]) -> int:
         return next(iter(times))
     total = sum(times.values())
     loud = [kind for kind in times if kind in _LOUD and times[kind] * 4 >= total]
-    return max(loud or times, key=lambda kind: (times[kind], kind))
+    most = max(loud or times, key=lambda kind: (times[kind], kind))
+    if most not in _HIDING:
+        return most
+    short = [kind for kind in times if kind in _TOLD]
+    return max(short, key=lambda kind: (times[kind], kind)) if short else _entered(times, most)
+
+
+def _entered(times: dict[int, int], most: int) -> int:
+    """A fault that has only just begun is not hidden either."""
+    return states.ENTRY if states.ENTRY in times else most
 
 
 def _sampled(lane: Lane, from_ns: int, span: int, columns: int, last_ns: int) -> bytes:
@@ -146,4 +161,16 @@ def _sampled(lane: Lane, from_ns: int, span: int, columns: int, last_ns: int) ->
                 times[kinds[index]] = times.get(kinds[index], 0) + 1
         if times:
             out[column] = _loudest(times)
+        if out[column] in _HIDING:
+            out[column] = _missed(lane, from_ns, span, columns, column, last_ns) or out[column]
     return bytes(out)
+
+
+def _missed(lane: Lane, from_ns: int, span: int, columns: int, column: int, last_ns: int) -> int:
+    """What happened most often in a column of which the samples saw only quiet; 0 for nothing."""
+    begin_ns = from_ns + span * column // columns
+    end_ns = min(from_ns + span * (column + 1) // columns, last_ns)
+    first = bisect_left(lane.starts_ns, begin_ns)
+    here = lane.states[first : bisect_left(lane.starts_ns, end_ns)]
+    often = max(_TOLD_BYTES, key=here.count)
+    return often[0] if often in here else 0

@@ -10,8 +10,8 @@ from . import states
 from .fold_locks import HANDOFF_BIT, READER_MASK, READER_SHIFT, RWSEM_KINDS
 from .frame import Frame, Hold, LockState
 from .look import DEFAULT, Look, absent, message, shown_mm
-from .numbers import count, duration
-from .rows import Cell, Row, Rows, cell_width, fit_rows
+from .numbers import address, count, duration
+from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad_name, row_width
 
 HANDOFF_NS: Final = 4_000_000
 """RWSEM_WAIT_TIMEOUT: then the first waiter asks for the hand-off (kernel/locking/rwsem.c)."""
@@ -40,10 +40,13 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     order = contended + [index for index in range(len(locks)) if index not in set(contended)]
     blocks: dict[int, Block] = {}
     room = height
+    idle = [lock for lock in locks[:height] if not lock.waiters and not lock.spinners]
+    names = min(max((cell_width(title(frame, one)) for one in idle), default=0), width // 2)
     for group in (order[: len(contended)], order[len(contended) :]):
         shown = group[:room]
         for index in shown:
-            blocks[index] = [_compact(frame, locks[index], width, look)]
+            padded = 0 if index in contended else names
+            blocks[index] = [_compact(frame, locks[index], width, look, padded)]
         room -= len(shown)
         for index in shown:
             # A crowd may take what room is left, but no more than half of it before the others.
@@ -54,6 +57,8 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
                     room -= len(full) - 1
                     break
     rows = _spaced([blocks[index] for index in sorted(blocks)], room)
+    if len(rows) + 2 <= height and len(blocks) == len(locks) and not top:
+        rows.extend([(), *_others(frame, locks, width)])
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
 
 
@@ -98,7 +103,7 @@ def _rank(lock: LockState, mm: int) -> tuple[int, int, int, int, int]:
         first,
         -queue,
         0 if lock.holders else 1,
-        kind if lock.busy else -lock.touched_ns,
+        kind if lock.busy else len(_KIND_ORDER),  # Idle ones keep their places.
         lock.id,
     )
 
@@ -118,8 +123,25 @@ def _spaced(blocks: list[Block], room: int) -> list[Row]:
 # One lock in one line
 
 
-def _compact(frame: Frame, lock: LockState, width: int, look: Look) -> Row:
-    name = title(frame, lock)
+def _others(frame: Frame, shown: list[LockState], width: int) -> list[Row]:
+    """Which locks have no line, and why."""
+    kinds: dict[str, int] = {}
+    for lock in frame.locks.values():
+        kinds[lock.kind] = kinds.get(lock.kind, 0) + 1
+    for lock in shown:
+        kinds[lock.kind] -= 1
+    listed = [f"{number} {kind}" for kind, number in sorted(kinds.items()) if number > 0]
+    if not listed:
+        return []
+    text = f"not listed, nobody waits for them: {', '.join(listed)}"
+    if cell_width(text) > width:
+        text = f"and {count(sum(kinds.values()))} that nobody waits for"
+    return [((clip(text, width), "faint"),)]
+
+
+def _compact(frame: Frame, lock: LockState, width: int, look: Look, names: int = 0) -> Row:
+    """One line; the name takes `names` cells where lines stand below one another."""
+    name = pad_name(title(frame, lock), names) if names else title(frame, lock)
     style = "lock" if lock.busy else "dim"
     row: list[Cell] = [(name, style), ("  ", "text")]
     row.extend(_people(frame, lock, width - cell_width(name) - 2, look))
@@ -163,10 +185,7 @@ def _line(entries: list[list[Cell]], width: int) -> list[Cell]:
 def _full(frame: Frame, lock: LockState, width: int, look: Look, rows_max: int) -> Block:
     if not lock.busy:
         return [_compact(frame, lock, width, look)]
-    said = _words(frame, lock, width >= 88)
-    head: list[Cell] = [(title(frame, lock), "lock"), ("  ", "text"), (said, "dim")]
-    head.extend(_handoff(frame, lock, " · " if said else ""))
-    rows: Block = [tuple(head)]
+    rows: Block = [_head(frame, lock, width)]
     lead = 7 if width >= 40 else 2
     if lock.holders:
         holders = [
@@ -183,6 +202,18 @@ def _full(frame: Frame, lock: LockState, width: int, look: Look, rows_max: int) 
         waiters = [_waiter(frame, task, hold, look) for task, hold in lock.waiters.items()]
         rows.extend(_wrapped("queue", waiters, lead, width, rows_max + 1, look, arrows=True))
     return rows
+
+
+def _head(frame: Frame, lock: LockState, width: int) -> Row:
+    """Name, words and hand-off; the raw word goes first where there is no room for all."""
+    row: Row = ()
+    for raw in (True, False):
+        said = _words(frame, lock, wide=width >= 88, raw=raw)
+        row = ((title(frame, lock), "lock"), ("  ", "text"), (said, "dim"),
+               *_handoff(frame, lock, " · " if said else ""))  # fmt: skip
+        if row_width(row) <= width:
+            break
+    return row
 
 
 def _wrapped(
@@ -221,19 +252,27 @@ def title(frame: Frame, lock: LockState) -> str:
     if lock.kind == "mmap_lock":
         if lock.owner not in frame.mms or frame.is_only_mm(lock.owner):
             return "mmap_lock"
-        return f"mmap_lock {frame.mms[lock.owner].name}".strip()
+        return f"mmap_lock {_mm_name(frame, lock.owner)}".strip()
     if lock.kind == "vma_lock":
         vma = frame.vmas.get(lock.owner)
         if vma is None:
             return f"VMA {lock.name} (gone)"
-        process = "" if frame.is_only_mm(vma.mm) else f" ({frame.mms[vma.mm].name})"
-        return f"VMA {vma.label if vma.name else f'{vma.start:x}'}{process}"
+        process = "" if frame.is_only_mm(vma.mm) else f" ({_mm_name(frame, vma.mm)})"
+        return f"VMA {vma.label if vma.name else address(vma.start)}{process}"
     if lock.kind == "ptl":
-        return f"PTL {lock.name.removeprefix('ptl').strip()}"
+        name = lock.name.removeprefix("ptl ").replace("lock ", "").replace("0x", "")
+        return f"PTL {name}"
     return lock.name or f"{lock.kind} {lock.id}"
 
 
-def _words(frame: Frame, lock: LockState, wide: bool = False) -> str:
+def _mm_name(frame: Frame, mm: int) -> str:
+    """A process's name; after an exec or a fork another mm may have the same one."""
+    name = frame.mms[mm].name
+    is_shared = any(other != mm and one.name == name for other, one in frame.mms.items())
+    return f"{name} mm {mm}" if is_shared else name
+
+
+def _words(frame: Frame, lock: LockState, wide: bool = False, raw: bool = True) -> str:
     """What the lock's words say: readers or writer, waiters, sequence numbers, reference count."""
     parts: list[str] = []
     writer = lock.writer
@@ -250,7 +289,7 @@ def _words(frame: Frame, lock: LockState, wide: bool = False) -> str:
         parts.append("free")
     if lock.kind == "mmap_lock" and lock.sequence >= 0:
         parts.append(f"seq {lock.sequence}")
-    if lock.has_word and lock.kind in RWSEM_KINDS:
+    if raw and lock.has_word and lock.kind in RWSEM_KINDS:
         parts.append(f"word {lock.word & _WORD_MASK:#x}{_bits(lock.word) if wide else ''}")
     if lock.downgraded_ns >= 0 and lock.holders and writer < 0:
         since = [hold[1] for hold in lock.holders.values()]

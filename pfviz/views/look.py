@@ -35,6 +35,8 @@ class Look:
     top: int = -1
     """The first item shown; -1 lets the painter show what matters most."""
     tree: TreeLook = TreeLook()
+    people: tuple[int, ...] = ()
+    """The threads that may have a lane, where others are hidden; empty lets the painter choose."""
     span_ns: int = 0
     """How much time the lanes show; 0 is chosen from what goes on."""
 

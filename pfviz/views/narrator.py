@@ -16,7 +16,7 @@ from . import states
 from .fold import HANDLERS
 from .frame import Frame, TaskState
 from .look import DEFAULT, Look, selected_task
-from .numbers import clock, duration
+from .numbers import address, clock, duration
 from .rows import Cell, Row, Rows, cell_width, clean, fit_rows, plain, wrap
 from .states import REGIME_NAMES, STATES
 from .waits import lock_waited_for, taken_by, who_waits_for, why_waits, words_for
@@ -83,6 +83,10 @@ def _of_task(frame: Frame, task: TaskState) -> Iterator[Cell]:
         yield (f"{name} sleeps", style)
         yield (f": {task.asleep_why}." if task.asleep_why not in ("", "sleeps") else ".", "text")
         return
+    if state == states.USER and _place(frame, task) == "user mode":
+        yield (f"{name} computes in user mode", style)
+        yield (f"{_what_next(frame, task)}.", "text")
+        return
     story = _story(frame, task)
     if story:
         yield (f"{name} in {_place(frame, task)}: ", style)
@@ -92,6 +96,30 @@ def _of_task(frame: Frame, task: TaskState) -> Iterator[Cell]:
     waiters = who_waits_for(frame, task)
     if waiters:
         yield (f" {waiters}.", "text")
+
+
+NEXT_ROWS_MAX: Final = 1_500
+"""So many events ahead the narrator looks for what a computing thread will do next."""
+
+
+def _what_next(frame: Frame, task: TaskState) -> str:
+    """What a computing thread does next, as far as the log is known: `; next, in 12 µs, ...`."""
+    log = frame.log
+    last = min(frame.index + NEXT_ROWS_MAX, len(log))
+    for now, kind, who, a, b, _, d in log.between(frame.index, last):
+        if who != task.id:
+            continue
+        soon = f"; next, in {duration(max(now - frame.now_ns, 0))}, it "
+        if kind == ev.FAULT_BEGIN:
+            vma = frame.vma_at(d, a)
+            where = f" in VMA {vma.label}" if vma is not None else ""
+            how = "writes to" if b & 2 else "reads"
+            return f"{soon}{how} a page{where} that is not mapped yet: a fault"
+        if kind == ev.OP_BEGIN and log.texts[a] not in ("compute", "access"):
+            return f"{soon}calls {log.texts[a]}"
+        if kind == ev.TASK_END:
+            return f"{soon}ends"
+    return ""
 
 
 def _off_cpu(frame: Frame, task: TaskState, name: str) -> Iterator[Cell]:
@@ -114,7 +142,7 @@ def _doing(frame: Frame, task: TaskState) -> str:
         where = f" in VMA {vma.label}" if vma is not None else ""
         how = f" under {REGIME_NAMES[fault.regime]}" if fault.regime in (0, 1) else ""
         since = duration(frame.now_ns - fault.began_ns)
-        return f"has a fault at {fault.address:x}{where}{how}, for {since} now"
+        return f"has a fault at {address(fault.address)}{where}{how}, for {since} now"
     if task.op and task.op_began_ns >= 0:
         return f"is in {task.op}, for {duration(frame.now_ns - task.op_began_ns)} now"
     return "runs in user mode"
@@ -128,7 +156,7 @@ def _place(frame: Frame, task: TaskState) -> str:
     if task.in_fault and task.fault is not None:
         regime = task.fault.regime
         where = f" under {REGIME_NAMES[regime]}" if regime in (0, 1) else ""
-        return f"a fault at {task.fault.address:x}{where}"
+        return f"a fault at {address(task.fault.address)}{where}"
     return task.op or ("user mode" if task.state == states.USER else STATES[task.state].label)
 
 
@@ -237,8 +265,9 @@ def _between(frame: Frame, kind: int, task: int, a: int, b: int, c: int) -> str:
     if kind == ev.NOTE:
         return f"{lead}-- {texts[a]}"
     if kind == ev.LOSS:
-        why = f": {texts[c]}" if 0 <= c < len(texts) and texts[c] else ""
-        return f"{lead}-- {b:,} events lost on CPU {a}{why}"
+        why = texts[c] if 0 <= c < len(texts) else ""
+        lost = f"{b:,} events lost" + (f" on CPU {a}" if a >= 0 else "") if b else ""
+        return f"{lead}-- {': '.join(filter(None, (lost, why)))}"
     if kind == ev.RULE_BROKEN:
         return f"{lead}-- {name} breaks a rule: {texts[a]}"
     lead += f"{name:<16}  "
@@ -253,7 +282,7 @@ def _between(frame: Frame, kind: int, task: int, a: int, b: int, c: int) -> str:
 
 def _fault_told(frame: Frame, task: int, kind: str, latency_ns: int, regime: int) -> str:
     fault = frame.tasks[task].fault
-    where = f" at {fault.address:x}" if fault is not None else ""
+    where = f" at {address(fault.address)}" if fault is not None else ""
     how = f" under {REGIME_NAMES[regime]}" if regime in (0, 1) else ""
     took = f" after {duration(latency_ns)}" if latency_ns >= 0 else ""
     return f"fault{where} ({kind or 'page fault'}) is done{took}{how}."

@@ -51,16 +51,13 @@ def size(pages: int) -> str:
 
 
 def address(value: int) -> str:
-    """A user-space address, twelve hex digits in groups of four: `7f10_4000_0000`."""
-    digits = f"{value & 0xFFFF_FFFF_FFFF:012x}"
-    return f"{digits[:4]}_{digits[4:8]}_{digits[8:]}"
+    """An address as /proc/PID/maps and the kernel's %lx write it: `7f1040000000`."""
+    return f"{value:x}"
 
 
 def address_short(value: int) -> str:
-    """An address without leading zeros, the page offset left out when it is zero: `7f104000_0…`."""
-    if value >= (1 << 64) - 1:
-        return "max"
-    return f"{value:x}"
+    """An address, or `max` for the last one there is: the upper end of a tree's range."""
+    return "max" if value >= (1 << 64) - 1 else address(value)
 
 
 def percent(part: int, whole: int) -> str:

@@ -132,6 +132,26 @@ def clip(text: str, width: int, more: str = "…") -> str:
     return _head(text, room) + more
 
 
+NUMBER_MAX: Final = 6
+"""Longer ones are addresses, of which the front says more."""
+
+
+def clip_name(text: str, width: int, more: str = "…") -> str:
+    """The name in at most `width` cells; a number at its end, which tells names apart, stays."""
+    text = clean(text)
+    number = text[len(text.rstrip("0123456789")) :]
+    room = width - cell_width(more) - len(number)
+    if cell_width(text) <= width or not 0 < len(number) <= NUMBER_MAX or room < 1:
+        return clip(text, width, more)
+    return _head(text, room) + more + number
+
+
+def pad_name(text: str, width: int, more: str = "…") -> str:
+    """A name in exactly `width` cells, cut as `clip_name` does."""
+    text = clip_name(text, width, more)
+    return text + " " * (width - cell_width(text))
+
+
 def pad(text: str, width: int, more: str = "…") -> str:
     """The text in exactly `width` cells, left-aligned; nothing for a width below one."""
     text = clip(text, width, more)
@@ -150,30 +170,49 @@ def row_width(row: Row) -> int:
 
 
 def fit(row: Iterable[Cell], width: int, ascii_only: bool = False) -> Row:
-    """The row in exactly `width` cells: cleaned, cut (never through a wide character), padded."""
+    """The row in exactly `width` cells: cleaned, padded, or cut with an ellipsis at its end.
+
+    A cut never goes through a wide character.
+    """
     out: list[Cell] = []
     left = width
     for text, style in row:
-        if left <= 0:
-            break
         if not text:
             continue
+        if left <= 0:
+            if text.isspace():
+                continue
+            return _cut(out, ascii_only)
         if not text.isprintable():
             text = clean(text)
         if ascii_only and not text.isascii():
             text = to_ascii(text)
         taken = cell_width(text)
         if taken > left:
-            text = _head(text, left)
-            taken = cell_width(text)
-            out.append((text, style))
-            left -= taken
-            break
+            kept = _head(text, left)
+            is_blank = text[len(kept) :].isspace()
+            out.append((kept + " " * (left - cell_width(kept)), style))
+            left = 0
+            if not is_blank:
+                return _cut(out, ascii_only)
+            continue
         out.append((text, style))
         left -= taken
     if left > 0:
         out.append((" " * left, "text"))
     return tuple(out)
+
+
+def _cut(row: list[Cell], ascii_only: bool) -> Row:
+    """The row with its last cell given to the mark that says there was more."""
+    if not row:
+        return ()
+    more = to_ascii("…") if ascii_only else "…"
+    text, style = row.pop()
+    kept = _head(text, cell_width(text) - 1)
+    lost = cell_width(text) - cell_width(kept) - 1
+    row.append((kept + " " * lost + more, style))
+    return tuple(row)
 
 
 def fit_rows(rows: Iterable[Row], width: int, height: int, ascii_only: bool = False) -> Rows:

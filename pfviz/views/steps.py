@@ -10,7 +10,7 @@ from pfviz.sim.event import StepInfo
 from . import states
 from .frame import Frame, TaskState
 from .look import DEFAULT, Look, absent, message, selected_task
-from .numbers import duration
+from .numbers import address, duration
 from .rows import Cell, Row, Rows, fit_rows, pad, wrap
 from .states import REGIME_NAMES, STATES
 
@@ -48,16 +48,17 @@ def paint(
     room = height - len(story)
     head = [_head(frame, task, width)] if room >= 4 else []
     room -= len(head)
-    lines = _folded(task)
-    ahead = list(upcoming)[: max(room // _NEXT_SHARE, 1 if room >= 3 else 0)]
+    lines = _folded(frame, task)
+    coming = _runs([_known_as(frame, code) for code in upcoming], lines[-1][0] if lines else -1)
+    ahead = coming[: max(room // _NEXT_SHARE, 1 if room >= 3 else 0)]
     spare = room - len(ahead) - len(lines)
     if spare > 0:
-        ahead = list(upcoming)[: len(ahead) + spare]
+        ahead = coming[: len(ahead) + spare]
     shown = lines[max(len(lines) - (room - len(ahead)), 0) :]
     plan = _Plan(frame, width)
     rows = [_line(frame, line, index == len(shown) - 1, task, plan, look)
             for index, line in enumerate(shown)]  # fmt: skip
-    rows.extend(_ahead(frame, code, plan) for code in ahead)
+    rows.extend(_ahead(frame, code, times, plan) for code, times in ahead)
     rows = rows[: max(room, 0)]
     rows.extend(() for _ in range(room - len(rows)))
     return fit_rows([*head, *rows, *story], width, height, look.glyphs.ascii_only)
@@ -104,10 +105,22 @@ class _Plan:
             self.story = width - self.function - self.source - self.time - 3
 
 
-def _folded(task: TaskState) -> list[Line]:
+USER: Final = "user"
+
+
+def _known_as(frame: Frame, code: int) -> int:
+    """The step by which a step is shown: all that compute in user mode look the same."""
+    info = step_info(frame, code)
+    if info is None or info.function != USER:
+        return code
+    return next(at for at, one in enumerate(frame.log.steps) if one.function == USER)
+
+
+def _folded(frame: Frame, task: TaskState) -> list[Line]:
     """The path with a repeated step, and a repeated round of steps, counted instead of listed."""
     lines: list[Line] = []
-    for code, when in zip(task.path_codes, task.path_ns, strict=True):
+    for raw, when in zip(task.path_codes, task.path_ns, strict=True):
+        code = _known_as(frame, raw)
         if lines and lines[-1][0] == code:
             lines[-1] = (code, lines[-1][1] + 1, lines[-1][2])
             continue
@@ -122,6 +135,19 @@ def _folded(task: TaskState) -> list[Line]:
                     lines[first + offset] = (known[0], known[1] + line[1], known[2])
                 break
     return lines
+
+
+def _runs(upcoming: Sequence[int], current: int) -> list[tuple[int, int]]:
+    """Steps ahead as (code, how often in a row), without more of the one that is current."""
+    runs: list[tuple[int, int]] = []
+    for code in upcoming:
+        if not runs and code == current:
+            continue
+        if runs and runs[-1][0] == code:
+            runs[-1] = (code, runs[-1][1] + 1)
+        else:
+            runs.append((code, 1))
+    return runs
 
 
 def _repeats(lines: list[Line], length: int) -> bool:
@@ -141,7 +167,7 @@ def _head(frame: Frame, task: TaskState, width: int) -> Row:
         kind = ("write" if fault.error_code & 2 else "read") if fault.error_code >= 0 else "fault"
         cells: list[Cell] = [
             (f"{kind} fault ", "strong"),
-            (f"{fault.address:x} ", "address"),
+            (f"{address(fault.address)} ", "address"),
             (regime, style),
         ]
         if fault.attempt > 1 and width >= 44:
@@ -150,7 +176,7 @@ def _head(frame: Frame, task: TaskState, width: int) -> Row:
             cells.append((f" {duration(frame.now_ns - fault.began_ns)}", "number"))
         return tuple(cells)
     if task.op:
-        where = f" {task.op_address:x}" if task.op_address else ""
+        where = f" {address(task.op_address)}" if task.op_address else ""
         since = duration(frame.now_ns - task.op_began_ns)
         return ((task.op, "strong"), (where, "address"), (f" {since}", "number"))
     return ((STATES[task.state].label, "dim"),)
@@ -175,17 +201,19 @@ def _line(frame: Frame, line: Line, current: bool, task: TaskState, plan: _Plan,
     if plan.story:
         row.append((" " + pad(info.story if info is not None else "", plan.story), "dim"))
     if plan.time:
-        row.append((f"+{duration(when - task.path_ns[0])}", "faint"))
+        since = when - task.path_ns[0]
+        row.append((f"+{duration(since)}" if since else "", "faint"))
     return tuple(row)
 
 
-def _ahead(frame: Frame, code: int, plan: _Plan) -> Row:
+def _ahead(frame: Frame, code: int, times: int, plan: _Plan) -> Row:
     info = step_info(frame, code)
     if info is None:
         return ()
     width = plan.function - (1 if plan.source else 0)
     story = (" " + pad(info.story, plan.story), "step-next") if plan.story else ("", "text")
-    return (("  ", "step-next"), (pad(info.function, width), "step-next"), (" ", "text"),
+    name = info.function + (f" x{times}" if times > 1 else "")
+    return (("  ", "step-next"), (pad(name, width), "step-next"), (" ", "text"),
             (pad(info.source, plan.source) if plan.source else "", "step-next"), story)  # fmt: skip
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from . import states
 from .frame import Frame, TaskState
 from .lanes import Lanes
 from .lock_board import title
 from .look import DEFAULT, Look, letter_cell, message, selected_task, state_cells, window
-from .numbers import duration, round_duration
-from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad
+from .numbers import address, duration, round_duration
+from .rows import Cell, Row, Rows, cell_width, clip, clip_name, fit_rows, pad, pad_name
 from .states import STATES
 
 _QUIET = frozenset((states.NEW, states.USER, states.OFF_CPU, states.SLEEP, states.ENDED))
 """States whose segments carry no letter in the lane: there is too much of them."""
 LETTER_CELLS_MIN = 7
+TEXT_MIN = 29
+"""Cells for a step's name and the lock beside it."""
+LANE_MIN = 16
 
 
 def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFAULT) -> Rows:
@@ -23,12 +28,10 @@ def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFA
         return message("no thread has started yet", width, height, look)
     plan = _Plan(frame, people, width, look)
     selected = selected_task(frame, look)
-    legend = 1 if height >= 5 else 0
-    header = 1 if height >= 8 or len(people) < height >= 3 else 0
-    room = max(height - header - legend, 0)
-    if legend and len(people) > room:
-        legend, room = (1, room) if height >= 12 else (0, room + 1)
-    if look.top < 0 and len(people) > room:
+    header, legend, room = _division(len(people), height)
+    if look.people:
+        people = [task for task in people if task.id in look.people]
+    elif look.top < 0 and len(people) > room:
         people = _active(people, room, plan.from_ns, selected)
     ids = [task.id for task in people]
     keep = ids.index(selected) if selected in ids else -1
@@ -47,6 +50,18 @@ def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFA
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
 
 
+def _division(people: int, height: int) -> tuple[int, int, int]:
+    """Rows for (the axis, the legend, threads): a legend before an axis before everybody."""
+    legend = 1 if height >= 6 else 0
+    header = 1 if height >= 8 or people + legend < height >= 3 else 0
+    return header, legend, max(height - header - legend, 0)
+
+
+def rows_for_threads(frame: Frame, height: int) -> int:
+    """How many threads a pane of this height shows at most."""
+    return _division(len(frame.people()), height)[2]
+
+
 def _active(people: list[TaskState], room: int, from_ns: int, selected: int) -> list[TaskState]:
     """The threads that did anything within the window, filled up with others, in their order."""
     active = [
@@ -61,6 +76,31 @@ def _active(people: list[TaskState], room: int, from_ns: int, selected: int) -> 
     return active
 
 
+def chosen_for_all(frames: Sequence[Frame], room: int) -> tuple[int, ...]:
+    """Which threads to show of several runs of one workload, the same in all; at most `room`.
+
+    One of each kind first (`app1` and `app2` are of one kind), then those that do or wait for
+    anything in any of the runs. Empty when all have room.
+    """
+    names: dict[int, str] = {}
+    for frame in frames:
+        for task in frame.people():
+            names.setdefault(task.id, frame.label(task.id))
+    if len(names) <= room:
+        return ()
+    kinds: dict[str, int] = {}
+    for task_id in sorted(names):
+        kinds.setdefault(names[task_id].rstrip("0123456789"), task_id)
+    first = set(kinds.values())
+
+    def is_quiet(task_id: int) -> bool:
+        seen = [frame.tasks[task_id] for frame in frames if task_id in frame.tasks]
+        return all(task.state in _QUIET for task in seen)
+
+    ranked = sorted(names, key=lambda one: (one not in first, is_quiet(one), one))
+    return tuple(sorted(ranked[: max(room, 1)]))
+
+
 def summary(frame: Frame, height: int = 0) -> str:
     """The pane's foot: how many threads and CPUs there are, and how many fit."""
     people = len(frame.people())
@@ -68,8 +108,9 @@ def summary(frame: Frame, height: int = 0) -> str:
     text = f"{people} threads" if people != 1 else "1 thread"
     if cpus:
         text += f" · {cpus} CPUs" if cpus != 1 else " · 1 CPU"
-    if 0 < height - 1 < people:
-        text += f" · {height - 1} shown"
+    shown = rows_for_threads(frame, height)
+    if 0 < shown < people:
+        text += f" · {shown} shown"
     return text
 
 
@@ -104,10 +145,12 @@ class _Plan:
     def __init__(self, frame: Frame, people: list[TaskState], width: int, look: Look) -> None:
         labels = [cell_width(frame.label(task.id)) for task in people]
         self.label = min(max(labels), 6 if width < 40 else 10 if width < 80 else 16)
-        self.cpu = 3 if width >= 70 and any(task.cpu >= 0 for task in people) else 0
+        self.cpu = 3 if width >= 60 and any(task.cpu >= 0 for task in people) else 0
         lead = self.label + 1 + (self.cpu + 1 if self.cpu else 0) + 2
         rest = max(width - lead - 2, 0)
         self.lane = max(rest * 11 // 20, min(rest, 8)) if width >= 24 else rest
+        if rest >= TEXT_MIN + LANE_MIN:  # Which lock a thread has is worth a shorter lane.
+            self.lane = max(min(self.lane, rest - TEXT_MIN), LANE_MIN)
         text = rest - self.lane
         if text > 58:  # No step name needs more; the lane takes the rest.
             self.lane += text - 58
@@ -144,7 +187,7 @@ def _header(plan: _Plan, look: Look) -> Row:
 def _thread(
     frame: Frame, task: TaskState, cells: bytes, plan: _Plan, look: Look, selected: bool
 ) -> Row:
-    label = pad(frame.label(task.id), plan.label)
+    label = pad_name(frame.label(task.id), plan.label)
     row: list[Cell] = [(label, "selected" if selected else "task"), (" ", "text")]
     if plan.cpu:
         row.append((pad(f"c{task.cpu}" if task.cpu >= 0 else "", plan.cpu + 1), "dim"))
@@ -198,7 +241,7 @@ def _standing(frame: Frame, task: TaskState) -> Cell:
     if task.step >= 0 and task.step < len(frame.log.steps):
         return (frame.log.steps[task.step].function, "text")
     if task.in_fault and task.fault is not None:
-        return (f"fault {task.fault.address:x}", style)
+        return (f"fault {address(task.fault.address)}", style)
     return (task.op or STATES[task.state].label, style)
 
 
@@ -222,10 +265,14 @@ def _lock(frame: Frame, task: TaskState, width: int) -> Cell:
         held = duration(now - since)
         name = title(frame, frame.locks[lock])
         if cell_width(name) > width - 3:
-            name = name.removeprefix("VMA ")
+            is_mmap_lock = frame.locks[lock].kind == "mmap_lock"
+            name = "mmap_lock" if is_mmap_lock else name.removeprefix("VMA ")
         if cell_width(name) + len(held) + 3 > width:
             held = ""
-        return (" ".join(part for part in (letter, clip(name, width - 3), held) if part), "dim")
+        return (
+            " ".join(part for part in (letter, clip_name(name, width - 3), held) if part),
+            "dim",
+        )
     if task.state in (states.OFF_CPU, states.SLEEP, states.IO):
         return (duration(now - task.since_ns), "dim")
     return ("", "dim")

@@ -59,3 +59,9 @@ def test_help_says_something_of_every_pane_and_word() -> None:
 
 def test_keys_are_spelled_as_people_read_them() -> None:
     assert keys.spelled("right,l,full_stop") == "→ l ."
+
+
+def test_gg_stands_with_home_and_not_by_itself() -> None:
+    listed = dict(keys.listed("Move"))
+    assert listed["Home gg"] == "To the start of the run."
+    assert "gg" not in listed

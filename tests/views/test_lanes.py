@@ -43,8 +43,23 @@ def test_nothing_is_known_before_the_first_event_and_after_now() -> None:
 def test_a_quarter_of_waiting_wins_a_column() -> None:
     lanes = lanes_of([(74, states.USER), (26, states.WAIT_READ), (100, states.USER)])
     assert lanes.cells(0, 0, 200, 2, 200) == bytes((states.WAIT_READ, states.USER))
-    lanes = lanes_of([(90, states.USER), (10, states.WAIT_READ), (100, states.USER)])
-    assert lanes.cells(0, 0, 200, 2, 200) == bytes((states.USER, states.USER))
+    lanes = lanes_of([(74, states.FAULT_VMA), (26, states.WAIT_READ), (100, states.USER)])
+    assert lanes.cells(0, 0, 200, 2, 200) == bytes((states.WAIT_READ, states.USER))
+    lanes = lanes_of([(90, states.FAULT_VMA), (10, states.WAIT_READ), (100, states.USER)])
+    assert lanes.cells(0, 0, 200, 2, 200) == bytes((states.FAULT_VMA, states.USER))
+
+
+def test_user_mode_and_sleep_never_hide_a_short_fault() -> None:
+    for quiet in (states.USER, states.SLEEP):
+        for told in (states.FAULT_VMA, states.FAULT_MMAP, states.IO, states.ENTRY):
+            lanes = lanes_of([(98, quiet), (2, told), (100, quiet)])
+            assert lanes.cells(0, 0, 200, 2, 200) == bytes((told, quiet))
+
+
+def test_a_fault_is_seen_where_a_column_has_more_segments_than_are_sampled() -> None:
+    many = [(97, states.USER), (1, states.KERNEL), (1, states.ENTRY), (1, states.FAULT_VMA)] * 400
+    lanes = lanes_of(many)
+    assert lanes.cells(0, 0, 40_000, 4, 40_000) == bytes((states.FAULT_VMA,)) * 4
 
 
 segments = st.lists(

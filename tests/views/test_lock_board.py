@@ -24,15 +24,15 @@ def test_a_queued_writer_keeps_the_readers_behind_it_waiting() -> None:
         " queue ▣ W app-1 1.21 ms ◂ □ R app-0 1.21 ms\n"
         "       ◂ □ R app-2 1.21 ms\n"
         "\n"
-        "VMA [heap]  unlocked · seq 6 / mm 7\n"
+        "VMA [heap]        unlocked · seq 6 / mm 7\n"
         "VMA 7f1040000000  unlocked\n"
-        "VMA [stack]  unlocked"
+        "VMA [stack]       unlocked"
     )
 
 
 def test_with_little_room_the_contended_lock_takes_it_all() -> None:
     assert board_of(logs.monitor(), 30, 5) == (
-        "mmap_lock  read 1 · seq 7 · ha\n"
+        "mmap_lock  read 1 · seq 7 · h…\n"
         "  ● R smaps 1.21 ms off CPU\n"
         "  ▣ W app-1 1.21 ms\n"
         "  ◂ □ R app-0 1.21 ms\n"
@@ -49,7 +49,7 @@ def test_what_does_not_fit_on_one_line_is_counted() -> None:
 def test_equal_sequence_numbers_say_that_the_vma_is_written() -> None:
     story = logs.monitor()
     story.add(ev.SEQ_CHANGED, 3, 101, 6)
-    assert "VMA [heap]  written · seq 6 / mm 6" in board_of(story, 60, 9)
+    assert "VMA [heap]        written · seq 6 / mm 6" in board_of(story, 60, 9)
 
 
 def test_a_sequence_counter_without_a_name_is_that_of_the_lock_held_for_write() -> None:
@@ -85,7 +85,7 @@ def test_page_table_locks_show_only_when_somebody_waits() -> None:
     story.takes(a, lock, ev.SPIN)
     assert "PTL" not in board_of(story, 60, 4)
     story.add(ev.SPIN_BEGIN, b, lock, ev.SPIN)
-    assert "PTL 0x2a  held" in board_of(story, 60, 4)
+    assert "PTL 2a  held" in board_of(story, 60, 4)
     assert "spins ▚ s b 0 ns" in board_of(story, 60, 4)
 
 

@@ -20,9 +20,9 @@ def frame_of(story: logs.Story) -> Frame:
 
 def test_vmas_are_strips_with_marks_where_threads_fault() -> None:
     assert plain(address_map.paint(frame_of(logs.monitor()), 76, 3)) == (
-        "5580_1234_5000 [heap]  rw-p ████████◆··················· ◆ app-0 waits\n"
-        "7f10_4000_0000 anon    rw-p ◆··························· ◆ app-2 waits\n"
-        "7ffd_c000_0000 [stack] rw-p ···························· 0/33 pages"
+        "558012345000 [heap]  rw-p █████████◆··················· ◆ app-0 waits\n"
+        "7f1040000000 anon    rw-p ◆···························· ◆ app-2 waits\n"
+        "7ffdc0000000 [stack] rw-p ····························· 0/33 pages"
     )
 
 

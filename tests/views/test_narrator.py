@@ -149,3 +149,15 @@ def test_a_fault_without_steps_is_told_by_its_place() -> None:
     assert said(story, a) == (
         "a has a fault at 7f1040000000 in VMA libc.so.6 under VMA lock, for 0 ns now."
     )
+
+
+def test_a_computing_thread_is_told_with_what_it_does_next() -> None:
+    story = logs.Story()
+    app = story.thread("app")
+    story.step(app, "user")
+    seen = len(story.log)
+    story.at(12_000)
+    story.add(ev.FAULT_BEGIN, app, 0x7F1040000000, 6, 1, 0)
+    frame = Timeline(story.log).at(seen)
+    text = narrator.spoken(frame, Look(selected=app))
+    assert text.startswith("app computes in user mode; next, in 12.0 µs, it writes to a page")

@@ -73,3 +73,28 @@ def test_the_span_grows_with_the_longest_wait() -> None:
     assert threads.span_of(timeline.at(len(timeline)), Look()) == 2_000_000
     assert threads.span_of(timeline.at(3), Look()) == 5_000
     assert threads.span_of(timeline.at(3), Look(span_ns=77)) == 77
+
+
+def test_the_foot_counts_the_lanes_that_are_there() -> None:
+    timeline = Timeline(logs.monitor().log)
+    frame = timeline.at(len(timeline))
+    for height in range(3, 9):
+        rows = plain(threads.paint(frame, timeline.lanes, 80, height)).splitlines()
+        lanes = sum(row.startswith(("app-", "smaps")) for row in rows)
+        said = f"· {lanes} shown" in threads.summary(frame, height)
+        assert said == (lanes < 4), height
+
+
+def test_runs_side_by_side_show_the_same_threads_one_of_each_kind_first() -> None:
+    timeline = Timeline(logs.monitor().log)
+    frame = timeline.at(len(timeline))
+    chosen = threads.chosen_for_all([frame, frame], 2)
+    assert [frame.label(task) for task in chosen] == ["app-0", "smaps"]
+    assert threads.chosen_for_all([frame, frame], 4) == ()
+
+
+def test_a_wider_screen_never_hides_the_lock_that_a_narrower_one_shows() -> None:
+    for width in range(67, 120):
+        shown = lanes_of(logs.monitor(), width, 8)
+        assert "c3" in shown, width
+        assert "R mmap_lock" in shown or "R mmap_" in shown, width

@@ -20,14 +20,15 @@ from textual.containers import Container, Horizontal, Vertical
 from pfviz.tui import chrome, keys, painters
 from pfviz.tui.painters import Scene, playing_span, stretched
 from pfviz.tui.pane import Pane
-from pfviz.tui.player import Player
+from pfviz.tui.player import Errand, Player
 from pfviz.tui.race import BY_OPERATIONS, BY_TIME, Race
 from pfviz.tui.recipe import MODE_TITLES, Recipe
 from pfviz.tui.screens.playing import Paint, PlayingScreen
+from pfviz.tui.workload_position import WorkloadPosition
 from pfviz.views import compare_table, latency, threads
 from pfviz.views.look import Look
 from pfviz.views.numbers import clock, count, duration
-from pfviz.views.rows import Cell, Row, Rows, fit_rows
+from pfviz.views.rows import Cell, Row, Rows, fit_rows, row_width
 from pfviz.views.timeline import FAULT, OPERATION
 
 if TYPE_CHECKING:
@@ -50,9 +51,13 @@ class Compare(PlayingScreen):
     BINDINGS = keys.bindings(key for key in keys.KEYS if keys.COMPARE in key.screens)
     AUTO_FOCUS = ""
 
-    def __init__(self, recipes: Sequence[Recipe]) -> None:
+    def __init__(
+        self, recipes: Sequence[Recipe], place: WorkloadPosition | None = None, play: bool = True
+    ) -> None:
+        """Compare from a place in the workload on, playing or not."""
         super().__init__()
         self.recipes = tuple(recipes)
+        self._place, self._play = place, play
         self.race = Race([Player(recipe.start(), self.say) for recipe in recipes])
         self.look = Look()
         self._g_pressed = False
@@ -78,7 +83,14 @@ class Compare(PlayingScreen):
         self.dress()
         self._divide()
         self.begin()
-        self.race.leader.playing = True
+        place, leader = self._place, self.race.leader
+        if place is not None and place != WorkloadPosition.of(leader):
+            errand = Errand("the same place in the workload", lambda: place.find(leader),
+                            place.words())  # fmt: skip
+            errand.play_on = self._play
+            leader.look_for(errand)
+        else:
+            leader.playing = self._play
         self.moved()
 
     def players(self) -> tuple[Player, ...]:
@@ -141,7 +153,14 @@ class Compare(PlayingScreen):
             ]
             look = replace(look, span_ns=max(spans))
             frame = player.frame
+        height = min(self.room(f"lanes{one}")[1] for one in range(len(self.recipes)))
+        look = replace(look, people=self._people(threads.rows_for_threads(frame, height)))
         return Scene(frame, player.run.timeline, look)
+
+    def _people(self, room: int) -> tuple[int, ...]:
+        """The threads that every column shows: the same ones, so that rows stand in step."""
+        frames = [player.frame for player in self.race.players]
+        return threads.chosen_for_all(frames, room)
 
     def room(self, name: str) -> tuple[int, int]:
         """Cells inside a pane, none when it is not seen."""
@@ -151,14 +170,18 @@ class Compare(PlayingScreen):
     def _paint_lanes(self, number: int) -> Rows:
         name = f"lanes{number}"
         player, scene = self.race.players[number], self.scene(number)
-        pane = self.panes[name]
+        width, height = self.room(name)
+        hidden = len(scene.frame.people()) - threads.rows_for_threads(scene.frame, height)
+        more = f" · +{hidden} thread{'s' if hidden > 1 else ''}" if hidden > 0 and height else ""
         operations = player.run.timeline.count(player.index, OPERATION)
         faults = player.run.timeline.count(player.index, FAULT)
-        pane.entitle(
+        ops = "operations" if width >= 44 else "ops"
+        self.entitle(
+            name,
             f"{MODE_TITLES[self.recipes[number].mode]} · {clock(player.now_ns)}",
-            f"{count(operations)} operations · {count(faults)} faults",
+            f"{count(operations)} {ops} · {count(faults)} faults{more}",
         )
-        return painters.paint("threads", scene, *self.room(name))
+        return painters.paint("threads", scene, width, height)
 
     def _paint_board(self, number: int) -> Rows:
         return painters.paint("locks", self.scene(number), *self.room(f"board{number}"))
@@ -188,10 +211,12 @@ class Compare(PlayingScreen):
 
     def _paint_sentence(self) -> Rows:
         width, height = self.room("sentence")
+        if self.has_class("tiny"):
+            return chrome.too_small(*self.app.size)
         rows: list[Row] = []
         if self.message:
             rows.append(((self.message, "say-text"),))
-        rows += [self._told_times(), *self._told_divergence()]
+        rows += [self._told_times(), *self._told_divergence(width)]
         return fit_rows(rows, width, height, self.look.glyphs.ascii_only)
 
     def _told_times(self) -> Row:
@@ -204,7 +229,6 @@ class Compare(PlayingScreen):
                 cells += [(f" {MODE_TITLES[recipe.mode]} ", f"mode-{recipe.mode}"),
                           (f" {count(done)} faults  ", "text")]  # fmt: skip
             return tuple(cells)
-        cells.append(("To get here: ", "strong"))
         first_ns = max(self.race.leader.now_ns, 1)
         words = " as fast" if self.app.size.width >= ROOMY else ""
         for player, recipe in zip(self.race.players, self.recipes, strict=True):
@@ -213,9 +237,12 @@ class Compare(PlayingScreen):
                 faster = f" ({first_ns / player.now_ns:.2f}x{words})"
             cells += [(f" {MODE_TITLES[recipe.mode]} ", f"mode-{recipe.mode}"),
                       (f" {duration(player.now_ns)}{faster}  ", "text")]  # fmt: skip
-        return tuple(cells)
+        lead = "To get here: "
+        if len(lead) + row_width(tuple(cells)) > self.app.size.width:
+            lead = "So far: "
+        return ((lead, "strong"), *cells)
 
-    def _told_divergence(self) -> tuple[Row, ...]:
+    def _told_divergence(self, width: int) -> tuple[Row, ...]:
         """Where the runs first part, in one row or, on narrow screens, in two."""
         parted = self.race.first_divergence()
         if parted is None:
@@ -230,7 +257,7 @@ class Compare(PlayingScreen):
             cells += [(f" {MODE_TITLES[recipe.mode]} ", f"mode-{recipe.mode}"),
                       (f" {what}  ", "text")]  # fmt: skip
         cells.append(("D goes there", "dim"))
-        if self.app.size.width >= ROOMY:
+        if row_width((*where, *cells)) <= width:
             return ((*where, *cells),)
         return where, tuple(cells)
 
@@ -294,8 +321,7 @@ class Compare(PlayingScreen):
 
     def action_seek(self, column: int, width: int) -> None:
         """To a place on the leader's seek bar."""
-        leader = self.race.leader
-        leader.go(leader.at_share(column, max(width - 1, 1)))
+        self.race.leader.go_along_bar(column, width)
         self.moved()
 
     def action_window(self, direction: int) -> None:

@@ -60,6 +60,7 @@ ROOM_AROUND_PREVIEW: Final = 18
 """Lines that lead, title, story, sentence and keys take at most."""
 ROOM_AROUND_SHORT: Final = 12
 WAY_LINES_MIN: Final = 7
+TITLES_WIDTH_MIN: Final = 120
 
 
 def facts(player: Player) -> str:
@@ -89,6 +90,7 @@ class Gallery(PlayingScreen):
         self.player: Player | None = None
         self.followed = Followed()
         self._previewed = ""
+        self._named = False
 
     def compose(self) -> ComposeResult:
         """Filter and list beside story and preview."""
@@ -126,11 +128,13 @@ class Gallery(PlayingScreen):
         self.shown = tuple(entry for entry in self.entries if entry.matches(words))
         titles = self.query_one("#titles", OptionList)
         titles.clear_options()
+        # Where whole titles have no room there are names; the title stands beside the list.
+        self._named = TITLES_WIDTH_MIN > self.app.size.width >= STORY_WIDTH_MIN
         titles.add_options(
             Option(
                 Content.assemble(
                     ("! " if entry.error else "◉ " if entry.is_capture else "  ", "$warning"),
-                    entry.title,
+                    entry.name if self._named else entry.title,
                 )
             )
             for entry in self.shown
@@ -139,6 +143,13 @@ class Gallery(PlayingScreen):
             titles.highlighted = 0
         else:
             self._tell(None)
+
+    def _refill(self) -> None:
+        """The same list anew, the same entry lit."""
+        titles = self.query_one("#titles", OptionList)
+        at = titles.highlighted
+        self.fill(self.query_one("#filter", Input).value)
+        titles.highlighted = at
 
     def on_input_changed(self, changed: Input.Changed) -> None:
         """Filter while typing."""
@@ -269,6 +280,8 @@ class Gallery(PlayingScreen):
         self.set_class(self.app.size.height < 16, "low")
         if self.panes:
             self._divide()
+            if self._named != (TITLES_WIDTH_MIN > self.app.size.width >= STORY_WIDTH_MIN):
+                self._refill()
         self.call_after_refresh(self.paint_now)
 
     def paints(self) -> Mapping[str, Paint]:
@@ -296,11 +309,12 @@ class Gallery(PlayingScreen):
         pane, scene = self.panes["preview"], self._scene()
         width, height = pane.size
         if scene is None:
+            self.entitle("preview", "Preview")
             entry = self.current()
             text = "Enter opens it." if entry is not None and not entry.error else ""
             return message(text, width, height, self.look)
         assert self.player is not None
-        pane.entitle(f"Preview · {self.player.speed_text()}", clock(self.player.now_ns))
+        self.entitle("preview", f"Preview · {self.player.speed_text()}", clock(self.player.now_ns))
         return painters.paint("threads", scene, width, height)
 
     def _paint_way(self) -> Rows:
@@ -310,7 +324,7 @@ class Gallery(PlayingScreen):
             return ()
         # A capture has no steps to show, but locks.
         view = "locks" if self.player is not None and self.player.run.is_capture else "steps"
-        self.panes["way"].entitle(*painters.VIEWS[view].words(scene, height))
+        self.entitle("way", *painters.VIEWS[view].words(scene, height))
         return painters.paint(view, scene, width, height)
 
     def _paint_sentence(self) -> Rows:

@@ -48,8 +48,7 @@ class Help(Screen[None]):
     def _blocks(self) -> Iterator[tuple[str, Table]]:
         yield "How to read the screen", _pairs(glossary.READING)
         for group in keys.GROUPS:
-            listed = [(keys.spelled(key.keys), key.help) for key in keys.KEYS if key.group == group]
-            yield f"Keys: {group.lower()}", _pairs(listed)
+            yield f"Keys: {group.lower()}", _pairs(keys.listed(group))
         yield "What : (go to) understands", _pairs(go_to.EXAMPLES)
         yield "What A (go to in the tree) understands", _pairs(tree_place.EXAMPLES)
         yield "What b (break on) understands", _pairs(breakpoints.EXAMPLES)

@@ -180,8 +180,7 @@ class Lab(LabTree):
     def _paint_pane(self, name: str) -> Rows:
         width, height = self.inner_size(name)
         scene = self.scene(name)
-        pane = self.panes[name]
-        pane.entitle(*VIEWS[name].words(scene, height))
+        self.entitle(name, *VIEWS[name].words(scene, height))
         return painters.paint(name, scene, width, height)
 
     def _paint_header(self) -> Rows:
@@ -208,10 +207,7 @@ class Lab(LabTree):
         return self._hints.rows
 
     def _paint_tiny(self) -> Rows:
-        width, height = self.app.size
-        words = ("pfviz needs 24 x 6 cells" if width >= 24 else "larger, please").split()
-        lines = [((word[:width], "dim"),) for word in words]
-        return tuple(lines[:height])
+        return chrome.too_small(*self.app.size)
 
     # Mouse and focus
 

@@ -18,9 +18,13 @@ from pfviz.views.look import Look, selected_task
 from pfviz.views.timeline import EVENT, STEP
 
 CAPTION_EVENTS: Final = 400
-"""A cue's caption stays for so many events after its moment."""
+"""A cue's caption stays for so many events after its moment..."""
+CAPTION_S: Final = 6
+"""... and while playing for so many of the viewer's seconds."""
 STORY_EVENTS: Final = 150
 """So long the story stands where captions do, unless a cue comes first."""
+
+LEAVE: Final = "Esc again leaves this run for the gallery; q quits pfviz."
 
 
 class LabActions(PlayingScreen):
@@ -116,7 +120,7 @@ class LabActions(PlayingScreen):
     def action_seek(self, column: int, width: int) -> None:
         """To a place on the seek bar."""
         self.hush()
-        self.player.go(self.player.at_share(column, max(width - 1, 1)))
+        self.player.go_along_bar(column, width)
         self.moved()
 
     def action_go_to(self) -> None:
@@ -258,11 +262,13 @@ class LabActions(PlayingScreen):
         run, index = self.player.run, self.player.index
         if not self.captions:
             return ""
-        place = run.cues.current(index, CAPTION_EVENTS)
+        spoken_ns = CAPTION_S * self.player.speed_ns if self.player.playing else 0
+        since = run.timeline.index_at(max(self.player.now_ns - spoken_ns, 0))
+        place = run.cues.current(index, max(CAPTION_EVENTS, index - since))
         if place is not None:
             waits = place.pause and index == place.position and not self.player.playing
             return f"{place.caption} (space goes on)" if waits else place.caption
-        return run.story if index < run.origin + STORY_EVENTS else ""
+        return run.story if min(index, since) < run.origin + STORY_EVENTS else ""
 
     def action_follow_owner(self) -> None:
         """From the selected thread to the one that holds what it waits for."""
@@ -310,19 +316,25 @@ class LabActions(PlayingScreen):
         self.moved()
 
     def go_back(self) -> None:
-        """Out of what is under way: a search, a maximised pane, a followed thread, the lab."""
+        """Out of what is under way: a search, a message, a maximised pane; the lab at last."""
+        if self.message == LEAVE:
+            self.app.leave_screen()
+            return
         if self.player.errand is not None:
             self.player.pause()
             self.say("No longer looking.")
+        elif self.player.marks.hits is not None:
+            self.player.search("")
+            self.hush()
+        elif self.message:
+            self.hush()
         elif self.zoomed:
             self.zoomed = False
             self.focus_pane(self.pane_name)
         elif self.look.selected >= 0:
             self._select(-1)
-            self.say("Following whoever takes a step again.")
         else:
-            self.app.leave_screen()
-            return
+            self.say(LEAVE)
         self.moved()
 
     # Take away

@@ -147,10 +147,11 @@ class LabChanges(LabActions):
         recipe = self._recipe()
         if recipe is None:
             return
+        was_playing = self.player.playing
         self.player.pause()
         try:
             recipes = [recipe.with_changes(mode=mode) for mode in modes[:3]]
-            screen = Compare(recipes)
+            screen = Compare(recipes, WorkloadPosition.of(self.player), was_playing)
         except ScenarioError as error:
             self.say(error.reason)
             self.moved()

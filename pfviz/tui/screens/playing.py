@@ -51,6 +51,7 @@ class PlayingScreen(Screen[None]):
         self._painting = False
         self.panes: dict[str, Pane] = {}
         """All panes of the screen by id, kept: a query for each of them in each frame is slow."""
+        self._words: dict[str, tuple[str, str]] = {}
         self.frames = 0
         """How many frames were painted so far; measurements and tests read it."""
 
@@ -188,6 +189,8 @@ class PlayingScreen(Screen[None]):
                 self._painting = False
             if self._marks() == positions:  # Else a key came in between, and has painted already.
                 self._show(painted)
+            else:
+                self._words.clear()
 
     @property
     def is_seen(self) -> bool:
@@ -208,8 +211,15 @@ class PlayingScreen(Screen[None]):
         if self.is_mounted:
             self._show({name: paint() for name, paint in self.paints().items()})
 
+    def entitle(self, name: str, title: str, foot: str = "") -> None:
+        """Set the words in a pane's frame, to be shown together with the rows of all panes."""
+        self._words[name] = title, foot
+
     def _show(self, painted: Mapping[str, Rows]) -> None:
         self.frames += 1
         with self.app.batch_update():
+            for name, (title, foot) in self._words.items():
+                self.panes[name].entitle(title, foot)
+            self._words.clear()
             for name, rows in painted.items():
                 self.panes[name].show(rows)
