@@ -10,6 +10,7 @@ from pfviz.report.text import table
 from pfviz.scenario.errors import printable
 from pfviz.trace.capture_stats import capture_stats
 from pfviz.trace.infer import infer_log
+from pfviz.trace.shortcomings import losses
 from pfviz.views.narrator import plain_lines
 
 THREADS_SHOWN: Final = 12
@@ -26,8 +27,11 @@ def stats(name: str) -> dict[str, Any]:
 
 
 def story(path: str) -> Iterator[str]:
-    """A capture event by event."""
-    yield from plain_lines(infer_log(path))
+    """A capture event by event; the first line says what is missing, if anything is."""
+    log = infer_log(path)
+    if log.meta["lossy"] == "yes":
+        yield f"-- {_warning(printable(log.meta['losses']))}"
+    yield from plain_lines(log)
 
 
 def summary(path: str) -> list[str]:
@@ -39,12 +43,13 @@ def summary(path: str) -> list[str]:
         f"capture {printable(path)}: {found['events']:,} events in {lasted_us / 1000:,.1f} ms",
         _losses(found),
         "",
-        f"{found['faults']:,} faults, {totals.get('faults_with_mmap_lock', 0):,} of them with "
-        f"mmap_lock; {totals.get('acquired_read', 0):,} times mmap_lock for reading, "
+        f"{found['faults']:,} faults, {totals.get('faults_with_mmap_lock', 0):,} of them took "
+        "mmap_lock: fell back, came from kernel mode, or tried it for an anon_vma",
+        f"mmap_lock {totals.get('acquired_read', 0):,} times for reading, "
         f"{totals.get('acquired_write', 0):,} for writing, "
         f"{totals.get('downgrades', 0):,} downgrades",
     ]
-    for title, key in (("Waits for mmap_lock (us)", "wait_us"), ("Holds (us)", "hold_us")):
+    for title, key in (("Waits for mmap_lock (µs)", "wait_us"), ("Holds (µs)", "hold_us")):
         rows = [(mode, *_ranks(ranks)) for mode, ranks in found[key].items() if ranks]
         if rows:
             lines += ["", title, *table(("", "n", "p50", "p99", "max", "sum"), rows)]
@@ -61,8 +66,18 @@ def summary(path: str) -> list[str]:
 def _losses(found: Mapping[str, Any]) -> str:
     if not found["lossy"]:
         return "nothing was lost"
-    marks = found["lost_events_marked"] or found["buffer_started_marks"]
-    return f"LOSSY: events are missing ({marks:,} marked); what is counted here is a lower bound"
+    said = losses(
+        found["lost_events_marked"],
+        found["buffer_started_marks"],
+        found["entries_in_buffer_written"],
+        printable(found.get("truncated", "")),
+        found["events"] + found["totals"].get("markers", 0),
+    )
+    return _warning(said)
+
+
+def _warning(said: str) -> str:
+    return f"LOSSY: {said or 'how many events is not said'}; what is counted is a lower bound"
 
 
 def _ranks(ranks: Mapping[str, Any]) -> tuple[str, ...]:
@@ -81,6 +96,6 @@ def _threads(threads: Mapping[str, Mapping[str, Any]]) -> list[str]:
         )
         for tid, one in shown
     ]
-    lines = ["Threads", *table(("thread", "faults", "with mmap_lock"), rows)]
+    lines = ["Threads", *table(("thread", "faults", "took mmap_lock"), rows)]
     more = len(order) - len(shown)
     return [*lines, f"  and {more} more"] if more else lines

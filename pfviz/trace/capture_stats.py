@@ -239,6 +239,7 @@ class CaptureStats:
             "lost_events_marked": capture.lost_events,
             "buffer_started_marks": capture.buffer_started_marks,
             "entries_in_buffer_written": list(capture.entries) if capture.entries else None,
+            **({"truncated": capture.truncated} if capture.truncated else {}),
             "events": self.events,
             "first_us": None if self.first_ns is None else _microseconds(self.first_ns),
             "last_us": None if self.first_ns is None else _microseconds(self.last_ns),
@@ -290,7 +291,8 @@ def capture_stats(path: str | Path) -> dict[str, Any]:
     """Return the statistics of one capture file ("-" is standard input).
 
     Keys and definitions are those of the `truth.json` files that the recorded captures carry: times
-    in microseconds (whole ones are ints), percentiles by nearest rank. Raises CaptureError.
+    in microseconds (whole ones are ints), percentiles by nearest rank; a file that ends too early
+    has one key more, `truncated`, which says why. Raises CaptureError.
     """
     return read_capture_stats(Capture(path))
 

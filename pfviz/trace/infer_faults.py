@@ -14,8 +14,9 @@ from pfviz.trace.infer_vmas import Range
 from pfviz.trace.late_rows import LateRows
 
 MMAP_LOCK, VMA_LOCK, UNKNOWN = 0, 1, -1
-MAJOR, RETRIED, INFERRED_END, PGMAJFAULT = 1, 4, 8, 16
-"""Bits of FAULT_END.flags; INFERRED_END is a capture's own: nothing told when the fault ended."""
+MAJOR, RETRIED, INFERRED_END, PGMAJFAULT, TOOK_MMAP_LOCK = 1, 4, 8, 16, 32
+"""Bits of FAULT_END.flags. Two are a capture's own. INFERRED_END: nothing told when it ended;
+TOOK_MMAP_LOCK: it took the mmap_lock for reading or tried to, if only for an anon_vma."""
 
 PRESENT, WRITE, USER, EXEC = 0x1, 0x2, 0x4, 0x10
 """error_code bits (arch/x86/include/asm/trap_pf.h)."""
@@ -200,6 +201,7 @@ class Faults:
         flags = (MAJOR if major else 0) | (PGMAJFAULT if fault.io else 0)
         flags |= RETRIED if regime == MMAP_LOCK and fault.waited_before_lock else 0
         flags |= 0 if fault.ended_exactly else INFERRED_END
+        flags |= TOOK_MMAP_LOCK if fault.reads or fault.failed else 0
         kind = rows.log.text(_kind(fault))
         latency_ns = end_ns - fault.began_ns
         rows.add_late(place, end_ns, ev.FAULT_END, fault.tid, kind, latency_ns, regime, flags)
@@ -271,6 +273,7 @@ def _counter(fault: OpenFault) -> str:
 def _kind(fault: OpenFault) -> str:
     """Name the fault as the simulator would, as far as error code and VMA tell.
 
+    A VMA is unknown (`write_in_unknown_vma`) that neither a maps copy nor a system call has shown.
     What the page table held is not known: a write to a present page may copy it, or find that
     nobody else has it (`anon_cow_or_reuse`).
     """
@@ -278,7 +281,8 @@ def _kind(fault: OpenFault) -> str:
     if fault.write_locked:
         return "stack_growth"
     if not fault.file and not fault.vma_kind:
-        return f"unknown_{'write' if writes else 'read'}{'_present' if present else ''}"
+        access = "write" if writes else "read"
+        return f"{access}_in_unknown_vma{'_present' if present else ''}"
     if fault.file or fault.vma_kind == "file":
         if writes:
             shared = fault.vma is not None and fault.vma.perms[3] == "s"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pfviz.sim.event import EventLog
 from pfviz.trace.capture import Capture
 
@@ -59,6 +61,37 @@ _INFERRED = {
 }
 
 
+def events_lost(marked: int, entries: Sequence[int] | None) -> int:
+    """How many events are known to be missing: those of the marks, and those overwritten.
+
+    `entries` is the trace's own (in the buffer, ever written), when it says so.
+    """
+    return marked + (max(entries[1] - entries[0], 0) if entries else 0)
+
+
+def losses(
+    marked: int, starts: int, entries: Sequence[int] | None, truncated: str, events: int
+) -> str:
+    """What is missing from a capture, every source of a loss by itself; "" when none is known.
+
+    `marked` events by marks, `starts` marks where a CPU's buffer starts, `truncated` why the file
+    ends early after `events` events.
+    """
+    parts = []
+    overwritten = events_lost(0, entries)
+    if entries and overwritten:
+        kept = f"{entries[0]:,} of {entries[1]:,} are left"
+        parts.append(f"{overwritten:,} events were overwritten ({kept})")
+    if marked:
+        parts.append(f"{marked:,} events are marked as lost")
+    if starts:
+        parts.append(f"{starts:,} mark{'s' * (starts != 1)} where the buffer of a CPU starts late")
+    if truncated:
+        of = f" of {entries[0]:,}" if entries else ""
+        parts.append(f"TRUNCATED: {truncated}, {events:,}{of} events were read")
+    return "; ".join(parts)
+
+
 def describe_capture(
     log: EventLog, capture: Capture, first_ns: int, holds_ended_by_inference: int
 ) -> None:
@@ -72,7 +105,14 @@ def describe_capture(
         clock="counter: one count shows as 1 us" if capture.clock_is_counter else "time",
         first_ns=str(first_ns),
         lines=str(capture.lines),
-        lost_events=str(capture.lost_events),
+        lost_events=str(events_lost(capture.lost_events, capture.entries)),
+        losses=losses(
+            capture.lost_events,
+            capture.buffer_started_marks,
+            capture.entries,
+            capture.truncated or "",
+            sum(capture.counts.values()),
+        ),
         lossy="yes" if capture.lossy else "no",
         skipped=", ".join(f"{n} x {why}" for why, n in sorted(capture.skipped.items())) or "none",
     )

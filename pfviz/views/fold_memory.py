@@ -20,6 +20,8 @@ from .memory_state import (
 from .settling import settle
 
 PGMAJFAULT: Final = 16
+TOOK_MMAP_LOCK: Final = 32
+USER: Final = 4
 
 
 def _mm_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
@@ -79,6 +81,11 @@ def _fault_end(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) ->
         counters["pgmajfault"] = counters.get("pgmajfault", 0) + 1
     if c == 1:
         counters["vma_lock_success"] = counters.get("vma_lock_success", 0) + 1
+    if d & TOOK_MMAP_LOCK:  # A capture's word; see docs/captures.md.
+        kernel = fault is not None and not fault.error_code & USER
+        how = "anon_vma trylock" if c == 1 else "from kernel mode" if kernel else "fell back"
+        for name in ("faults_with_mmap_lock", f"  {how}"):
+            counters[name] = counters.get(name, 0) + 1
     f.faults_by_kind[kind] = f.faults_by_kind.get(kind, 0) + 1
     if 0 <= c < 3 and b >= 0:
         f.fault_latency[c].add(b)
