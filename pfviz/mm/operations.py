@@ -59,6 +59,8 @@ class Access:
     pages: int = 1
     stride_pages: int = 1
     exec: bool = False
+    by_kernel: bool = False
+    """A system call touches it for the thread, as read() and write() do with their buffers."""
 
 
 @dataclass(frozen=True, slots=True)

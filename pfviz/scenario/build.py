@@ -119,7 +119,7 @@ class _Builder:
         for file in self.scenario.file:
             cached = file.pages if file.cached == "all" else file.cached
             self.engine.world.files[file.name] = new_file(
-                self.engine, file.name, file.pages, cached
+                self.engine, file.name, file.pages, cached, file.driver
             )
         for name in self._processes():
             self.mms[name] = new_mm(self.engine, name)
@@ -189,6 +189,10 @@ class _Builder:
             present = vma.pages if vma.resident == "all" else vma.resident
             file = shmem_zero_setup(self.engine, vma.pages, present)
             fields.update(kind="file", vm_file=file, vm_pgoff=0)
+        elif vma.kind == "other":
+            # [vvar] and [vdso]: special mappings have a ->fault of their own and no map_pages.
+            special = new_file(self.engine, f"[{vma.name}]", vma.pages, driver=True)
+            fields.update(vm_file=special, vm_pgoff=0)
         if vma.kind == "stack":
             flags |= VM_GROWSDOWN
         made = place_vma(self.engine, mm, start, vma.pages, flags, **fields)
@@ -197,7 +201,7 @@ class _Builder:
         resident = vma.pages if vma.resident == "all" else vma.resident
         if made.vm_file is not None and made.vm_file.is_shmem:
             populate_shared(self.engine, mm.page_tables, made, resident)
-        elif (resident or vma.anon_vma) and not vma.file:
+        elif (resident or vma.anon_vma) and made.vm_file is None:
             self._populate(mm, made, resident)
 
     def _populate(self, mm: AddressSpace, vma: MmVma, pages: int) -> None:

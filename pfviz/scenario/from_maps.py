@@ -68,7 +68,14 @@ def tables(records: Iterable[Record]) -> tuple[tuple[File, ...], tuple[Vma, ...]
                 anon_vma=kind in ("heap", "stack"),
             )
         )
-    return tuple(File(name=name, pages=pages) for name, pages in sizes.items()), tuple(vmas)
+    files = (File(name=name, pages=pages, driver=_is_device(name)) for name, pages in sizes.items())
+    return tuple(files), tuple(vmas)
+
+
+def _is_device(name: str) -> bool:
+    """Whether a driver serves the faults of a mapped file, by its path."""
+    in_memory = name.startswith(("/dev/shm/", "/dev/zero"))
+    return name.startswith("/dev/") and not in_memory
 
 
 def _kind(record: Record) -> Kind:

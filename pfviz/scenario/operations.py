@@ -24,6 +24,9 @@ PLACE = (
 At = Annotated[str, Meta(min_length=1, description=PLACE)]
 
 
+ByKernel = Annotated[bool, Meta(description="a system call touches the pages for the thread")]
+
+
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A TOML table with known keys only."""
 
@@ -46,9 +49,13 @@ class _Access(_Operation, frozen=True, kw_only=True):
 class Read(_Access, frozen=True, kw_only=True, tag="read"):
     """Read a byte of each page."""
 
+    by_kernel: ByKernel = False
+
 
 class Write(_Access, frozen=True, kw_only=True, tag="write"):
     """Write a byte of each page."""
+
+    by_kernel: ByKernel = False
 
 
 class Execute(_Access, frozen=True, kw_only=True, tag="execute"):

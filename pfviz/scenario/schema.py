@@ -51,6 +51,7 @@ class File(Table, frozen=True, kw_only=True):
     cached: Annotated[Number | Literal["all"], Meta(description="its first pages in memory")] = (
         "all"
     )
+    driver: Annotated[bool, Meta(description="a device: its faults need mmap_lock")] = False
 
 
 class Vma(Table, frozen=True, kw_only=True):

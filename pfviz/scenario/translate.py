@@ -30,6 +30,7 @@ class Translator:
                     one.pages,
                     one.stride,
                     isinstance(one, op.Execute),
+                    not isinstance(one, op.Execute) and one.by_kernel,
                 )
             case op.Mmap():
                 return self._mmap(one)

@@ -7,6 +7,7 @@ import pytest
 from pfviz.mm.operations import Access, Madvise, OperationList, Sleep
 from pfviz.mm.thread import Thread
 from pfviz.mm.world import World
+from pfviz.report import measure
 from pfviz.scenario.build import build, build_with
 from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.load import parse
@@ -175,3 +176,62 @@ def test_shared_memory_without_a_file_has_one_that_forked_children_see() -> None
     assert one.vm_file.is_shmem
     assert not one.is_anonymous
     assert engine.world.mms[0].page_tables.rss_file == 2
+
+
+def faults_of(text: str) -> dict[str, object]:
+    engine = built(text)
+    engine.run()
+    assert all(task.state == DONE for task in engine.tasks)
+    return measure.faults(measure.Rows(engine.log))
+
+
+def test_a_driver_and_a_special_mapping_need_mmap_lock() -> None:
+    text = """
+[[file]]
+name = "card0"
+pages = 4
+driver = true
+[[vma]]
+name = "gpu"
+pages = 4
+file = "card0"
+perms = "rw-s"
+[[vma]]
+name = "vvar"
+pages = 4
+kind = "other"
+perms = "r--p"
+[[thread]]
+name = "t"
+[[thread.op]]
+do = "read"
+at = "gpu"
+[[thread.op]]
+do = "read"
+at = "vvar"
+"""
+    found = faults_of(text)
+    assert found["by_kind"] == {"driver": 2}
+    assert found["fallbacks"] == {"driver without map_pages": 2}
+    assert found["completed_under"] == {"vma_lock": 0, "mmap_lock": 2, "lockless": 0}
+
+
+def test_memory_that_a_system_call_touches_faults_under_mmap_lock() -> None:
+    text = """
+[[vma]]
+name = "buffer"
+pages = 4
+[[thread]]
+name = "t"
+[[thread.op]]
+do = "write"
+at = "buffer"
+pages = 2
+by_kernel = true
+[[thread.op]]
+do = "read"
+at = "buffer+2"
+"""
+    found = faults_of(text)
+    assert found["fallbacks"] == {"access by the kernel itself": 2}
+    assert found["completed_under"] == {"vma_lock": 1, "mmap_lock": 2, "lockless": 0}

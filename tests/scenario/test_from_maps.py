@@ -62,3 +62,13 @@ def test_a_bad_mix_is_answered_with_a_way_out(text: str, said: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse_mix(text)
     assert said in str(caught.value)
+
+
+def test_devices_are_served_by_drivers_and_memory_below_dev_is_not() -> None:
+    names = ("/dev/dri/card0", "/dev/shm/x", "/dev/zero (deleted)", "/lib/a.so")
+    records = [
+        MapsVma(0x10_0000 * n, 0x10_0000 * n + 0x1000, "rw-s", 0, "08:01", n, name)
+        for n, name in enumerate(names, 1)
+    ]
+    files, _ = tables(records)
+    assert [file.driver for file in files] == [True, False, False, False]

@@ -129,7 +129,7 @@ def do_user_addr_fault(engine: Mm, thread: Thread) -> Step:
 
 @step("kernel/entry/common.c", cost="exception_exit")
 def irqentry_exit(engine: Mm, thread: Thread) -> Step:
-    """Return to user mode: the instruction runs again, or a signal is delivered."""
+    """Return from the exception: the instruction runs again, or its access has failed."""
     fault = thread.in_flight
     thread.fault = None
     assert not thread.vma_read_locks, f"{thread.name} leaves a fault with a VMA locked"

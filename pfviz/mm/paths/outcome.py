@@ -92,7 +92,7 @@ def fall_back(engine: Mm, thread: Thread, cause: str, to_regime: int, counter: s
 
 @step("arch/x86/mm/fault.c", cost="send_signal", function="bad_area_nosemaphore")
 def bad_area_nosemaphore(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """No VMA covers the address: the thread gets SIGSEGV (SEGV_MAPERR)."""
+    """No VMA covers the address: SIGSEGV (SEGV_MAPERR), or EFAULT if the kernel touched it."""
     fault = thread.in_flight
     fault.kind = "segv_unmapped"
     fault.error = SEGV_MAPERR
@@ -101,7 +101,7 @@ def bad_area_nosemaphore(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 
 @step("arch/x86/mm/fault.c", cost="send_signal")
 def bad_area_access_error(engine: Mm, thread: Thread) -> Step:
-    """The VMA does not allow this access: unlock it and send SIGSEGV (SEGV_ACCERR)."""
+    """The VMA forbids this access: unlock, then SIGSEGV (SEGV_ACCERR), or EFAULT for the kernel."""
     fault = thread.in_flight
     if fault.regime == MMAP_LOCK:
         mmap_lock.mmap_read_unlock(engine, thread, thread.mm)

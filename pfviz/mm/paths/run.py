@@ -81,7 +81,7 @@ def _where(thread: Thread, operation: ops.Operation) -> tuple[int, int]:
 
 def _first_step(engine: Mm, thread: Thread, operation: ops.Operation) -> Next:
     match operation:
-        case ops.Access():
+        case ops.Access() if not operation.by_kernel:
             return _begin_access(engine, thread, operation)
         case ops.Compute(ns):
             thread.sys = ns
@@ -114,6 +114,8 @@ def syscall_entry(engine: Mm, thread: Thread) -> Next:  # noqa: ARG001
 
 def _syscall(thread: Thread) -> Step:
     match thread.operation:
+        case ops.Access():
+            return copy_user
         case ops.Mmap():
             return mmap.vm_mmap_pgoff
         case ops.Munmap():
@@ -179,3 +181,31 @@ def access_next_page(engine: Mm, thread: Thread) -> Next:
         return operation_done(engine, thread)
     address = thread.address + (operation.stride_pages << ops.PAGE_SHIFT)
     return _access(engine, thread, operation, address)
+
+
+# The same by the kernel, in a system call
+
+
+@step("arch/x86/lib/copy_user_64.S", cost="access", function="copy_user_generic")
+def copy_user(engine: Mm, thread: Thread) -> Step:
+    """The kernel itself is to read or write the program's memory, as for read() and write()."""
+    operation = thread.operation
+    assert isinstance(operation, ops.Access)
+    address = thread.resolve(operation.place)
+    if address is None:
+        thread.op_result = EFAULT
+        return thread.back()
+    thread.sys = operation.pages
+    return entry.touch(engine, thread, address, operation.write, copy_user_next, user=False)
+
+
+@step("arch/x86/lib/copy_user_64.S", cost="access", function="copy_user_generic")
+def copy_user_next(engine: Mm, thread: Thread) -> Step:
+    """The kernel's access came to its end, or failed; are there more pages to copy?"""
+    operation = thread.operation
+    assert isinstance(operation, ops.Access)
+    thread.sys -= 1
+    if thread.op_result or not thread.sys:
+        return thread.back()
+    address = thread.address + (operation.stride_pages << ops.PAGE_SHIFT)
+    return entry.touch(engine, thread, address, operation.write, copy_user_next, user=False)
