@@ -134,6 +134,8 @@ SPOILERS: dict[str, Callable[[Scenario], Scenario]] = {
     "lockless-abort": lambda s: workload(s, "protector", pause="1ms"),
     "stack-growth": lambda s: vma(s, "stack", kind="anon"),
     "maps-vs-smaps": lambda s: vma(s, "lib", count=2),
+    "tree-tour": lambda s: group(s, "starter", repeat=4),
+    "rcu-lookup": lambda s: group(s, "mapper", start="1ms", repeat=1),
     "first-touch": lambda s: group(
         s, "filler", op=tuple(replace(one, apart=512, stride=1) for one in s.thread[0].op)
     ),

@@ -243,15 +243,19 @@ class VmaTree:
 
     # Lines and events
 
-    def _walked(self, engine: Mm, address: int) -> None:
+    def show_path(self, engine: Mm, address: int) -> None:
+        """Show the way to a gap that a search found; the search has its own cost."""
+        self._walked(engine, address, is_charged=False)
+
+    def _walked(self, engine: Mm, address: int, is_charged: bool = True) -> None:
         """Charge a walk from the root to the leaf and show each node that it passed."""
-        walk_ns = engine.machine.costs["walk_level"]
+        walk_ns = engine.machine.costs["walk_level"] if is_charged else 0
         maple = self.maple
         node: Any = maple.root if maple.height else None
         for level in range(maple.height, 0, -1):
             engine.charge(walk_ns)
             line = self.lines.get(node.id)
-            if line is not None:
+            if line is not None and is_charged:
                 line.read(engine)
             slot = _slot_of(node, address)
             engine.emit(event.TREE_WALK, node.id, signed(address), slot, self.mm_id)

@@ -136,6 +136,8 @@ class Moments:
                 return (_MODES[value],)
             case "regime" | "from_regime" | "to_regime" if 0 <= value < len(_REGIMES):
                 return (_REGIMES[value],)
+        if row[1] == event.TREE_STORE and key == "acts":
+            return tuple(act[0] for act in log.details[value][6])
         if f"{key}_text" in FIELDS[row[1]][1]:
             return (log.texts[value],)
         return (str(value), hex(value))

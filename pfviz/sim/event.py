@@ -151,7 +151,7 @@ FIELDS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     TREE_WRITE: ("tree_write", ("function_text", "index", "write_detail", "mm")),
     VMACACHE: ("vmacache", ("what_text", "slot", "vma", "mm")),
     TREE_NODE_BUILT: ("tree_node_built", ("node", "node_detail", "parent", "mm")),  # private yet
-    TREE_STORE: ("tree_store", ("type_text", "index", "store_detail", "mm")),
+    TREE_STORE: ("tree_store", ("type_text", "index", "acts_detail", "mm")),
 }
 
 READ: Final = 0

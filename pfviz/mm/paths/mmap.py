@@ -31,6 +31,7 @@ from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import VM_GROWSDOWN, VM_SHARED, Vma
 from pfviz.mm.vma_alloc import vm_area_alloc, vm_area_free
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
+from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_write, up_write
 
@@ -78,7 +79,7 @@ def get_unmapped_area(engine: Mm, thread: Thread) -> Step:
     assert isinstance(operation, Mmap)
     mm, length = thread.mm, operation.pages << PAGE_SHIFT
     file = engine.world.files.get(operation.file) if operation.file else None
-    start = _place(thread, operation, length)
+    start = _place(engine, thread, operation, length)
     if start is None or (operation.file and file is None) or operation.pages <= 0:
         thread.op_result = ENOMEM if operation.pages > 0 else EINVAL
         mmap_write_unlock(engine, thread, mm)
@@ -95,7 +96,7 @@ def get_unmapped_area(engine: Mm, thread: Thread) -> Step:
     return vma_merge_new_range
 
 
-def _place(thread: Thread, operation: Mmap, length: int) -> int | None:
+def _place(engine: Mm, thread: Thread, operation: Mmap, length: int) -> int | None:
     tree = thread.mm.tree
     if operation.at is not None:
         hint = thread.resolve(operation.at)
@@ -104,7 +105,10 @@ def _place(thread: Thread, operation: Mmap, length: int) -> int | None:
         is_free = next(tree.between(hint, hint + length), None) is None
         if operation.flags & MAP_FIXED or is_free:
             return hint
-    return tree.gap_below(MMAP_MIN, thread.mm.mmap_base, length)
+    start = tree.gap_below(MMAP_MIN, thread.mm.mmap_base, length)
+    if start is not None and isinstance(tree, VmaTree):
+        tree.show_path(engine, start)
+    return start
 
 
 # MAP_FIXED over existing mappings

@@ -47,7 +47,8 @@ def load_slot(engine: Mm, thread: Thread) -> Step:
     if mas.status == "freed":
         return _lost(engine, thread, "I3", "stands on a node that was given back")
     if mas.entry is not thread.walk_saw and mas.entry is not tree.at(mas.target):
-        name = "NULL" if mas.entry is None else f"VMA {mas.entry.id}"
+        entry = mas.entry
+        name = "NULL" if entry is None else f"VMA {entry.vm_start:#x}-{entry.vm_end:#x}"
         text = f"{thread.name} looks up {mas.target:#x} and gets {name}, which never was there"
         engine.world.break_rule(engine, "I4", text)
     thread.vma = mas.entry
