@@ -82,3 +82,38 @@ def test_every_step_is_an_event() -> None:
 def test_kinds_have_distinct_names() -> None:
     names = [name for name, _ in FIELDS.values()]
     assert len(set(names)) == len(names)
+
+
+class Listener:
+    """A watch that only listens."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def asked(self, engine: object, task: Task, lock: object, mode: int) -> None: ...
+
+    def took(self, engine: object, task: Task, lock: object, mode: int) -> None: ...
+
+    def gave(self, engine: object, task: Task, lock: object, mode: int) -> None: ...
+
+    def slept(self, engine: object, task: Task) -> None:
+        self.told.append(f"{task.name} {task.state} {task.asleep_why}")
+
+
+@step("test", cost="tick")
+def doze(engine: Engine[list[str]], task: Task):
+    """Go to sleep."""
+    engine.sleep(tick, "tired")
+
+
+def test_a_watch_is_told_who_sleeps_and_the_layer_above_who_runs_where() -> None:
+    machine = Machine("test", 1, 1, COSTS)
+    engine: Engine[list[str]] = Engine([], machine)
+    ran: list[str] = []
+    engine.watch = listener = Listener()
+    engine.on_switch = lambda _engine, cpu, task: ran.append(f"{task.name} on {cpu.id}")
+    for index, first in enumerate((doze, tick)):
+        engine.start(Task(index, f"t{index}", first, machine.cpus[0]))
+    engine.run()
+    assert listener.told == ["t0 sleeping tired"]
+    assert ran == ["t0 on 0", "t1 on 0"]
