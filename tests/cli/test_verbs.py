@@ -37,11 +37,11 @@ def test_without_a_verb_and_a_terminal_the_scenarios_are_listed() -> None:
     assert "hello-fault" in done.stdout
 
 
-def test_run_prints_a_summary_in_ascii() -> None:
+def test_run_prints_a_summary_with_no_sign_beyond_ascii_but_the_unit() -> None:
     done = pfviz("run", "two-mallocs")
     assert done.exit_code == 0
     assert done.stdout.startswith("Two mallocs, one VMA\ntwo-mallocs: Linux 6.12, per-vma")
-    assert done.stdout.isascii()
+    assert done.stdout.replace("µs", "us").isascii()
     assert done.stderr == ""
 
 
@@ -160,7 +160,7 @@ def test_trace_stats_are_the_statistics_of_the_capture() -> None:
     assert stats["faults"] == truth["faults"]
     text = pfviz("trace", "stats", str(CAPTURE)).stdout
     assert f"{truth['faults']:,} faults" in text
-    assert text.isascii()
+    assert text.replace("µs", "us").isascii()
 
 
 @pytest.mark.parametrize(
