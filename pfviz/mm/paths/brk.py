@@ -85,7 +85,7 @@ def grow_heap(engine: Mm, thread: Thread) -> Step:
     return commit_change(engine, thread, change, brk_unlock)
 
 
-@step("kernel/fork.c", cost="vma_alloc", function="vm_area_alloc")
+@step("kernel/fork.c, mm/vma_init.c (6.16+)", cost="vma_alloc", function="vm_area_alloc")
 def new_heap_vma(engine: Mm, thread: Thread) -> Step:
     """The process has no heap yet: allocate its VMA."""
     mm = thread.mm

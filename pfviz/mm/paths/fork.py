@@ -73,13 +73,13 @@ def kernel_clone(engine: Mm, thread: Thread) -> Step:
     return dup_mmap
 
 
-@step("kernel/fork.c", cost="mm_alloc")
+@step("kernel/fork.c, mm/mmap.c (6.16+)", cost="mm_alloc")
 def dup_mmap(engine: Mm, thread: Thread) -> Step:
     """Ask for the parent's mmap_lock for writing: the whole of it must hold still."""
     return mmap_write_lock(engine, thread, thread.mm, lock_child_mm)
 
 
-@step("kernel/fork.c", function="dup_mmap")
+@step("kernel/fork.c, mm/mmap.c (6.16+)", function="dup_mmap")
 def lock_child_mm(engine: Mm, thread: Thread) -> Step:
     """Take the child's mmap_lock as well; nobody else knows the child yet."""
     return mmap_write_lock(engine, thread, _call(thread).child, dup_tree)
@@ -99,7 +99,7 @@ def dup_tree(engine: Mm, thread: Thread) -> Step:
     return dup_mmap_next_vma
 
 
-@step("kernel/fork.c", function="dup_mmap")
+@step("kernel/fork.c, mm/mmap.c (6.16+)", function="dup_mmap")
 def dup_mmap_next_vma(engine: Mm, thread: Thread) -> Step:
     """Go on to the parent's next VMA; kernels that write-lock it keep faults out of it."""
     call = _call(thread)
@@ -111,7 +111,7 @@ def dup_mmap_next_vma(engine: Mm, thread: Thread) -> Step:
     return vma_start_write(engine, thread, call.vma, copy_vma)
 
 
-@step("kernel/fork.c", cost="vma_alloc", function="vm_area_dup")
+@step("kernel/fork.c, mm/vma_init.c (6.16+)", cost="vma_alloc", function="vm_area_dup")
 def copy_vma(engine: Mm, thread: Thread) -> Step:
     """Duplicate the VMA for the child."""
     call = _call(thread)
@@ -153,7 +153,7 @@ def link_own_anon_vma(engine: Mm, thread: Thread) -> Step:
     return lock_copied_vma
 
 
-@step("kernel/fork.c", function="dup_mmap")
+@step("kernel/fork.c, mm/mmap.c (6.16+)", function="dup_mmap")
 def lock_copied_vma(engine: Mm, thread: Thread) -> Step:
     """Some flags of the child's VMA are cleared, under its write lock if it has one."""
     copy = _call(thread).copy
@@ -263,7 +263,7 @@ def copy_pte_range_unlock(engine: Mm, thread: Thread) -> Step:
     return copy_pte_range_begin
 
 
-@step("kernel/fork.c", function="dup_mmap")
+@step("kernel/fork.c, mm/mmap.c (6.16+)", function="dup_mmap")
 def next_copied(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """This VMA is copied."""
     call = _call(thread)
@@ -275,7 +275,7 @@ def next_copied(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 # Finish
 
 
-@step("kernel/fork.c", function="dup_mmap")
+@step("kernel/fork.c, mm/mmap.c (6.16+)", function="dup_mmap")
 def dup_mmap_done(engine: Mm, thread: Thread) -> Step:
     """All VMAs are copied: the child's tree is complete, its mmap_lock free."""
     child = _call(thread).child

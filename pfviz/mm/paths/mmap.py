@@ -191,7 +191,7 @@ def commit_merge(engine: Mm, thread: Thread) -> Step:
     return commit_change(engine, thread, change, perf_event_mmap)
 
 
-@step("kernel/fork.c", cost="vma_alloc", function="vm_area_alloc")
+@step("kernel/fork.c, mm/vma_init.c (6.16+)", cost="vma_alloc", function="vm_area_alloc")
 def new_vma(engine: Mm, thread: Thread) -> Step:
     """No neighbour fits: allocate a VMA and fill it in."""
     call = _call(thread)

@@ -25,7 +25,11 @@ RLIMIT_STACK: Final = 8 << 20
 """The usual limit of a stack, in bytes."""
 
 
-@step("mm/memory.c (6.5+, 6.1.37+)", cost="vma_check", function="upgrade_mmap_lock")
+@step(
+    "mm/memory.c (6.1.37+, 6.5-6.15), mm/mmap_lock.c (6.16+)",
+    cost="vma_check",
+    function="upgrade_mmap_lock",
+)
 def expand_stack(engine: Mm, thread: Thread) -> Step:
     """The address lies below a stack. A read lock cannot be upgraded: drop it, lock for writing."""
     mm = thread.mm
@@ -47,7 +51,7 @@ def find_vma_again(engine: Mm, thread: Thread) -> Step:
     return expand_downwards
 
 
-@step("mm/mmap.c", cost="mmap_checks")
+@step("mm/mmap.c, mm/vma.c (6.14+)", cost="mmap_checks")
 def expand_downwards(engine: Mm, thread: Thread) -> Step:
     """Check the guard gap below and the size limit of the stack."""
     vma = _vma(thread)
@@ -65,7 +69,7 @@ def _needs_gap(below: Vma) -> bool:
     return not below.vm_flags & VM_GROWSDOWN and bool(below.vm_flags & VM_ACCESS)
 
 
-@step("mm/mmap.c", cost="ma_prealloc", function="expand_downwards")
+@step("mm/mmap.c, mm/vma.c (6.14+)", cost="ma_prealloc", function="expand_downwards")
 def prealloc_nodes(engine: Mm, thread: Thread) -> Step:
     """Reserve the tree nodes now: with the locks held below, nothing may sleep for memory."""
     vma = _vma(thread)
@@ -73,7 +77,7 @@ def prealloc_nodes(engine: Mm, thread: Thread) -> Step:
     return prepare_stack
 
 
-@step("mm/mmap.c", function="expand_downwards")
+@step("mm/mmap.c, mm/vma.c (6.14+)", function="expand_downwards")
 def prepare_stack(engine: Mm, thread: Thread) -> Step:
     """Make sure that the stack has an anon_vma: its lock is needed next."""
     if _vma(thread).anon_vma is None:
@@ -81,7 +85,7 @@ def prepare_stack(engine: Mm, thread: Thread) -> Step:
     return lock_stack_vma(engine, thread)
 
 
-@step("mm/mmap.c", function="expand_downwards")
+@step("mm/mmap.c, mm/vma.c (6.14+)", function="expand_downwards")
 def lock_stack_vma(engine: Mm, thread: Thread) -> Step:
     """The anon_vma is there; who grows a stack under the write lock locks its VMA as well."""
     if engine.world.preset.expand_stack == "read":
@@ -89,7 +93,7 @@ def lock_stack_vma(engine: Mm, thread: Thread) -> Step:
     return vma_start_write(engine, thread, _vma(thread), then=lock_anon_vma)
 
 
-@step("mm/mmap.c", cost="rmap", function="expand_downwards")
+@step("mm/mmap.c, mm/vma.c (6.14+)", cost="rmap", function="expand_downwards")
 def lock_anon_vma(engine: Mm, thread: Thread) -> Step:
     """Lock the anon_vma: reverse-map walks look at vm_start and vm_pgoff."""
     anon_vma = _vma(thread).anon_vma
@@ -98,14 +102,14 @@ def lock_anon_vma(engine: Mm, thread: Thread) -> Step:
     return down_write(engine, thread, anon_vma.rwsem, then=then)
 
 
-@step("mm/mmap.c (until 6.12)", function="expand_downwards")
+@step("mm/mmap.c (until 6.13)", function="expand_downwards")
 def lock_page_tables(engine: Mm, thread: Thread) -> Step:
     """Take page_table_lock, which serialises growers where they hold mmap_lock for reading only."""
     lock = thread.mm.page_tables.page_table_lock
     return spin_lock(engine, thread, lock, then=grow)
 
 
-@step("mm/mmap.c", cost="ma_store", function="expand_downwards")
+@step("mm/mmap.c, mm/vma.c (6.14+)", cost="ma_store", function="expand_downwards")
 def grow(engine: Mm, thread: Thread) -> Step:
     """Move vm_start down and store the larger range in the tree, unless it has grown by now."""
     vma = _vma(thread)
@@ -122,7 +126,7 @@ def grow(engine: Mm, thread: Thread) -> Step:
     return unlock_anon_vma
 
 
-@step("mm/mmap.c", function="expand_downwards")
+@step("mm/mmap.c, mm/vma.c (6.14+)", function="expand_downwards")
 def unlock_anon_vma(engine: Mm, thread: Thread) -> Step:
     """Unlock the anon_vma."""
     anon_vma = _vma(thread).anon_vma

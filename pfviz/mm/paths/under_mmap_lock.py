@@ -38,7 +38,10 @@ def begin(engine: Mm, thread: Thread) -> Step:
     return lock_mm_and_find_vma
 
 
-@step("mm/memory.c (6.5+, 6.1.37+)", cost="fault_entry")
+@step(
+    "arch/x86/mm/fault.c (6.0, 6.4.0), mm/memory.c (6.1.37+, 6.5-6.15), mm/mmap_lock.c (6.16+)",
+    cost="fault_entry",
+)
 def lock_mm_and_find_vma(engine: Mm, thread: Thread) -> Step:
     """Try to take mmap_lock for reading; sleep for it when somebody writes or waits."""
     look_up = vmacache_find if engine.world.preset.tree == "rb" else find_vma

@@ -61,14 +61,18 @@ def begin(engine: Mm, thread: Thread) -> Step:
 # lock_vma_under_rcu: thread.address in; thread.vma, or None and thread.abort, out
 
 
-@step("mm/memory.c (6.4+)")
+@step("mm/memory.c (6.4-6.15), mm/mmap_lock.c (6.16+)")
 def lock_vma_under_rcu(engine: Mm, thread: Thread) -> Step:
     """Enter an RCU section: nothing that the walk may meet is freed before it ends."""
     engine.world.rcu.read_lock(engine, thread)
     return thread.call(mas_walk, then=check_found)
 
 
-@step("mm/memory.c (6.4+)", cost="vma_lookup", function="lock_vma_under_rcu")
+@step(
+    "mm/memory.c (6.4-6.15), mm/mmap_lock.c (6.16+)",
+    cost="vma_lookup",
+    function="lock_vma_under_rcu",
+)
 def check_found(engine: Mm, thread: Thread) -> Step:
     """See what the walk found: it may not be trusted yet, and a gap is for mmap_lock to judge."""
     vma = thread.vma
@@ -82,7 +86,7 @@ def check_found(engine: Mm, thread: Thread) -> Step:
     return vma_start_read
 
 
-@step("include/linux/mm.h (6.4+)", cost="seq_check")
+@step("include/linux/mm.h (6.4-6.16), mm/mmap_lock.c (6.17+)", cost="seq_check")
 def vma_start_read(engine: Mm, thread: Thread) -> Step:
     """Glance at the sequence numbers: a VMA that is being written is not worth an atomic."""
     if is_write_locked(engine, _found(thread)):
@@ -90,7 +94,7 @@ def vma_start_read(engine: Mm, thread: Thread) -> Step:
     return vma_lock_word
 
 
-@step("include/linux/mm.h (6.4+)", function="vma_start_read")
+@step("include/linux/mm.h (6.4-6.16), mm/mmap_lock.c (6.17+)", function="vma_start_read")
 def vma_lock_word(engine: Mm, thread: Thread) -> Step:
     """Take the VMA's lock word for reading; never wait for it."""
     answer = vma_read_trylock(engine, thread, _found(thread))
@@ -101,7 +105,11 @@ def vma_lock_word(engine: Mm, thread: Thread) -> Step:
     return vma_recheck_sequence
 
 
-@step("include/linux/mm.h (6.4+)", cost="seq_check", function="vma_start_read")
+@step(
+    "include/linux/mm.h (6.4-6.16), mm/mmap_lock.c (6.17+)",
+    cost="seq_check",
+    function="vma_start_read",
+)
 def vma_recheck_sequence(engine: Mm, thread: Thread) -> Step:
     """Compare the sequence numbers again: only now, with the word taken, the answer counts."""
     vma = _found(thread)
@@ -128,7 +136,11 @@ def check_vma_detached(engine: Mm, thread: Thread) -> Step:
     return _locked(engine, thread)
 
 
-@step("mm/memory.c (6.4+)", cost="vma_check", function="lock_vma_under_rcu")
+@step(
+    "mm/memory.c (6.4-6.15), mm/mmap_lock.c (6.16+)",
+    cost="vma_check",
+    function="lock_vma_under_rcu",
+)
 def check_vma_range(engine: Mm, thread: Thread) -> Step:
     """See whether the VMA still covers the address: it may have been split or shrunk."""
     vma = _found(thread)
@@ -209,7 +221,7 @@ def vma_fault_handled(engine: Mm, thread: Thread) -> Step:
     return end_read
 
 
-@step("include/linux/mm.h (6.4+)", function="vma_end_read")
+@step("include/linux/mm.h (6.4-6.15), include/linux/mmap_lock.h (6.16+)", function="vma_end_read")
 def end_read(engine: Mm, thread: Thread) -> Step:
     """Give the VMA's lock back: a writer may be waiting for it."""
     vma = thread.in_flight.vma

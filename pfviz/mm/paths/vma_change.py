@@ -207,7 +207,7 @@ def unlink_swallowed(engine: Mm, thread: Thread) -> Step:
     return free_swallowed
 
 
-@step("kernel/fork.c", function="vm_area_free")
+@step("kernel/fork.c, mm/vma_init.c (6.16+)", function="vm_area_free")
 def free_swallowed(engine: Mm, thread: Thread) -> Step:
     """Free the VMA that was swallowed."""
     vm_area_free(engine, _change(thread).remove.pop(0))
