@@ -73,6 +73,11 @@ def writable_pages_are_allowed(engine: Mm) -> Iterator[str]:
 
 def writable_pages_of(vma: Vma) -> Iterator[str]:
     """The first page that a VMA lets be written; at most one."""
+    tables = vma.mm.page_tables.tables(vma.vm_start, vma.vm_end)
+    is_writable = WRITABLE.__and__
+    ranges = ((table, table.slots(vma.vm_start, vma.vm_end)) for table in tables if table.occupied)
+    if not any(any(map(is_writable, t.ptes[slots.start : slots.stop])) for t, slots in ranges):
+        return  # Nearly always so, and this look is quick.
     for address, pte in _entries(vma.mm, vma):
         if pte & PRESENT and pte & WRITABLE:
             yield f"page {address:#x} is writable in a VMA {vma.perms}"

@@ -21,16 +21,13 @@ if TYPE_CHECKING:
     from pfviz.mm.world import Mm
 
 LOCK_ORDER: Final = {
-    "mmap_lock": 0, "invalidate_lock": 1, "folio": 2, "vma_lock": 3, "i_mmap": 4, "anon_vma": 5,
+    "mmap_lock": 0, "rwsem": 1, "folio": 2, "vma_lock": 3, "i_mmap": 4, "anon_vma": 5,
     "ptl": 6, "zone": 7, "spinlock": 8,
 }  # fmt: skip
-"""Who asks for a lock may hold only those left of it (mm/rmap.c, process_addrs.rst)."""
+"""Who asks for a lock may hold only those left of it (mm/rmap.c, process_addrs.rst).
 
-
-def level(lock: Any) -> int | None:
-    """Where a lock stands in the order; None for one that has no place in it."""
-    kind = "invalidate_lock" if lock.name.startswith("invalidate_lock") else lock.kind
-    return LOCK_ORDER.get(kind)
+By kind; the only one that is just an "rwsem" is a file's invalidate_lock.
+"""
 
 
 class RuleWatch:
@@ -46,38 +43,39 @@ class RuleWatch:
 
     def asked(self, engine: Mm, task: Task, lock: Any, mode: int) -> None:
         """I18: no sleeping lock in an atomic or RCU section, none against the order."""
-        name = getattr(task, "name", "")
         if mode != SPIN:
             if task.preempt_count:
-                self._broke(engine, "I18", f"{name} asks for {lock.name} in an atomic section")
+                text = f"{task.name} asks for {lock.name} in an atomic section"
+                self._broke(engine, "I18", text)
             if engine.world.rcu.is_reading(task):
-                self._broke(engine, "I18", f"{name} asks for {lock.name} in an RCU section")
-        if lock.kind == "mmap_lock" and isinstance(task, Thread) and task.vmas_held:
-            held = next(iter(task.vmas_held)).id
-            text = f"{name} asks for mmap_lock while it holds VMA {held}"
-            self._broke(engine, "I18", text)
-        place = level(lock)
+                self._broke(engine, "I18", f"{task.name} asks for {lock.name} in an RCU section")
+            if lock.kind == "mmap_lock" and isinstance(task, Thread) and task.vmas_held:
+                held = next(iter(task.vmas_held)).id
+                text = f"{task.name} asks for mmap_lock while it holds VMA {held}"
+                self._broke(engine, "I18", text)
+        place = LOCK_ORDER[lock.kind]
         for other in self.held.get(task, ()):
-            inner = level(other)
-            if place is not None and inner is not None and inner > place:
-                text = f"{name} asks for {lock.name} with {other.name} held: wrong order"
+            if LOCK_ORDER[other.kind] > place:
+                text = f"{task.name} asks for {lock.name} with {other.name} held: wrong order"
                 self._broke(engine, "I18", text)
 
     def took(self, engine: Mm, task: Task, lock: Any, mode: int) -> None:
         """I20: when a writer gets mmap_lock, mm_lock_seq is even; its next step makes it odd."""
         if lock.kind == "vma_lock" and mode == READ:
             return
-        self.held.setdefault(task, []).append(lock)
+        held = self.held.get(task)
+        if held is None:
+            self.held[task] = [lock]
+        else:
+            held.append(lock)
         if lock.kind == "mmap_lock" and mode == WRITE:
             self._sequence_is_even(engine, lock.owner)
 
     def gave(self, engine: Mm, task: Task, lock: Any, mode: int) -> None:
         """I20 and I6: a writer leaves mm_lock_seq even, and no page writable that may not be."""
-        held = self.held.get(task, [])
-        if lock in held:
+        held = self.held.get(task)
+        if held is not None and lock in held:
             held.remove(lock)
-            if not held:
-                del self.held[task]
         if lock.kind == "mmap_lock" and mode == WRITE:
             self._sequence_is_even(engine, lock.owner)
             for vma in self.changed.pop(lock.owner, ()):
