@@ -236,8 +236,9 @@ class VmaTree:
     def _bury(self, engine: Mm, node_id: int, why: str) -> None:
         engine.emit(event.TREE_NODE_DEAD, node_id, engine.log.text(why), 0, self.mm_id)
         self.lines.pop(node_id, None)
-        if self.in_place and why != "destroyed":
-            free_node(engine, DeadNode(node_id, self))  # Not in RCU mode: given back at once.
+        if engine.task is None or (self.in_place and why != "destroyed"):
+            # Before the run nobody reads; without RCU mode nodes are given back at once.
+            free_node(engine, DeadNode(node_id, self))
             return
         engine.world.rcu.call_rcu(engine, "maple node", DeadNode(node_id, self), free_node)
 
