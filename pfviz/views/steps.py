@@ -11,7 +11,7 @@ from . import states
 from .frame import Frame, TaskState
 from .look import DEFAULT, Look, absent, message, selected_task
 from .numbers import address, duration
-from .rows import Cell, Row, Rows, fit_rows, pad, wrap
+from .rows import Cell, Row, Rows, clip, fit_rows, pad, wrap
 from .states import REGIME_NAMES, STATES
 
 STORY_ROWS_MAX: Final = 4
@@ -193,7 +193,8 @@ def _line(frame: Frame, line: Line, current: bool, task: TaskState, plan: _Plan,
     many = f" x{times}" if times > 1 else ""
     style = "step-now" if current else "step-done"
     mark = f"{look.glyphs.arrow_right} " if current else "  "
-    text = pad(name + many, plan.function - (1 if plan.source else 0))
+    room = plan.function - (1 if plan.source else 0)
+    text = pad(clip(name, max(room - len(many), 1)) + many, room)
     row: list[Cell] = [(mark, style), (text, style)]
     if plan.source:
         row.append((" ", "text"))

@@ -16,7 +16,7 @@ from .states import STATES
 _QUIET = frozenset((states.NEW, states.USER, states.OFF_CPU, states.SLEEP, states.ENDED))
 """States whose segments carry no letter in the lane: there is too much of them."""
 LETTER_CELLS_MIN = 7
-TEXT_MIN = 29
+TEXT_MIN = 31
 """Cells for a step's name and the lock beside it."""
 LANE_MIN = 16
 
@@ -264,13 +264,13 @@ def _lock(frame: Frame, task: TaskState, width: int) -> Cell:
         letter = "W" if mode == 1 else "R" if mode == 0 else ""
         held = duration(now - since)
         name = title(frame, frame.locks[lock])
-        if cell_width(name) > width - 3:
+        if cell_width(name) > width - 2:
             is_mmap_lock = frame.locks[lock].kind == "mmap_lock"
             name = "mmap_lock" if is_mmap_lock else name.removeprefix("VMA ")
         if cell_width(name) + len(held) + 3 > width:
             held = ""
         return (
-            " ".join(part for part in (letter, clip_name(name, width - 3), held) if part),
+            " ".join(part for part in (letter, clip_name(name, width - 2), held) if part),
             "dim",
         )
     if task.state in (states.OFF_CPU, states.SLEEP, states.IO):

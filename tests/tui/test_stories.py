@@ -362,3 +362,13 @@ async def test_the_mouse_selects_a_thread_and_switches_the_mode() -> None:
         recipe = lab_of(app).player.run.recipe
         assert recipe is not None
         assert recipe.mode == "mmap_lock"
+
+
+async def test_every_first_screen_says_that_one_column_is_too_little() -> None:
+    app = LabApp(entries=entries())
+    async with app.run_test(size=(1, 12)) as pilot:
+        await pilot.pause(0.2)
+        assert "".join(text_of(app).split()) == "toosmall"
+        await pilot.resize_terminal(*SIZE)
+        await pilot.pause(0.3)
+        assert "Hello, fault" in text_of(app)

@@ -278,6 +278,7 @@ class Gallery(PlayingScreen):
         self.set_class(self.app.size.width < STORY_WIDTH_MIN, "narrow")
         self.set_class(self.app.size.height < 30, "short")
         self.set_class(self.app.size.height < 16, "low")
+        self.set_class(self.app.size.width < 20 or self.app.size.height < 6, "tiny")
         if self.panes:
             self._divide()
             if self._named != (TITLES_WIDTH_MIN > self.app.size.width >= STORY_WIDTH_MIN):
@@ -338,6 +339,8 @@ class Gallery(PlayingScreen):
         """The gallery has no header that changes."""
 
     def _paint_hints(self) -> Rows:
+        if self.has_class("tiny"):
+            return chrome.too_small(*self.app.size)
         return chrome.hints_of(HINTS, self.app.size.width).rows
 
     async def on_pane_pressed(self, pressed: Pane.Pressed) -> None:
