@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pfviz.cli.groups import Group
+from pfviz.cli.input import file_to_read
 from pfviz.cli.options import KERNEL, ParamType
 from pfviz.cli.output import Complaint, say, write
 from pfviz.scenario import from_maps
@@ -66,7 +67,8 @@ def maps(source: str, output: str, mix: dict[str, int] | None, **options: Any) -
     if not source.isdigit() and source not in ("self", "-") and not Path(source).exists():
         reason = "is neither the number of a process nor a file with a copy of its maps"
         raise Complaint(f"{printable(source)}: {reason}", 3)
-    found = read_maps(source)
+    named = source.isdigit() or source == "self"
+    found = read_maps(source if named else file_to_read(source))
     what = found.comm or (f"process {source}" if source.isdigit() else Path(source).name)
     name = Path(output).name.removesuffix(".toml") if output != "-" else ""
     try:

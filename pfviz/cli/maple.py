@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pfviz.cli.input import file_to_read
 from pfviz.cli.options import data_options
 from pfviz.cli.output import Complaint, leave, say, write_json, write_lines
 
@@ -55,13 +56,14 @@ def _replay_each(
     from pfviz.mm.maple.replay import replay_file, replay_source
     from pfviz.mm.maple.vector_line import VectorError
 
-    for path in files:
+    for name in files:
         try:
+            path = file_to_read(name)
             if path == STDIN:
                 report = replay_source(sys.stdin.buffer, "standard input")
             else:
                 report = replay_file(path)
-        except VectorError as error:
+        except (VectorError, Complaint) as error:
             refusals.append(str(error))
             continue
         reports.append(report)

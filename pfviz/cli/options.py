@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from pfviz.cli.input import piped
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario.complaints import choices_at
 from pfviz.scenario.errors import hint, printable, version_hint
@@ -125,8 +126,10 @@ class ScenarioName(ParamType):
     name = "scenario"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
-        """The text as it is: opening it will tell more."""
-        return str(value)
+        """The text as it is: opening it will tell more. A pipe becomes standard input."""
+        if ctx is None or ctx.resilient_parsing:
+            return str(value)  # The shell only asks for words to complete.
+        return piped(str(value))
 
     def shell_complete(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pfviz.cli.groups import Group
+from pfviz.cli.input import file_to_read
 from pfviz.cli.options import data_options
 from pfviz.cli.output import write_json, write_lines
 
@@ -20,7 +21,10 @@ def command() -> None:
 def stats(capture: str, as_json: bool, output: str) -> None:
     """Print waits, holds, faults and losses of a capture (ftrace text, perf script, bpftrace)."""
     from pfviz.report import capture as report
+    from pfviz.report.source import capture_named
 
+    if capture_named(capture) is None:
+        capture = file_to_read(capture)
     if as_json:
         write_json(report.stats(capture), output)
     else:

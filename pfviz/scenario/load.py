@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from pfviz.scenario import checks, complaints
-from pfviz.scenario.errors import ScenarioError, hint
+from pfviz.scenario.errors import ScenarioError, hint, nearest
 from pfviz.scenario.positions import line_of, positions
 from pfviz.scenario.schema import Scenario
 
@@ -72,7 +72,7 @@ def find(name: str) -> Path:
     path = Path(name).expanduser()
     if name.endswith(".toml") or os.sep in name or path.is_file():
         if path.is_dir():
-            raise ScenarioError(name, 0, "is a folder, not a scenario file", exit_code=3)
+            raise ScenarioError(name, 0, "is a folder, not a file", exit_code=3)
         if not path.exists():
             raise ScenarioError(name, 0, "there is no such file", exit_code=3)
         return path
@@ -80,7 +80,9 @@ def find(name: str) -> Path:
     if name in known:
         return known[name]
     if path.is_dir():
-        raise ScenarioError(name, 0, "is a folder, not a scenario file", exit_code=3)
+        raise ScenarioError(name, 0, "is a folder, not a file", exit_code=3)
+    if path.suffix and nearest(name, known) is None:
+        raise ScenarioError(name, 0, "there is no such file", exit_code=3)
     raise ScenarioError(name, 0, f"is neither a file nor the name of a scenario{hint(name, known)}")
 
 

@@ -75,7 +75,7 @@ class CaptureFile:
             reason = (
                 "a truncated gzip file with nothing to read" if self.lost else "the file is empty"
             )
-            raise CaptureError(self.name, 1, reason)
+            raise CaptureError(self.name, 0, reason)
         self.is_binary = b"\0" in self._first
         """Whether text is not what the file holds."""
         for magic, advice in _MAGIC:

@@ -88,12 +88,12 @@ def read_maps(source: str | Path) -> ProcessMaps:
     return ProcessMaps(found.source, pid, comm, found.vmas)
 
 
-def parse_maps(path: str, empty: str = "there is no mapping in it") -> ProcessMaps:
-    """Read maps text from a file; `empty` is the reason given when it has no line."""
+def parse_maps(path: str, empty: str = "") -> ProcessMaps:
+    """Read maps text from a file; `empty` is the reason given when it has no line (a process)."""
     try:
         file = CaptureFile(path)
     except CaptureError as error:
-        reason = empty if error.reason == "the file is empty" else error.reason
+        reason = empty if empty and error.reason == "the file is empty" else error.reason
         raise CaptureError(error.source, error.line, reason) from None
     pid, comm, copied_ns = 0, "", None
     vmas: list[MapsVma] = []
@@ -112,7 +112,7 @@ def parse_maps(path: str, empty: str = "there is no mapping in it") -> ProcessMa
     if file.lost:
         raise CaptureError(file.name, len(vmas) + 1, file.lost)
     if not vmas:
-        raise CaptureError(file.name, 1, empty)
+        raise CaptureError(file.name, 1, empty or "there is no mapping in it")
     return ProcessMaps(file.name, pid, comm, tuple(vmas), copied_ns)
 
 

@@ -78,7 +78,7 @@ def test_a_usage_error_cannot_act_on_the_terminal() -> None:
     ("words", "said"),
     [
         ("run {}/none.toml", "none.toml: there is no such file"),
-        ("run {}", "is a folder, not a scenario file"),
+        ("run {}", "is a folder, not a file"),
         ("run {}/empty.toml", "empty.toml: the file is empty"),
         ("play {}/empty.toml", "empty.toml: the file is empty"),
         ("scenario show {}/empty.toml", "empty.toml: the file is empty"),

@@ -65,7 +65,7 @@ def test_a_damaged_file_does_not_hide_the_verdicts_on_the_others(wrong: str, cut
     assert done.stdout.splitlines()[-1].endswith(" passed, 1 failed")
     assert done.stderr.splitlines() == [
         f"pfviz: {cut}: the gzip stream is cut off or damaged",
-        "pfviz: /nowhere: No such file or directory",
+        "pfviz: /nowhere: there is no such file",
     ]
 
 

@@ -66,7 +66,7 @@ def test_a_live_process_is_read_by_its_pid() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        ("", 1, "no mapping in it"),
+        ("\n", 1, "no mapping in it"),
         ("hello\n", 1, "not a line of /proc/PID/maps: 'hello'"),
         (TEXT + "7f00-zz00 r--p 0 00:00 0\n", 8, "not a line"),
         ("2000-1000 r--p 00000000 00:00 0\n", 1, "turned round"),
