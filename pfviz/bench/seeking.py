@@ -20,7 +20,7 @@ SEEKS: Final = 200
 
 def long_log(events: int = EVENTS) -> tuple[EventLog, float]:
     """A log of at least `events` events (threads that never end), and CPU ns per event it took."""
-    engine = build(open_scenario("smaps-monitor"), threads=8)
+    engine = build(open_scenario("smaps-monitor"), threads=16, machine="server")
     began_ns = process_time_ns()
     while len(engine.log) < events and engine.run(steps_max=50_000):
         pass
