@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from pfviz.report.source import Source, open_scenario
 from pfviz.tui import keys
 from pfviz.tui.app import LabApp
 from pfviz.tui.keys import KEYS
@@ -14,7 +15,7 @@ from pfviz.tui.screens.gallery import Gallery
 from pfviz.tui.screens.help import Help
 from pfviz.tui.screens.lab import Lab
 from pfviz.tui.screens.prompt import Prompt
-from pfviz.tui.sources import entries
+from pfviz.tui.sources import entries, run_of
 from pfviz.tui.workload_position import WorkloadPosition
 
 from .runs import capture, race
@@ -372,3 +373,22 @@ async def test_every_first_screen_says_that_one_column_is_too_little() -> None:
         await pilot.resize_terminal(*SIZE)
         await pilot.pause(0.3)
         assert "Hello, fault" in text_of(app)
+
+
+async def test_compared_columns_show_the_same_threads_and_count_the_others() -> None:
+    run = run_of(Source(open_scenario("smaps-monitor")))
+    app = LabApp(run=run, play=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("equals_sign")
+        await settle(pilot)
+        assert isinstance(app.screen, Compare)
+        columns = [app.screen.panes[f"lanes{number}"].rows for number in range(3)]
+        names = [[row[0][0].strip() for row in rows] for rows in columns]
+        assert names[0] == names[1] == names[2]
+        assert "smaps" in names[0]
+        hidden = len(app.screen.race.leader.frame.people()) - len(names[0])
+        assert f"+{hidden} thread" in text_of(app)
+        told = text_of(app).splitlines()[-4]
+        assert told.startswith(("To get here", "So far:"))
+        assert told.rstrip().endswith(")"), told

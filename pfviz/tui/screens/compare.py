@@ -239,7 +239,8 @@ class Compare(PlayingScreen):
                       (f" {duration(player.now_ns)}{faster}  ", "text")]  # fmt: skip
         lead = "To get here: "
         if len(lead) + row_width(tuple(cells)) > self.app.size.width:
-            lead = "So far: "
+            lead = "So far:"
+            cells = [(f"{text.rstrip()} ", style) for text, style in cells]
         return ((lead, "strong"), *cells)
 
     def _told_divergence(self, width: int) -> tuple[Row, ...]:
