@@ -20,12 +20,3 @@ def nanoseconds(text: str) -> int:
     if fraction:
         ns += int(fraction) * _UNITS[unit] // 10 ** len(fraction)
     return ns
-
-
-def duration(ns: float) -> str:
-    """Nanoseconds as a person reads them: "840 ns", "12.4 us", "3.1 ms", "2 s"; ASCII only."""
-    for unit, size in (("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)):
-        if abs(ns) >= size:
-            value = ns / size
-            return f"{value:.4g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
-    return f"{ns:.0f} ns"

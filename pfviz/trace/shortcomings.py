@@ -102,7 +102,7 @@ def describe_capture(
         source=capture.name,
         kernel="not said by the capture",
         front_end=capture.front_end,
-        clock="counter: one count shows as 1 us" if capture.clock_is_counter else "time",
+        clock="counter: one count shows as 1 µs" if capture.clock_is_counter else "time",
         first_ns=str(first_ns),
         lines=str(capture.lines),
         lost_events=str(events_lost(capture.lost_events, capture.entries)),

@@ -81,8 +81,10 @@ def _rank(rank: float) -> Callable[[Frame], int]:
 
 
 def _throughput(frame: Frame) -> int:
+    """Until the last step, as in the object of a run: what RCU frees long after is no work."""
     faults = frame.counters.get("pgfault", 0)
-    return faults * 1_000_000_000 // frame.now_ns if frame.now_ns else 0
+    until_ns = max((task.step_ns for task in frame.tasks.values()), default=0)
+    return faults * 1_000_000_000 // until_ns if until_ns else 0
 
 
 def _waited(frame: Frame) -> int:

@@ -15,6 +15,9 @@ from pfviz.report.text import comparison, exact_duration, heading, summary, tabl
 from pfviz.scenario.load import parse
 from pfviz.scenario.overrides import Overrides
 from pfviz.sim import event
+from pfviz.views.compare_table import MEASURES
+from pfviz.views.fold import HANDLERS
+from pfviz.views.frame import Frame
 from pfviz.views.rows import to_ascii
 
 WORLD = """\
@@ -183,3 +186,13 @@ def test_where_all_threads_scale_one_number_is_said() -> None:
 )  # fmt: skip
 def test_exact_durations_keep_every_digit(ns: int, text: str) -> None:
     assert exact_duration(ns) == text
+
+
+def test_the_screen_compares_the_rate_that_a_run_reports() -> None:
+    finished = Runs(open_scenario("two-mallocs")).finish(with_claims=False)
+    frame = Frame(finished.log)
+    for now_ns, kind, task, *rest in finished.log:
+        HANDLERS[kind](frame, now_ns, task, *rest)
+        frame.now_ns = now_ns
+    rate = next(value for name, value, *_ in MEASURES if name == "faults per s")
+    assert rate(frame) == int(finished.object["throughput_per_s"])
