@@ -135,7 +135,7 @@ def _others(frame: Frame, shown: list[LockState], width: int) -> list[Row]:
         return []
     text = f"not listed, nobody waits for them: {', '.join(listed)}"
     if cell_width(text) > width:
-        text = f"and {count(sum(kinds.values()))} that nobody waits for"
+        text = f"and {count(sum(kinds.values()))} locks that nobody waits for"
     return [((clip(text, width), "faint"),)]
 
 
