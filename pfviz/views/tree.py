@@ -167,8 +167,8 @@ def _deeds(store: StoreState) -> str:
     if not store.born and store.changed:
         said = f"{numbers(store.changed)} changed in place"
     acts = [
-        f"{ACTS.get(name, name)} (level {level}, {slots} slots)" if name in ACTS else name
-        for name, level, slots, _, _ in store.acts
+        f"{slots} slots {ACTS[name]}" if name in SLOTTED else ACTS.get(name, name)
+        for name, _, slots, _, _ in store.acts
         if name != "final"
     ]
     return f"{said}: {', '.join(acts)}" if acts else said
@@ -176,11 +176,11 @@ def _deeds(store: StoreState) -> str:
 
 ACTS: dict[str, str] = {
     "split": "split in two",
-    "push_left": "pushed to the left sibling",
-    "push_right": "pushed to the right sibling",
+    "push_left": "shared with the left sibling",
+    "push_right": "shared with the right sibling",
     "rebalance_next": "joined with the right sibling",
     "rebalance_prev": "joined with the left sibling",
-    "gather": "both edges gathered",
+    "gather": "gathered",
     "make1": "one new node",
     "make2": "two new nodes",
     "make3": "three new nodes",
@@ -189,3 +189,5 @@ ACTS: dict[str, str] = {
     "top": "new root",
 }
 """What the parts of a split, rebalance or spanning store are in words."""
+SLOTTED: frozenset[str] = frozenset(("split", "push_left", "push_right", "gather"))
+"""Those of which the number of slots is said."""

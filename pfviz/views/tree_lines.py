@@ -182,7 +182,7 @@ def _dead(drawing: Drawing, line: Line) -> Row:
     if here:
         stands = [task for task in here if task.walk_slot != -1]
         names = ", ".join(frame.label(task.id) for task in (stands or here)[:3])
-        what = "still here: will notice" if stands else "found it dead: starts again"
+        what = "still here" if stands else "found it dead"
         row.append((f"{look.glyphs.arrow_left} {names} {what} ", "warn"))
     if node.heirs or drawing.mm.store is not None:
         heirs = numbers(node.heirs) if node.heirs else "nothing"

@@ -13,7 +13,8 @@ def walkers(frame: Frame, number: int, mm: MmState) -> dict[int, list[TaskState]
     """Node -> the tasks that stand on it: their walk goes on, or was their last step."""
     found: dict[int, list[TaskState]] = {}
     for task in frame.people():
-        walks = task.walk_ns >= 0 and (task.walk_ns >= task.step_ns or task.rcu_depth > 0)
+        goes_on = task.walk_at != task.walk_node and task.rcu_depth > 0
+        walks = task.walk_ns >= 0 and (task.walk_ns >= task.step_ns or goes_on)
         if walks and task.mm in (number, -1):
             node = task.walk_at if task.walk_at in mm.nodes else task.walk_node
             if node in mm.nodes:

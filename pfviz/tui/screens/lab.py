@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.containers import Container, Horizontal
 
+from pfviz.scenario.schema import Layout
 from pfviz.tui import chrome, keys, painters
 from pfviz.tui.followed import Followed
 from pfviz.tui.layout import GRID, PANES, Needs, Plan, plan
@@ -55,8 +56,9 @@ class Lab(LabTree):
         self.look = Look()
         self.followed = Followed()
         self.tops: dict[str, int] = {}
-        self.pane_name = "threads"
-        self.zoomed = False
+        layout = Layout() if run.recipe is None else run.recipe.scenario.layout
+        self.pane_name = layout.focus or "threads"
+        self.zoomed = layout.maximise
         self.plan = Plan("tiny", (), 0, 0, 0, 0)
         self._divided = False
         self._header = self._tabs = self._hints = chrome.Chrome(())

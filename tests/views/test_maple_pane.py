@@ -1,0 +1,169 @@
+"""The maple tree pane as text: a split node by node, readers in dead nodes, a thousand VMAs."""
+
+from __future__ import annotations
+
+from pfviz.sim import event as ev
+from pfviz.views import tree
+from pfviz.views.fold import fold
+from pfviz.views.frame import Frame
+from pfviz.views.look import Look, TreeLook
+from pfviz.views.rows import plain
+from tests.worlds import world
+
+from . import logs
+
+TOP = (1 << 64) - 1
+MIDDLE = 0x7000_0000_0000
+
+
+def frame_of(story: logs.Story) -> Frame:
+    return fold(Frame(story.log), len(story.log))
+
+
+def shown(story: logs.Story, width: int = 76, height: int = 12, look: Look | None = None) -> str:
+    return plain(tree.paint(frame_of(story), width, height, look or Look()))
+
+
+class Tree(logs.Story):
+    """A tree of one full leaf over two VMAs, a reader and a writer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mm, _ = self.address_space()
+        self.reader, self.writer = self.thread("reader"), self.thread("writer", 1)
+        self.heap, _ = self.vma(self.mm, "heap", logs.HEAP, 16)
+        self.stack, _ = self.vma(self.mm, "stack", logs.STACK, 16)
+        self.step(self.reader, "mas_walk")
+        self.step(self.writer, "mmap_region")
+        pivots = (logs.HEAP - 1, logs.HEAP + 0xFFFF, logs.STACK - 1, logs.STACK + 0xFFFF, TOP)
+        self.node(1, "leaf_64", 0, TOP, (-1, self.heap, -1, self.stack, -1), pivots)
+        self.root(1, 1)
+
+    def splits(self) -> Tree:
+        """The leaf gives way to two and a root above them."""
+        self.at(self.now + 100)
+        self.parts(ev.TREE_NODE)
+        self.root(4, 2)
+        self.dies(1, "split_store")
+        replaced = ((1, (2, 3)),)
+        acts = (("split", 1, 17, 8, -1), ("final", 2, 2, -1, -1))
+        detail = (logs.STACK - 1, 3, (2, 3, 4), (1,), (), replaced, acts)
+        text = self.log.text("split_store")
+        self.add(ev.MA_WRITE, self.writer, self.log.text("mas_wr_bnode"), MIDDLE, -1, 1)
+        self.add(ev.TREE_STORE, self.writer, text, MIDDLE, self.log.detail(detail), 1)
+        return self
+
+    def builds(self) -> Tree:
+        """The writer builds the new nodes and has not published them."""
+        self.parts(ev.TREE_NODE_BUILT)
+        return self
+
+    def parts(self, kind: int) -> None:
+        low = ("leaf_64", 0, MIDDLE - 1, (logs.HEAP - 1, logs.HEAP + 0xFFFF, MIDDLE - 1),
+               (-1, self.heap, -1), (), 0)  # fmt: skip
+        high = ("leaf_64", MIDDLE, TOP, (logs.STACK - 1, logs.STACK + 0xFFFF, TOP),
+                (-1, self.stack, -1), (), 1)  # fmt: skip
+        gaps = (logs.HEAP, 1 << 63)
+        above = ("arange_64", 0, TOP, (MIDDLE - 1, TOP), (2, 3), gaps, 0, 1)
+        for number, detail, parent in ((2, low, 4), (3, high, 4), (4, above, -1)):
+            self.add(kind, self.writer, number, self.log.detail(detail), parent, 1)
+
+
+def test_a_small_tree_is_one_leaf_with_its_slots() -> None:
+    assert shown(Tree(), 76, 5) == (
+        "  leaf_64   #1 ▮▮▮▮▮▯▯▯▯▯▯▯▯▯▯▯ 5/16  0…max\n"
+        "  gap│heap│gap│stack│gap\n"
+        "\n"
+        "\n"
+    )  # fmt: skip
+
+
+def test_nodes_that_are_being_built_stand_apart() -> None:
+    text = shown(Tree().builds(), 76, 6).splitlines()
+    assert text[0].startswith("  leaf_64   #1 ")
+    assert [line.split()[1] for line in text if "writer builds it" in line] == ["#4", "#2", "#3"]
+
+
+def test_a_split_says_who_took_whose_place() -> None:
+    assert shown(Tree().splits(), 76, 14) == (
+        "  arange_64 #4 ▮▮▯▯▯▯▯▯▯▯       2/10     0…max                     ◂ new\n"
+        "  ├─ leaf_64   #1 ▓▓▓▓▓            dead  ▸ #2 #3 0 ns ago (split_store)\n"
+        "  ├─ leaf_64   #2 ▮▮▮▯▯▯▯▯▯▯▯▯▯▯▯▯ 3/16  0…            ◂ new for #1\n"
+        "  │  gap│heap│gap\n"
+        "  └─ leaf_64   #3 ▮▮▮▯▯▯▯▯▯▯▯▯▯▯▯▯ 3/16  700000000000… ◂ new for #1\n"
+        "     gap│stack│gap\n"
+        "\n\n\n\n\n\n"
+        "last store split_store by writer, 0 ns ago 700000000000…7ffd_END\n"
+        "#1 → #2 #3 #4: 17 slots split in two"
+    ).replace("7ffd_END", f"{logs.STACK - 1:x}")
+
+
+def test_a_reader_is_seen_standing_in_a_node_that_died() -> None:
+    story = Tree()
+    story.add(ev.RCU_READ_BEGIN, story.reader)
+    story.node(9, "arange_64", 0, TOP, (1,), (TOP,), (0,))
+    story.looks_at(story.reader, 9, logs.HEAP, 0)
+    story.step(story.reader, "mas_walk")
+    assert "5/16  0…            ◂ reader walks" in shown(story, 70)
+    story.splits()
+    assert "#1 ▓▓▓▓▓            dead  ◂ reader still here ▸ #2 #3" in shown(story)
+    story.looks_at(story.reader, 1, logs.HEAP, -1)
+    assert "dead  ◂ reader found it dead ▸ #2 #3" in shown(story)
+
+
+def test_the_dead_fade_with_age_and_go_with_their_grace_period() -> None:
+    story = Tree().splits()
+    for age, shade in ((500, "▓"), (5_000, "▒"), (500_000, "░")):
+        story.at(age + 100)
+        story.step(story.writer, "mmap_region", 0)
+        assert f"#1 {shade * 5}" in shown(story)
+    story.add(ev.TREE_NODE_FREED, -1, 1, 0, 0, 1)
+    assert "dead" not in shown(story)
+
+
+def test_a_node_changed_in_place_says_so_while_it_is_written() -> None:
+    story = Tree().splits()
+    store = (0, 0, (), (), (2,), (), ())
+    story.at(story.now + 50)
+    story.parts(ev.TREE_NODE)
+    story.add(ev.MA_WRITE, story.writer, story.log.text("mas_wr_slot_store"), 0, -1, 1)
+    text = story.log.text("slot_store")
+    story.add(ev.TREE_STORE, story.writer, text, 0, story.log.detail(store), 1)
+    assert "◂ changed in place" in shown(story)
+    assert "#2 changed in place" in shown(story, 76, 14)
+
+
+def thousand() -> Frame:
+    """A thousand VMAs of a page, with a page between them."""
+    scene = world("6.12")
+    for number in range(1_000):
+        scene.vma(f"v{number}", 1, start=0x7000_0000_0000 + (number << 13))
+    return fold(Frame(scene.engine.log), len(scene.engine.log))
+
+
+def test_a_thousand_vmas_are_folded_into_what_there_is_room_for() -> None:
+    frame = thousand()
+    rows = plain(tree.paint(frame, 78, 20)).splitlines()
+    mm = next(iter(frame.mms.values()))
+    assert rows[0].startswith("  arange_64 #")
+    assert tree.summary(frame).startswith("height 4 · ")
+    folded = [int(row.rpartition("… ")[2].split()[0]) for row in rows if row.endswith(" VMAs")]
+    # The other 64 are in the nine leaves around the last store, two of them written by it.
+    assert sum(folded) == 936
+    assert "… 5 nodes" in plain(tree.paint(frame, 78, 20))
+    assert any("v997│gap│v998" in row for row in rows)
+    assert len(rows) <= 20
+    look = Look(tree=TreeLook(opened=frozenset(mm.nodes[mm.root].slots[:1])))
+    wider = plain(tree.paint(frame, 78, 40, look)).splitlines()
+    assert sum("leaf_64" in row for row in wider) >= len(mm.nodes[mm.nodes[mm.root].slots[0]].slots)
+
+
+def test_a_large_tree_that_is_opened_is_scrolled_to_the_cursor() -> None:
+    frame = thousand()
+    mm = next(iter(frame.mms.values()))
+    inner = frozenset(node.id for node in mm.nodes.values() if not node.is_leaf)
+    last = max((node for node in mm.nodes.values() if node.is_leaf), key=lambda node: node.min)
+    look = Look(tree=TreeLook(opened=inner, cursor=last.id))
+    rows = plain(tree.paint(frame, 78, 20, look)).splitlines()
+    assert "rows above" in rows[0]
+    assert any(row.startswith("▸") and f"#{last.id} " in row for row in rows)
