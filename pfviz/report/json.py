@@ -1,7 +1,7 @@
 """One run as one JSON object (`pfviz.run/1`), made from the event log and what was asked for.
 
 Keys may be added; those that are here keep their meaning. `threads` are those that --threads sets
-(all where none scales), `threads_all` every one; `throughput_per_s`: faults.count / last_step_ns.
+(all where none scales), `threads_all` every one; `throughput_per_s`: faults.count / now_ns.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def run_object(
         "seed": scenario.seed if overrides.seed is None else overrides.seed,
         "threads": thread_count(scenario, overrides),
         "threads_all": sum(group.count for group in threads_of(scenario, overrides)),
-        "now_ns": int(rows.all[-1, 0]) if len(rows.all) else 0,
-        "last_step_ns": measure.last_step_ns(rows),
+        "now_ns": measure.last_step_ns(rows),
+        "last_event_ns": int(rows.all[-1, 0]) if len(rows.all) else 0,
         "steps": len(rows.where(event.STEP)),
         "events": len(rows.all),
         "digest": log.digest(),

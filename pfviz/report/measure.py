@@ -97,9 +97,9 @@ def last_step_ns(rows: Rows) -> int:
 
 
 def throughput_per_s(rows: Rows) -> float:
-    """Faults completed per simulated second: `faults.count` over `last_step_ns`, both reported.
+    """Faults completed per simulated second: `faults.count` over `now_ns`, both reported.
 
-    Not over `now_ns`: a grace period that ends milliseconds later would drown a short run.
+    Not over `last_event_ns`: a grace period that ends milliseconds later would drown a short run.
     """
     span_ns = last_step_ns(rows)
     return round(len(rows.of(event.FAULT_END)) * 1e9 / span_ns, 1) if span_ns else 0.0

@@ -77,7 +77,7 @@ def _faults(run: Run) -> str:
     )
     return (
         f"{faults['count']:,} faults ({', '.join(kinds)}{'; ' if under else ''}{under}) "
-        f"in {exact_duration(run['last_step_ns'])}, {run['throughput_per_s']:,.0f} a second; "
+        f"in {exact_duration(run['now_ns'])}, {run['throughput_per_s']:,.0f} a second; "
         f"{run['steps']:,} steps, {run['events']:,} events"
     )
 
@@ -191,7 +191,7 @@ def comparison(runs: Sequence[Run], title: str = "") -> list[str]:
     )
     rows: list[tuple[str, ...]] = [
         ("faults", *(f"{run['faults']['count']:,}" for run in runs)),
-        ("until the last step", *(exact_duration(run["last_step_ns"]) for run in runs)),
+        ("until the last step", *(exact_duration(run["now_ns"]) for run in runs)),
         ("faults a second", *(f"{run['throughput_per_s']:,.0f}" for run in runs)),
     ]
     base = first["throughput_per_s"]

@@ -22,7 +22,7 @@ from pfviz.scenario.errors import hint
 
 KEYS: Final = (
     "scenario", "kernel", "mode", "machine", "seed", "threads", "threads_all", "now_ns",
-    "last_step_ns", "steps", "events", "digest", "faults", "throughput_per_s", "latency_ns",
+    "last_event_ns", "steps", "events", "digest", "faults", "throughput_per_s", "latency_ns",
     "locks", "operations", "vmstat", "cache_lines", "broken_rules", "unfinished",
 )  # fmt: skip
 """The keys of a run that an expression may begin with."""

@@ -18,7 +18,7 @@ from pfviz.stats.histogram import percentile
 
 RUN_KEYS = {
     "schema", "pfviz", "scenario", "kernel", "mode", "machine", "seed", "threads", "threads_all",
-    "now_ns", "last_step_ns", "steps", "events", "digest", "faults", "throughput_per_s",
+    "now_ns", "last_event_ns", "steps", "events", "digest", "faults", "throughput_per_s",
     "latency_ns", "locks", "operations", "vmstat", "cache_lines", "broken_rules", "unfinished",
     "expect",
 }  # fmt: skip
@@ -66,7 +66,7 @@ def test_faults_are_those_of_the_log(finished: Finished) -> None:
     assert run["latency_ns"]["p99"] == percentile(latencies, 0.99)
     assert run["latency_ns"]["max"] == latencies[-1]
     last_step_ns = max(row[0] for row in log if row[1] == event.STEP)
-    assert run["last_step_ns"] == last_step_ns
+    assert run["now_ns"] == last_step_ns
     assert run["throughput_per_s"] == pytest.approx(len(ended) * 1e9 / last_step_ns, abs=0.1)
     causes = Counter(log.texts[row[3]] for row in log if row[1] == event.FAULT_FALLBACK)
     assert run["faults"]["fallbacks"] == dict(causes)
