@@ -50,7 +50,6 @@ class Folio:
     is_cached: bool = True
     """Still in the page cache (folio->mapping is set); truncation takes it out."""
     lock_began_ns: int = 0
-    lock_known: bool = False
 
     @property
     def kind(self) -> str:
@@ -84,8 +83,6 @@ class File:
     has_page_mkwrite: bool = True
     """The filesystem wants to know before a shared page is written (ext4, not tmpfs)."""
     reads: int = 0
-    prev_index: int = -1
-    """ra->prev_pos of a sequential reader, in pages."""
     vmas: list[int] = field(default_factory=list)
     """Ids of the VMAs in the i_mmap tree."""
 

@@ -44,8 +44,6 @@ FLAG_SHARED: Final = 16
 FLAG_PREFAULTED: Final = 32
 """Bits of the `flags` of a PTE_SET event."""
 
-LEVEL_NAMES: Final = {1: "pte", 2: "pmd", 3: "pud", 4: "pgd"}
-
 
 def pte_of(pfn: int, flags: int) -> int:
     """A page-table entry for a frame."""

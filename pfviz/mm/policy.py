@@ -3,17 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
-
-CHOICES: Final[dict[str, tuple[str, ...]]] = {
-    "restart_lock": ("mmap_lock", "vma_lock", "hold"),
-    "io_wait": ("drop", "hold"),
-    "page_table_free": ("rcu", "ipi"),
-    "lockless_scope": ("mm_seq", "vma_seq"),
-    "lockless_snapshot": ("copy", "rcu_ref"),
-    "lockless_fallback": ("vma_lock", "mmap_lock"),
-}
-"""Switches that are names; all others are True or False, or a number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,6 @@ class Fault:
     """FAULT_FLAG_TRIED: the fault may not drop its lock for I/O once more."""
     major: bool = False
     retried: bool = False
-    lock_dropped: bool = False
-    """The handler released the VMA lock or mmap_lock itself (VM_FAULT_RETRY or COMPLETED)."""
     kind: str = ""
     error: str = OK
     abort: str = ""

@@ -133,8 +133,3 @@ def perms_of(vm_flags: int) -> str:
         for letter, bit in (("r", VM_READ), ("w", VM_WRITE), ("x", VM_EXEC))
     )
     return letters + ("s" if vm_flags & VM_SHARED else "p")
-
-
-def page_align(address: int) -> int:
-    """The start of the page that an address lies in."""
-    return address & ~(PAGE_SIZE - 1)

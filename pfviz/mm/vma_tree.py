@@ -36,7 +36,6 @@ class VmaTree:
     """Live and dead nodes by id, until their memory is given back."""
     lines: dict[int, CacheLine] = field(default_factory=dict)
     root_id: int = 0
-    freed_nodes: int = 0
 
     def __post_init__(self) -> None:
         self.set_rcu(True)
@@ -328,7 +327,6 @@ def free_node(engine: Mm, dead: DeadNode) -> None:
     if node_id in tree.maple.dead:
         tree.maple.free(node_id)
     tree.nodes.pop(node_id, None)
-    tree.freed_nodes += 1
     engine.emit(event.TREE_NODE_FREED, node_id, 0, 0, tree.mm_id)
 
 
