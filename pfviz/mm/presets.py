@@ -1,15 +1,16 @@
-"""Kernels as data: what each release does differently, one record each.
+"""Kernels as data: the knobs that tell one release's page faults from another's.
 
-The columns are those of a page-fault history from 6.1 to 6.18, read in the kernel trees 6.1.192,
-6.4 (memory.c at c2508ec5a58d), 6.12.117 and 6.18. A new kernel is a new record, never a new branch
-on a version number. It refuses to know how the paths act on a knob.
+What each release changed, with commit and source, is in `releases`. A new kernel is new data, never
+a new branch on a version number. It refuses to know how the paths act on a knob.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
+
+from pfviz.mm.releases import FIRST, RELEASES, Release
 
 MODES: Final = ("mmap_lock", "per-vma", "lockless")
 
@@ -76,6 +77,30 @@ class Preset:
     """6.10+: a page that is missing from its file is not a miss if its entry is set meanwhile."""
     unmap_store: str = "mas_store_gfp"
     """How munmap empties its range in the tree; 6.1 allocated the nodes before it cut VMAs."""
+    uffd_ioctl_lock: str = "mmap_lock"
+    """What UFFDIO_COPY and its kin hold on the destination: "mmap_lock" or (6.9+) "vma_lock"."""
+    hugetlb_under_vl: bool = False
+    """6.10+: hugetlb faults complete under the VMA lock."""
+    numa_maps_lock: str = "mmap_lock"
+    madvise_guard_lock: str = "mmap_lock"
+    swapcache_prepare: bool = False
+    """6.8+: who reads from a synchronous swap device marks the entry, and losers wait a tick."""
+    swapin_through_cache: bool = False
+    """7.2: every swap-in passes the swap cache, synchronous devices included."""
+    minds_recycled_mm: bool = False
+    """6.17+ (6.15.10, 6.16.1): vma_start_read holds the foreign mm before it puts a VMA back."""
+    walk_begins_anew: bool = False
+    """6.18+: after a MISS the walk starts from the address of the fault, not from where it was."""
+    pte_map_may_fail: bool = False
+    """6.5+: pte_offset_map takes RCU and can find that the table has gone."""
+    page_tables_by_rcu: bool = False
+    """6.15+: x86 always frees page tables by RCU; before, only with PARAVIRT."""
+    fork_lock_killable: bool = False
+    """7.2: fork gives up waiting for a VMA's readers when it is killed."""
+    tree_lock: str = "mmap_lock"
+    """What guards stores into the VMA tree: "mmap_lock", or "own" in what no kernel is yet."""
+    lockless: bool = False
+    """Whether faults try without any lock first as this preset's own behaviour (`beyond`)."""
     tree: str = "maple"
     """What holds the VMAs: "rb" (red-black tree, list and vmacaches, until 6.0) or "maple"."""
 
@@ -94,167 +119,22 @@ class Preset:
     @property
     def default_mode(self) -> str:
         """The mode in which this kernel behaves as released."""
+        if self.lockless:
+            return "lockless"
         return "per-vma" if self.has_vma_lock else "mmap_lock"
 
 
-PRESETS: Final[dict[str, Preset]] = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            name="6.0",
-            title="Linux 6.0 (October 2022): red-black tree and vmacache, mmap_lock only",
-            vma_lock="none",
-            mm_lock_seq="none",
-            anon_vma_check="none",
-            file_under_vl="none",
-            swap_under_vl=False,
-            uffd_under_vl=False,
-            handler_unlocks=False,
-            detached_before_range=False,
-            access_error_under_vl=False,
-            tried_after_major=False,
-            prefetchw_mmap_lock=True,
-            locks_new_vma=False,
-            fork_locks_vmas=False,
-            fork_tree="store",
-            expand_stack="read",
-            stack_page_table_lock=True,
-            map_fixed_leaves_gap=True,
-            vma_free="immediate",
-            maps_lock="mmap_lock",
-            smaps_lock="mmap_lock",
-            smaps_rollup_lock="mmap_lock",
-            madvise_dontneed_lock="mmap_lock",
-            merge_anon_vma="target",
-            unmap_drains_lru=True,
-            lru_batch=15,
-            unmap_splits_below=(False, True),
-            unmap_minds_stack=True,
-            tree="rb",
-        ),
-        Preset(
-            name="6.1",
-            title="Linux 6.1 (December 2022): maple tree, mmap_lock only",
-            vma_lock="none",
-            mm_lock_seq="none",
-            anon_vma_check="none",
-            file_under_vl="none",
-            swap_under_vl=False,
-            uffd_under_vl=False,
-            handler_unlocks=False,
-            detached_before_range=False,
-            access_error_under_vl=False,
-            tried_after_major=False,
-            prefetchw_mmap_lock=True,
-            locks_new_vma=False,
-            fork_locks_vmas=False,
-            fork_tree="store",
-            expand_stack="write",  # since 6.1.37; the tree read is 6.1.192
-            stack_page_table_lock=True,
-            map_fixed_leaves_gap=True,
-            vma_free="immediate",
-            maps_lock="mmap_lock",
-            smaps_lock="mmap_lock",
-            smaps_rollup_lock="mmap_lock",
-            madvise_dontneed_lock="mmap_lock",
-            merge_anon_vma="target",
-            unmap_drains_lru=True,
-            lru_batch=15,
-            unmap_minds_stack=True,
-            unmap_store="mas_store_prealloc",
-        ),
-        Preset(
-            name="6.4",
-            title="Linux 6.4.0 (June 2023): the first per-VMA locks, with their first bugs",
-            vma_lock="rwsem",
-            mm_lock_seq="int",
-            anon_vma_check="early_unlocked",
-            file_under_vl="none",
-            swap_under_vl=False,
-            uffd_under_vl=False,
-            handler_unlocks=False,
-            detached_before_range=False,
-            access_error_under_vl=False,
-            tried_after_major=False,
-            prefetchw_mmap_lock=True,
-            locks_new_vma=False,
-            fork_locks_vmas=False,
-            fork_tree="store",
-            expand_stack="read",
-            stack_page_table_lock=True,
-            map_fixed_leaves_gap=True,
-            vma_free="rcu",
-            maps_lock="mmap_lock",
-            smaps_lock="mmap_lock",
-            smaps_rollup_lock="mmap_lock",
-            madvise_dontneed_lock="mmap_lock",
-            merge_anon_vma="target",
-            unmap_drains_lru=True,
-            lru_batch=15,
-            unmap_minds_stack=True,
-        ),
-        Preset(
-            name="6.12",
-            title="Linux 6.12 (November 2024): per-VMA rwsem for nearly every fault",
-            vma_lock="rwsem",
-            mm_lock_seq="seqcount",  # 6.12.0 still counted by one; the tree read is 6.12.117
-            anon_vma_check="late",
-            file_under_vl="full",
-            swap_under_vl=True,
-            uffd_under_vl=True,
-            handler_unlocks=True,
-            detached_before_range=True,
-            access_error_under_vl=True,
-            tried_after_major=True,
-            prefetchw_mmap_lock=True,
-            locks_new_vma=True,
-            fork_locks_vmas=True,
-            fork_tree="mt_dup",
-            expand_stack="write",
-            stack_page_table_lock=True,
-            map_fixed_leaves_gap=False,
-            vma_free="rcu",
-            maps_lock="mmap_lock",
-            smaps_lock="mmap_lock",
-            smaps_rollup_lock="mmap_lock",
-            madvise_dontneed_lock="mmap_lock",
-            merge_anon_vma="target",
-            unmap_drains_lru=True,
-            lru_batch=31,
-            rechecks_before_miss=True,
-        ),
-        Preset(
-            name="6.18",
-            title="Linux 6.18 (November 2025): per-VMA reference counts, maps under the VMA lock",
-            vma_lock="refcount",
-            mm_lock_seq="seqcount",
-            anon_vma_check="late",
-            file_under_vl="full",
-            swap_under_vl=True,
-            uffd_under_vl=True,
-            handler_unlocks=True,
-            detached_before_range=True,
-            access_error_under_vl=True,
-            tried_after_major=True,
-            prefetchw_mmap_lock=False,  # gone at the latest in 7.2; the exact release is not known
-            locks_new_vma=True,
-            fork_locks_vmas=True,
-            fork_tree="mt_dup",
-            expand_stack="write",
-            stack_page_table_lock=False,
-            map_fixed_leaves_gap=False,
-            vma_free="typesafe",
-            maps_lock="vma_lock",
-            smaps_lock="mmap_lock",
-            smaps_rollup_lock="mmap_lock",
-            madvise_dontneed_lock="vma_lock",
-            merge_anon_vma="any",
-            unmap_drains_lru=False,
-            lru_batch=31,
-            rechecks_before_miss=True,
-        ),
-    )
-}
+def _build(releases: tuple[Release, ...]) -> dict[str, Preset]:
+    first = releases[0]
+    presets = {first.name: Preset(first.name, first.title, **FIRST)}
+    for release in releases[1:]:
+        before = next(reversed(presets.values()))
+        changed = {change.knob: change.value for change in release.changes if change.knob}
+        presets[release.name] = replace(before, name=release.name, title=release.title, **changed)
+    return presets
+
+
+PRESETS: Final[dict[str, Preset]] = _build(RELEASES)
 
 
 def preset(name: str) -> Preset:

@@ -8,7 +8,8 @@ from pfviz.mm.presets import MODES, PRESETS, mode_of, preset
 
 
 def test_the_known_kernels() -> None:
-    assert list(PRESETS) == ["6.0", "6.1", "6.4", "6.12", "6.18"]
+    assert list(PRESETS) == ["6.0", "6.1", "6.4", "6.5", "6.6", "6.7", "6.8", "6.9", "6.10", "6.12", "6.15", "6.17", "6.18",
+                             "7.2", "beyond"]
     assert {one.name for one in PRESETS.values()} == set(PRESETS)
 
 

@@ -68,15 +68,16 @@ def _where(thread: Thread, operation: ops.Operation) -> tuple[int, int]:
     match operation:
         case ops.Access(place, _, pages, stride):
             return thread.resolve(place) or 0, ((pages - 1) * stride + 1) << ops.PAGE_SHIFT
-        case ops.Munmap(place, pages) | ops.Mprotect(place, pages) | ops.Madvise(place, pages):
-            return thread.resolve(place) or 0, pages << ops.PAGE_SHIFT
         case ops.Mmap(pages):
             return 0, pages << ops.PAGE_SHIFT
         case ops.Brk(pages):
             return thread.mm.brk, pages << ops.PAGE_SHIFT
         case ops.Compute(ns) | ops.Sleep(ns):
             return 0, ns
-    return 0, 0
+    at: ops.Place | None = getattr(operation, "place", None)
+    if at is None:
+        return 0, 0
+    return thread.resolve(at) or 0, getattr(operation, "pages", 0) << ops.PAGE_SHIFT
 
 
 def _first_step(engine: Mm, thread: Thread, operation: ops.Operation) -> Next:
@@ -113,6 +114,7 @@ def syscall_entry(engine: Mm, thread: Thread) -> Next:  # noqa: ARG001
 
 
 def _syscall(thread: Thread) -> Step:
+    """Where the operation begins in the kernel; one case each, for `fork` imports this module."""
     match thread.operation:
         case ops.Access():
             return copy_user
