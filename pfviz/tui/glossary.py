@@ -21,7 +21,8 @@ READING: Final = (
      "VMA's lock, and where threads fault."),
     ("4 Maple tree", "The tree in which the kernel looks VMAs up, a node a row: type, number, "
      "slots in use, range, largest gap, who walks there. A struck-out node is dead: "
-     "the one it points to took its place, and it fades until no reader can still be in it. "
+     "the one it points to took its place. It waits for those who were in RCU sections when it "
+     "died, fades as they leave, and is given back when its grace period ends. "
      "x opens and folds, d shows a node slot by slot, w goes to the node under a thread, A to an "
      "address."),
     ("5 Fault latency", "How long faults took, on a logarithmic scale, by the lock they ended "

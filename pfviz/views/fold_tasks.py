@@ -171,6 +171,8 @@ def _irq(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
 def _rcu_read_begin(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
     t = f.tasks[task]
     t.rcu_depth += 1
+    f.rcu_sections_begun += 1
+    f.rcu_sections.setdefault(task, f.rcu_sections_begun)
     settle(f, t, now)
 
 
@@ -178,6 +180,8 @@ def _rcu_read_end(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int)
     t = f.tasks[task]
     if t.rcu_depth:
         t.rcu_depth -= 1
+    if not t.rcu_depth:
+        f.rcu_sections.pop(task, None)
     settle(f, t, now)
 
 

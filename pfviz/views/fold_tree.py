@@ -125,6 +125,9 @@ def _tree_node_dead(f: Frame, now: int, task: int, a: int, b: int, c: int, d: in
     if node is not None:
         node.dead_ns = now
         node.dead_why = f.log.texts[b] if b >= 0 else ""
+        node.readers = tuple(f.rcu_sections.items())
+        # A grace period in progress began before the node died: only the one after it counts.
+        node.freed_after = f.rcu_grace_periods + (2 if f.rcu_pending else 1)
 
 
 def _tree_node_freed(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:

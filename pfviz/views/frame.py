@@ -247,7 +247,11 @@ class Frame:
     switches: int = 0
     handovers: int = 0
     rcu_pending: int = 0
+    """Callbacks that wait; while there are any, a grace period is in progress."""
     rcu_grace_periods: int = 0
+    rcu_sections: dict[int, int] = field(default_factory=dict)
+    """Task inside an RCU read section -> the section's number."""
+    rcu_sections_begun: int = 0
     broken: list[tuple[int, str, int, int]] = field(default_factory=list)
     """(now_ns, rule, step index, task)."""
     lost: int = 0

@@ -30,7 +30,7 @@ class Glyphs:
     slot: str = "▮"
     slot_free: str = "▯"
     fading: str = "▓▒░"
-    """A dead node's slots: just died, some time ago, long ago."""
+    """A dead node's slots: all readers of its time are inside, some have left, none is."""
     bars: str = " ▁▂▃▄▅▆▇█"
     """Nothing to a full cell: nine heights."""
     shares: str = "·▂▄▆█"

@@ -88,6 +88,10 @@ class NodeState:
     changed_ns: int
     dead_ns: int = -1
     dead_why: str = ""
+    readers: tuple[tuple[int, int], ...] = ()
+    """Of a dead node: (task, RCU section) of all who were in one when it died: they may be on it."""
+    freed_after: int = 0
+    """Of a dead node: the number of the grace period at whose end it is given back."""
     gap_slot: int = 0
     """In a maple node with gaps: the slot with the largest (its metadata)."""
     born_ns: int = -1

@@ -10,6 +10,7 @@ from .look import Look
 from .memory_state import MmState, NodeState
 from .numbers import address_short, count, duration
 from .rows import Cell, Row, cell_width, clip, pad
+from .tree_dead import readers_left, shade, waits_for
 from .tree_marks import gap_text, is_writing, vma_name, walk_marks
 from .tree_shape import Line, below, slot_of
 
@@ -21,8 +22,6 @@ START_WIDTH: Final = 14
 GAP_WIDTH: Final = 15
 NAMES_MIN: Final = 16
 """Names of a leaf's slots are drawn behind its range only where so many cells are left."""
-FADING_NS: Final = (1_000, 100_000)
-"""Ages at which a dead node fades by one shade; a grace period takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +174,8 @@ def _dead(drawing: Drawing, line: Line) -> Row:
     row = _head(drawing, line)
     age = frame.now_ns - node.dead_ns
     if drawing.bar:
-        shade = (look.glyphs.fading)[sum(age >= limit for limit in FADING_NS)]
-        row.append((pad(shade * len(node.slots), 17), "node-dead"))
+        glyph = look.glyphs.fading[shade(frame, node)]
+        row.append((pad(glyph * len(node.slots), 17), "node-dead"))
     row.append(("dead  ", "node-dead"))
     here = drawing.walkers.get(node.id, [])
     if here:
@@ -187,9 +186,11 @@ def _dead(drawing: Drawing, line: Line) -> Row:
     if node.heirs or drawing.mm.store is not None:
         heirs = numbers(node.heirs) if node.heirs else "nothing"
         row.append((f"{look.glyphs.arrow_right} {heirs} ", "dim"))
-    row.append((f"{duration(age)} ago", "faint"))
-    if node.dead_why and drawing.width - _taken(row) >= len(node.dead_why) + 3:
-        row.append((f" ({node.dead_why})", "faint"))
+    if [task.id for task in here if task.walk_slot != -1] != readers_left(frame, node) or not here:
+        row.append((waits_for(frame, node), "warn" if readers_left(frame, node) else "dim"))
+    for text in (f" {duration(age)} ago", f" ({node.dead_why})"):
+        if len(text) > 3 and drawing.width - _taken(row) >= len(text):
+            row.append((text, "faint"))
     return tuple(row)
 
 

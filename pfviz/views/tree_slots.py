@@ -15,6 +15,7 @@ from .look import Look
 from .memory_state import MmState, NodeState
 from .numbers import address_short, duration
 from .rows import Cell, Row, clip, pad, row_width
+from .tree_dead import waits_for
 from .tree_lines import CAPACITY, numbers
 from .tree_marks import gap_text, vma_name, walk_marks, walkers
 
@@ -66,7 +67,8 @@ def _parent(frame: Frame, mm: MmState, node: NodeState) -> Row:
         age = duration(frame.now_ns - node.dead_ns)
         heirs = numbers(node.heirs) or "nothing"
         return (("parent: itself, so it is dead ", "node-dead"),
-                (f"since {age}; its range went to {heirs}", "dim"))  # fmt: skip
+                (f"since {age}; its range went to {heirs}; ", "dim"),
+                (waits_for(frame, node), "dim"))  # fmt: skip
     if node.id == mm.root:
         return (("parent: the tree (bit 0 set): it is the root", "dim"),)
     return ((f"parent: #{node.parent}, slot {node.parent_slot}", "dim"),)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pfviz.report.source import open_scenario
+from pfviz.scenario.build import build
 from pfviz.sim import event as ev
 from pfviz.views import tree
 from pfviz.views.fold import fold
 from pfviz.views.frame import Frame
 from pfviz.views.look import Look, TreeLook
 from pfviz.views.rows import plain
+from pfviz.views.tree_dead import readers_left
 from tests.worlds import world
 
 from . import logs
@@ -87,7 +90,7 @@ def test_nodes_that_are_being_built_stand_apart() -> None:
 def test_a_split_says_who_took_whose_place() -> None:
     assert shown(Tree().splits(), 76, 14) == (
         "  arange_64 #4 ▮▮▯▯▯▯▯▯▯▯       2/10     0…max                     ◂ new\n"
-        "  ├─ leaf_64   #1 ▓▓▓▓▓            dead  ▸ #2 #3 0 ns ago (split_store)\n"
+        "  ├─ leaf_64   #1 ░░░░░            dead  ▸ #2 #3 waits for its grace period\n"
         "  ├─ leaf_64   #2 ▮▮▮▯▯▯▯▯▯▯▯▯▯▯▯▯ 3/16  0…            ◂ new for #1\n"
         "  │  gap│heap│gap\n"
         "  └─ leaf_64   #3 ▮▮▮▯▯▯▯▯▯▯▯▯▯▯▯▯ 3/16  700000000000… ◂ new for #1\n"
@@ -111,14 +114,45 @@ def test_a_reader_is_seen_standing_in_a_node_that_died() -> None:
     assert "dead  ◂ reader found it dead ▸ #2 #3" in shown(story)
 
 
-def test_the_dead_fade_with_age_and_go_with_their_grace_period() -> None:
-    story = Tree().splits()
-    for age, shade in ((500, "▓"), (5_000, "▒"), (500_000, "░")):
-        story.at(age + 100)
-        story.step(story.writer, "mmap_region", 0)
-        assert f"#1 {shade * 5}" in shown(story)
+def dead_row(story: logs.Story) -> str:
+    return next(row for row in shown(story).splitlines() if " dead  " in row)
+
+
+def test_the_dead_fade_as_the_readers_of_their_time_leave() -> None:
+    story = Tree()
+    story.add(ev.RCU_READ_BEGIN, story.reader)
+    second = story.thread("second", 2)
+    story.add(ev.RCU_READ_BEGIN, second)
+    story.splits()
+    story.add(ev.RCU_CALLBACK, story.writer, story.log.text("maple node"), 1)
+    assert "#1 ▓▓▓▓▓ " in dead_row(story)
+    assert "waits for 2 readers" in dead_row(story)
+    story.at(story.now + 1_000_000)
+    late = story.thread("late", 3)
+    story.add(ev.RCU_READ_BEGIN, late)
+    assert "#1 ▓▓▓▓▓ " in dead_row(story), "neither time nor later readers count"
+    story.add(ev.RCU_READ_END, second, 5)
+    assert "#1 ▒▒▒▒▒ " in dead_row(story)
+    assert "waits for reader" in dead_row(story)
+    story.add(ev.RCU_READ_BEGIN, second)
+    assert "waits for reader" in dead_row(story), "who comes back does not stand there"
+    story.add(ev.RCU_READ_END, story.reader, 5)
+    assert "#1 ░░░░░ " in dead_row(story)
+    assert "waits for its grace period" in dead_row(story)
     story.add(ev.TREE_NODE_FREED, -1, 1, 0, 0, 1)
     assert "dead" not in shown(story)
+
+
+def test_a_node_that_died_in_a_grace_period_waits_for_the_one_after_it() -> None:
+    story = Tree()
+    story.add(ev.RCU_CALLBACK, story.writer, story.log.text("vm_area_struct"), 77)
+    story.splits()
+    story.add(ev.RCU_CALLBACK, story.writer, story.log.text("maple node"), 1)
+    assert "#1 ▒▒▒▒▒ " in dead_row(story)
+    assert "waits for 2 grace periods" in dead_row(story)
+    story.add(ev.RCU_GRACE_PERIOD, -1, 1, 1, 5_000)
+    assert "#1 ░░░░░ " in dead_row(story)
+    assert "waits for its grace period" in dead_row(story)
 
 
 def test_a_node_changed_in_place_says_so_while_it_is_written() -> None:
@@ -167,3 +201,21 @@ def test_a_large_tree_that_is_opened_is_scrolled_to_the_cursor() -> None:
     rows = plain(tree.paint(frame, 78, 20, look)).splitlines()
     assert "rows above" in rows[0]
     assert any(row.startswith("▸") and f"#{last.id} " in row for row in rows)
+
+
+def test_no_node_of_a_run_is_given_back_before_all_it_is_said_to_wait_for() -> None:
+    engine = build(open_scenario("rcu-lookup"))
+    engine.run(30_000_000, 1 << 30)
+    log = engine.log
+    frame, freed, waited = Frame(log), 0, 0
+    for at, row in enumerate(log.between(0, len(log))):
+        if row[1] != ev.TREE_NODE_FREED:
+            continue
+        node = fold(frame, at).mms[row[6]].nodes[row[3]]
+        if 0 <= node.dead_ns < row[0]:
+            freed += 1
+            waited += len(node.readers) > 0
+            assert not readers_left(frame, node)
+            assert node.freed_after == frame.rcu_grace_periods
+    assert freed > 20
+    assert waited > 5
