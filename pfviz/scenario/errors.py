@@ -62,12 +62,18 @@ def hint(word: str, choices: Iterable[str]) -> str:
 
 
 def version_hint(word: str, versions: Iterable[str]) -> str:
-    """`; the nearest is "6.12"`: versions are numbers, 6.13 is nearer to 6.12 than to 6.1."""
-    known = sorted(set(versions), key=_version_number)
+    """`; the nearest is "6.12"`: the newest of those that are not newer."""
+    # Oldest first; what is no number ("beyond") comes after them all and is near to nothing.
+    known = sorted(set(versions), key=lambda one: (_version_number(one) < 0, _version_number(one)))
     wanted = _version_number(word)
     if wanted < 0:
-        return hint(word, known)
-    near = min(known, key=lambda version: abs(_version_number(version) - wanted))
+        near_word = nearest(word, known)
+        return (
+            f'; did you mean "{near_word}"?' if near_word else f"; it is one of {', '.join(known)}"
+        )
+    numbered = [version for version in known if _version_number(version) >= 0]
+    # A kernel does what the newest one does that is not newer: 6.14 is like 6.12, not like 6.15.
+    near = ([numbered[0], *(one for one in numbered if _version_number(one) <= wanted)])[-1]
     return f'; the nearest is "{near}" of {", ".join(known)}'
 
 

@@ -11,6 +11,7 @@ from pfviz.scenario import load as loading
 from pfviz.scenario.errors import ScenarioError, nearest, version_hint
 from pfviz.scenario.load import load, parse
 
+KERNELS = "6.0, 6.1, 6.4, 6.5, 6.6, 6.7, 6.8, 6.9, 6.10, 6.12, 6.15, 6.17, 6.18, 7.2, beyond"
 GOOD = """\
 schema_version = 1
 title = "x"
@@ -66,7 +67,7 @@ def test_a_good_file_is_read() -> None:
         ('caption = "c"', 'caption = "c"\nmodes = ["pervma"]',
          '17: modes = "pervma" is not known here; did you mean "per-vma"?'),
         ('caption = "c"', 'caption = "c"\nkernels = ["6.12", "6.11"]',
-         '17: kernel "6.11" is not known here; the nearest is "6.12" of 6.0, 6.1, 6.4, 6.12, 6.18'),
+         f'17: kernel "6.11" is not known here; the nearest is "6.10" of {KERNELS}'),
         ('caption = "c"', 'caption = "c"\nkernels = ["6.0", "6.1"]\nmodes = ["per-vma"]',
          '18: no kernel of 6.0, 6.1 can run in mode "per-vma"'),
         ('at = "20us"', "", '14: say when: either `at` (a time) or `when` (an event), not both'),
@@ -80,7 +81,7 @@ def test_a_good_file_is_read() -> None:
         ("[[thread.op]]", "[[thread.opp]]",
          '11: key "opp" is not known here; did you mean "op"?'),
         ('kernel = "6.12"', 'kernel = "6.13"',
-         '3: kernel "6.13" is not known here; the nearest is "6.12" of 6.0, 6.1, 6.4, 6.12, 6.18'),
+         f'3: kernel "6.13" is not known here; the nearest is "6.12" of {KERNELS}'),
         ('kernel = "6.12"', 'kernel = "6.1"\nmode = "per-vma"',
          "4: Linux 6.1 has no per-VMA locks; use mode mmap_lock or lockless, or a kernel from "
          "6.4 on"),
@@ -178,11 +179,17 @@ def test_the_nearest_word(word: str, choices: tuple[str, ...], near: str | None)
 
 @pytest.mark.parametrize(
     ("asked", "near"),
-    [("6.13", "6.12"), ("6.2", "6.1"), ("6.9", "6.12"), ("6.15", "6.12"), ("5.15", "6.0"),
-     ("7.1", "6.18"), ("v6.12", "6.12"), ("6.12.5", "6.12"), ("6.4-rc3", "6.4")],
+    [("6.13", "6.12"), ("6.2", "6.1"), ("6.11", "6.10"), ("6.14", "6.12"), ("5.15", "6.0"),
+     ("7.1", "6.18"), ("8.0", "7.2"), ("6.19", "6.18"), ("v6.12", "6.12"), ("6.12.5", "6.12"), ("6.4-rc3", "6.4")],
 )  # fmt: skip
-def test_the_nearest_kernel_is_near_by_its_number(asked: str, near: str) -> None:
+def test_the_nearest_kernel_is_the_newest_that_is_not_newer(asked: str, near: str) -> None:
     assert f'the nearest is "{near}"' in version_hint(asked, PRESETS)
+
+
+def test_kernels_are_named_oldest_first_and_what_is_beyond_them_last() -> None:
+    for word in ("6.13", "wombat"):
+        assert version_hint(word, sorted(PRESETS)).endswith(f"of {KERNELS}")
+    assert version_hint("beyont", PRESETS) == '; did you mean "beyond"?'
 
 
 def test_what_is_no_version_is_answered_as_a_word() -> None:
