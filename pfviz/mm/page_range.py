@@ -72,7 +72,7 @@ def zap_pte_range(
             pte = ptes[slot]
             if not pte:
                 if run_start >= 0:
-                    _cleared(engine, page_table, table, run_start, slot)
+                    log_cleared(engine, page_table, table, run_start, slot)
                     run_start = -1
                 continue
             if run_start < 0:
@@ -88,7 +88,7 @@ def zap_pte_range(
             if frames.unmap(pte >> PFN_SHIFT):
                 gather.frames.append(pte >> PFN_SHIFT)
     if run_start >= 0:
-        _cleared(engine, page_table, table, run_start, slots.stop)
+        log_cleared(engine, page_table, table, run_start, slots.stop)
     if cleared:
         table.occupied -= cleared
         gather.pages += cleared
@@ -143,9 +143,9 @@ def copy_pte_range(
     target.rss_anon += anon
     target.rss_file += file
     if copied:
-        _set_runs(engine, target, target_table, slots.start, slots.stop, FLAG_SHARED)
+        log_set(engine, target, target_table, slots.start, slots.stop, FLAG_SHARED)
     if protected:
-        _set_runs(engine, source, source_table, slots.start, slots.stop, FLAG_SHARED)
+        log_set(engine, source, source_table, slots.start, slots.stop, FLAG_SHARED)
     return copied
 
 
@@ -182,7 +182,7 @@ def change_pte_range(
             changed += 1
             to_flush += bool(pte & ~now & (PRESENT | WRITABLE))
     if changed:
-        _set_runs(engine, page_table, table, slots.start, slots.stop, 0)
+        log_set(engine, page_table, table, slots.start, slots.stop, 0)
     return changed, to_flush
 
 
@@ -206,7 +206,7 @@ def free_pte_range(
     if changed:
         gather.pages += changed
         gather.add_range(max(start, table.base), table.base + (slots.stop << PAGE_SHIFT))
-        _set_runs(engine, page_table, table, slots.start, slots.stop, 0)
+        log_set(engine, page_table, table, slots.start, slots.stop, 0)
     return changed
 
 
@@ -242,7 +242,7 @@ def clear_pte(engine: Engine[Any], page_table: PageTable, table: PteTable, addre
     pte = table.ptes[slot]
     table.ptes[slot] = 0
     table.occupied -= 1
-    _cleared(engine, page_table, table, slot, slot + 1)
+    log_cleared(engine, page_table, table, slot, slot + 1)
     return pte
 
 
@@ -272,7 +272,7 @@ def populate_anon(
             table.ptes[slot] = pte_of(first, flags)
             first += 1
         table.occupied += len(slots)
-        _set_runs(engine, page_table, table, slots.start, slots.stop, FLAG_PREFAULTED)
+        log_set(engine, page_table, table, slots.start, slots.stop, FLAG_PREFAULTED)
         address = table.base + (slots.stop << PAGE_SHIFT)
     page_table.rss_anon += pages
 
@@ -313,15 +313,16 @@ def assert_locked(engine: Engine[Any], table: PteTable) -> None:
     assert task is None or table.ptl.holder is task, f"entries of {table.base:#x} without its PTL"
 
 
-def _cleared(
+def log_cleared(
     engine: Engine[Any], page_table: PageTable, table: PteTable, first: int, stop: int
 ) -> None:
+    """Log that entries first to stop are none now."""
     if engine.logging:
         address = table.base + (first << PAGE_SHIFT)
         engine.emit(event.PTE_CLEARED, address, stop - first, 0, page_table.mm)
 
 
-def _set_runs(
+def log_set(
     engine: Engine[Any], page_table: PageTable, table: PteTable, first: int, stop: int, flags: int
 ) -> None:
     """Log entries first to stop, one event for each run of equal flags."""

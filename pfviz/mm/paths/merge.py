@@ -41,10 +41,12 @@ def merge_new_range(
     file: File | None,
     pgoff: int,
     expand_only: bool = False,
+    moved: Vma | None = None,
 ) -> VmaChange | None:
     """The change that lets a neighbour grow over a new mapping, or None (vma_merge_new_range).
 
     `before` and `after` are the VMAs around [start, end); `expand_only` looks at `before` only.
+    `moved` is the VMA whose pages come there (mremap): its anon_vma must fit the neighbour's.
     """
     if not engine.world.policy.merge:
         return None
@@ -53,7 +55,7 @@ def merge_new_range(
         and before.vm_end == start
         and _flags_match(before, flags, file)
         and before.vm_pgoff + before.pages == pgoff
-        and _anon_vmas_match(engine, before, None)
+        and _anon_vmas_match(engine, before, moved)
     )
     right = (
         not expand_only
@@ -61,23 +63,20 @@ def merge_new_range(
         and after.vm_start == end
         and _flags_match(after, flags, file)
         and after.vm_pgoff == pgoff + ((end - start) >> 12)
-        and _anon_vmas_match(engine, after, None)
+        and _anon_vmas_match(engine, after, moved)
     )
     if left and right:
         assert before is not None
         assert after is not None
         if _both_sides_match(before, after):
-            source = after if before.anon_vma is None and after.anon_vma is not None else None
-            return VmaChange(
-                before, before.vm_start, after.vm_end, "merge", remove=[after],
-                anon_vma_from=source,
-            )  # fmt: skip
+            change = VmaChange(before, before.vm_start, after.vm_end, "merge", remove=[after])
+            return _with_anon_vma(_with_anon_vma(change, after), moved)
     if left:
         assert before is not None
-        return VmaChange(before, before.vm_start, end, "merge")
+        return _with_anon_vma(VmaChange(before, before.vm_start, end, "merge"), moved)
     if right:
         assert after is not None
-        return VmaChange(after, start, after.vm_end, "merge")
+        return _with_anon_vma(VmaChange(after, start, after.vm_end, "merge"), moved)
     return None
 
 
@@ -134,7 +133,7 @@ def _swallow_or_shrink(change: VmaChange, vma: Vma, start: int, end: int) -> Vma
     return change
 
 
-def _with_anon_vma(change: VmaChange, source: Vma) -> VmaChange:
-    if change.vma.anon_vma is None and source.anon_vma is not None:
+def _with_anon_vma(change: VmaChange, source: Vma | None) -> VmaChange:
+    if source is not None and change.vma.anon_vma is None and source.anon_vma is not None:
         change.anon_vma_from = source
     return change

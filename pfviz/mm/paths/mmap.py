@@ -21,12 +21,12 @@ from pfviz.mm.operations import (
     Mmap,
 )
 from pfviz.mm.page_cache import File, shmem_zero_setup
+from pfviz.mm.paths.expand import expand
 from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.merge import merge_new_range
 from pfviz.mm.paths.munmap import Unmap, gather_vmas, unmap_range
 from pfviz.mm.paths.populate import mm_populate
 from pfviz.mm.paths.tree_store import build_store
-from pfviz.mm.paths.vma_change import VmaChange, commit_change
 from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import VM_GROWSDOWN, VM_SHARED, Vma
 from pfviz.mm.vma_alloc import vm_area_alloc, vm_area_free
@@ -54,7 +54,6 @@ class MmapCall:
     file: File | None
     name: str
     vma: Vma | None = None
-    change: VmaChange | None = None
     unmap: Unmap | None = None
     plan: Any = None
     """The store that makes the new VMA visible."""
@@ -160,35 +159,8 @@ def vma_merge_new_range(engine: Mm, thread: Thread) -> Step:
     )
     if change is None:
         return new_vma
-    call.change = change
-    return vma_expand
-
-
-@step("mm/vma.c (6.12+), mm/mmap.c")
-def vma_expand(engine: Mm, thread: Thread) -> Step:
-    """The neighbour grows: if it has a lock, take it for writing when the faults in it are over."""
-    call = _call(thread)
-    assert call.change is not None
-    call.vma = call.change.vma
-    return vma_start_write(engine, thread, call.change.vma, vma_expand_locked)
-
-
-@step("mm/vma.c (6.12+), mm/mmap.c", function="vma_expand")
-def vma_expand_locked(engine: Mm, thread: Thread) -> Step:
-    """If the gap closes, the VMA above is swallowed: it is locked in the same way."""
-    change = _call(thread).change
-    assert change is not None
-    if change.remove:
-        return vma_start_write(engine, thread, change.remove[0], commit_merge)
-    return commit_merge
-
-
-@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_prepare")
-def commit_merge(engine: Mm, thread: Thread) -> Step:
-    """Everything concerned is locked: give the VMA its new range."""
-    change = _call(thread).change
-    assert change is not None
-    return commit_change(engine, thread, change, perf_event_mmap)
+    call.vma = change.vma
+    return expand(thread, change, perf_event_mmap)
 
 
 @step("kernel/fork.c, mm/vma_init.c (6.16+)", cost="vma_alloc", function="vm_area_alloc")
