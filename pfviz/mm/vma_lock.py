@@ -68,7 +68,10 @@ def vma_end_read(engine: Mm, thread: Thread, vma: Vma) -> None:
     if engine.world.watch is not None and fields is not None:
         engine.world.watch.vma_let_go(engine, thread, vma, fields)
     if vma.vm_lock is not None:
+        # The VMA and its lock may be freed as soon as the word is given back: RCU keeps them.
+        engine.world.rcu.read_lock(engine, thread)
         up_read(engine, thread, vma.vm_lock)
+        engine.world.rcu.read_unlock(engine, thread)
     else:
         vma_refcount_put(engine, vma)
         hold_ns = engine.now_ns - thread.refcount_since_ns.pop(vma)

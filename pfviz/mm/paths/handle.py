@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pfviz.mm.page_range import set_pte
 from pfviz.mm.page_table import ACCESSED, DIRTY, PRESENT, WRITABLE, PteTable
 from pfviz.mm.paths import anonymous, copy_on_write, file
-from pfviz.mm.paths.pte_lock import pte_changed, pte_offset_map_lock, pte_unmap_unlock
+from pfviz.mm.paths.pte_lock import pte_changed, pte_map, pte_unmap, pte_unmap_unlock
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_lock, spin_unlock
 
@@ -55,25 +55,27 @@ def handle_pte_fault(engine: Mm, thread: Thread) -> Step:
     fault.orig_pte = 0
     fault.orig_pte_valid = table is not None
     if table is not None:
+        pte_map(engine, thread)
         engine.cost("pte_read")
         fault.orig_pte = table.read(fault.address)
+        if fault.orig_pte & PRESENT:
+            return spin_lock(engine, thread, table.ptl, then=pte_present)
+        pte_unmap(engine, thread)
     if not fault.orig_pte:
         if fault.vma.is_anonymous:
             return anonymous.do_anonymous_page
         return file.do_fault
-    if not fault.orig_pte & PRESENT:
-        # PROT_NONE entry in a VMA that may be accessed: mprotect is about to rewrite it.
-        fault.kind = "spurious"
-        return thread.back()
-    return pte_offset_map_lock(engine, thread, then=pte_present)
+    # PROT_NONE entry in a VMA that may be accessed: mprotect is about to rewrite it.
+    fault.kind = "spurious"
+    return thread.back()
 
 
 @step("mm/memory.c", cost="pte_read", function="handle_pte_fault")
 def pte_present(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """The page is mapped: with the lock held see whether the entry is still the same."""
     fault = thread.in_flight
-    table = fault.pmd
-    if table is None or pte_changed(thread, table):
+    table: PteTable = fault.pmd
+    if pte_changed(thread, table):
         fault.kind = fault.kind or "spurious"
         return pte_unmap_unlock
     if fault.write and not fault.orig_pte & WRITABLE:

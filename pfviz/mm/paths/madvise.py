@@ -22,12 +22,12 @@ from pfviz.mm.operations import (
 from pfviz.mm.page_range import free_pte_range
 from pfviz.mm.page_table import TABLE_SPAN
 from pfviz.mm.paths.modify import Modify, modify_flags
+from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
 from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ, Vma
 from pfviz.mm.vma_lock import vma_end_read, vma_start_write
 from pfviz.sim.task import Step, step
-from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -133,7 +133,7 @@ def free_next_table(engine: Mm, thread: Thread) -> Step:
         zap.table = zap.mm.page_tables.next_table(zap.address, zap.end)
     if zap.table is None:
         return tlb_finish_mmu
-    return spin_lock(engine, thread, zap.table.ptl, madvise_free_pte_range)
+    return map_and_lock(engine, thread, zap.table, madvise_free_pte_range)
 
 
 @step("mm/madvise.c", cost="zap_table")
@@ -150,7 +150,7 @@ def madvise_free_pte_range(engine: Mm, thread: Thread) -> Step:
 def free_pte_unlock(engine: Mm, thread: Thread) -> Step:
     """Unlock the page table."""
     zap = thread.zap
-    spin_unlock(engine, thread, zap.table.ptl)
+    unlock_and_unmap(engine, thread, zap.table)
     zap.address = zap.table.base + TABLE_SPAN
     return free_next_table
 

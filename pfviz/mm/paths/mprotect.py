@@ -10,11 +10,11 @@ from pfviz.mm.operations import PAGE_SHIFT, Mprotect
 from pfviz.mm.page_range import change_pte_range
 from pfviz.mm.page_table import TABLE_SPAN, PteTable
 from pfviz.mm.paths.modify import Modify, modify_flags
+from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.zap import begin_zap, tlb_finish
 from pfviz.mm.vma import VM_ACCESS, VM_SHARED, VM_WRITE, Vma
 from pfviz.mm.vma_lock import vma_start_write
 from pfviz.sim.task import Step, step
-from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -114,7 +114,7 @@ def change_protection(engine: Mm, thread: Thread) -> Step:
         call.address = call.stop
         return next_vma
     call.table = table
-    return spin_lock(engine, thread, table.ptl, change_pte_table)
+    return map_and_lock(engine, thread, table, change_pte_table)
 
 
 @step("mm/mprotect.c", cost="protect_table", function="change_pte_range")
@@ -143,7 +143,7 @@ def change_pte_unlock(engine: Mm, thread: Thread) -> Step:
     """Unlock the page table."""
     call = _call(thread)
     assert call.table is not None
-    spin_unlock(engine, thread, call.table.ptl)
+    unlock_and_unmap(engine, thread, call.table)
     call.address = call.table.base + TABLE_SPAN
     call.table = None
     return change_protection

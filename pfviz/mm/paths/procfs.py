@@ -14,10 +14,10 @@ from pfviz.mm.mmap_lock import mmap_lock_is_contended, mmap_read_lock, mmap_read
 from pfviz.mm.operations import ReadProc
 from pfviz.mm.page_table import TABLE_SPAN, PteTable
 from pfviz.mm.paths.lock_vma import lock_next
+from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_lock import vma_end_read
 from pfviz.sim.task import Step, step
-from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -128,7 +128,7 @@ def walk_page_vma(engine: Mm, thread: Thread) -> Step:
     if table is None:
         return m_next
     call.table = table
-    return spin_lock(engine, thread, table.ptl, smaps_pte_range)
+    return map_and_lock(engine, thread, table, smaps_pte_range)
 
 
 @step("fs/proc/task_mmu.c", cost="smaps_table")
@@ -149,7 +149,7 @@ def smaps_pte_unlock(engine: Mm, thread: Thread) -> Step:
     """Unlock the page table and let a better task have the CPU: mmap_lock stays held meanwhile."""
     call = _call(thread)
     assert call.table is not None
-    spin_unlock(engine, thread, call.table.ptl)
+    unlock_and_unmap(engine, thread, call.table)
     call.address = call.table.base + TABLE_SPAN
     call.table = None
     return walk_page_vma

@@ -1,7 +1,7 @@
-"""Mapping and locking a PTE table in the course of a fault, and undoing both.
+"""Mapping and locking a PTE table, in the course of a fault and elsewhere, and undoing both.
 
-RCU keeps the table's memory, its spinlock keeps others out, and the PMD entry is compared once the
-lock is held: the table may have been taken out meanwhile.
+Since 6.5 RCU keeps the table's memory while it is mapped; its spinlock keeps others out, and the
+PMD entry is compared once the lock is held: the table may have been taken out meanwhile.
 """
 
 from __future__ import annotations
@@ -27,9 +27,32 @@ def pte_offset_map_lock(engine: Mm, thread: Thread, then: Step) -> Step:
     fault.pmd = table
     if table is None:
         return then
-    engine.world.rcu.read_lock(engine, thread)
     thread.returns.append(then)
-    return spin_lock(engine, thread, table.ptl, then=pte_locked)
+    return map_and_lock(engine, thread, table, then=pte_locked)
+
+
+def map_and_lock(engine: Mm, thread: Thread, table: PteTable, then: Step) -> Step:
+    """Map a table that was found in the PMD and lock it, then go on with `then`."""
+    pte_map(engine, thread)
+    return spin_lock(engine, thread, table.ptl, then)
+
+
+def unlock_and_unmap(engine: Mm, thread: Thread, table: PteTable) -> None:
+    """Undo `map_and_lock`."""
+    spin_unlock(engine, thread, table.ptl)
+    pte_unmap(engine, thread)
+
+
+def pte_map(engine: Mm, thread: Thread) -> None:
+    """Map a page table to read its entries: since 6.5 in an RCU section."""
+    if engine.world.preset.pte_map_may_fail:
+        engine.world.rcu.read_lock(engine, thread)
+
+
+def pte_unmap(engine: Mm, thread: Thread) -> None:
+    """Undo `pte_map`."""
+    if engine.world.preset.pte_map_may_fail:
+        engine.world.rcu.read_unlock(engine, thread)
 
 
 @step("mm/pgtable-generic.c", cost="pte_read", function="__pte_offset_map_lock")
@@ -38,8 +61,7 @@ def pte_locked(engine: Mm, thread: Thread) -> Step:
     fault = thread.in_flight
     table: PteTable = fault.pmd
     if not table.is_linked:
-        spin_unlock(engine, thread, table.ptl)
-        engine.world.rcu.read_unlock(engine, thread)
+        unlock_and_unmap(engine, thread, table)
         fault.pmd = None
     return thread.back()
 
@@ -55,8 +77,7 @@ def unlock(engine: Mm, thread: Thread) -> None:
     """Release the page-table lock if it is held."""
     table: PteTable | None = thread.in_flight.pmd
     if table is not None:
-        spin_unlock(engine, thread, table.ptl)
-        engine.world.rcu.read_unlock(engine, thread)
+        unlock_and_unmap(engine, thread, table)
 
 
 def pte_changed(thread: Thread, table: PteTable) -> bool:

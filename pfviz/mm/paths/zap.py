@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 from pfviz.mm.page_range import zap_pte_range
 from pfviz.mm.page_table import TABLE_SPAN, PteTable
 from pfviz.mm.paths.allocation import free_frames
+from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.tlb import MmuGather, flush_tlb_range, tlb_gather
 from pfviz.mm.vma import Vma
 from pfviz.sim.task import Step, step
-from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
@@ -97,7 +97,7 @@ def unmap_page_range(engine: Mm, thread: Thread) -> Step:
     """Go down to the next page table of the range and take its lock."""
     table = _zap(thread).table
     assert table is not None
-    return spin_lock(engine, thread, table.ptl, zap_pte_table)
+    return map_and_lock(engine, thread, table, zap_pte_table)
 
 
 @step("mm/memory.c", cost="zap_table", function="zap_pte_range")
@@ -118,7 +118,7 @@ def zap_pte_unlock(engine: Mm, thread: Thread) -> Step:
     """Unlock the page table; a better task may have the CPU now."""
     zap = _zap(thread)
     assert zap.table is not None
-    spin_unlock(engine, thread, zap.table.ptl)
+    unlock_and_unmap(engine, thread, zap.table)
     zap.address = zap.table.base + TABLE_SPAN
     zap.table = None
     return _next_table(thread)
