@@ -11,7 +11,7 @@ from pfviz.views.frame import Frame
 EXAMPLES: Final = (
     ("7f1040000000", "the leaf that covers an address"),
     ("0x7f10_4000_0000", "the same"),
-    ("heap", "the leaf of a VMA, by its name"),
+    ("heap", "the leaf of a VMA, by its name or how it begins"),
     ("T3", "the leaf of the address that a thread looked up last"),
 )
 """What can be typed; the prompt and the help page show these."""
@@ -37,6 +37,10 @@ def address_of(text: str, frame: Frame, mm: int) -> int:
     try:
         address = int(word.replace("_", ""), 16)
     except ValueError:
+        # Imported processes have long names: how they begin is enough for the lowest of them.
+        starts = [start for name, start in names.items() if name.startswith(word)]
+        if starts:
+            return min(starts)
         reason = f'"{word}" is neither an address nor a VMA nor a thread'
         raise ValueError(reason + hint(word, [*names, *threads])) from None
     if not 0 <= address < 1 << 64:

@@ -40,6 +40,7 @@ class Glyphs:
     page_file: str = "▒"
     no_page: str = "·"
     time_axis: str = "─▸"
+    times: str = "×"
 
 
 UNICODE: Final = Glyphs(ascii_only=False)
@@ -48,4 +49,5 @@ ASCII: Final = Glyphs(
     waits_read="r", waits_write="w", spinner="s", mark="*", dot="-", cross="x", branch="|- ",
     branch_last="`- ", branch_past="|  ", slot="#", slot_free="-", fading="%:.", bars=" ..::++##",
     shares=".:+%#", page_cow="C", page_file="F", no_page=".", time_axis="->",
+    times="x",
 )  # fmt: skip

@@ -89,7 +89,7 @@ class NodeState:
     dead_ns: int = -1
     dead_why: str = ""
     readers: tuple[tuple[int, int], ...] = ()
-    """Of a dead node: (task, RCU section) of all who were in one when it died: they may be on it."""
+    """Of a dead node: (task, RCU section) of all in one when it died, who may be on it."""
     freed_after: int = 0
     """Of a dead node: the number of the grace period at whose end it is given back."""
     gap_slot: int = 0

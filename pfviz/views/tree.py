@@ -10,10 +10,11 @@ from itertools import pairwise
 
 from . import rb_tree, tree_slots, tree_told
 from .frame import Frame
-from .look import DEFAULT, Look, absent, message, shown_mm, window
+from .look import DEFAULT, Look, absent, message, window
 from .memory_state import MmState, StoreState
 from .numbers import address_short, count, duration
 from .rows import Cell, Row, Rows, clip, fit, fit_rows
+from .tree_choice import is_copy, tree_mm
 from .tree_lines import drawing_of, names_below, numbers, paint_line
 from .tree_marks import is_writing, walkers
 from .tree_shape import Line, Shape, above, shape
@@ -26,7 +27,7 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     """The tree from its root, one node a row; cold subtrees fold up when there is no room."""
     if why := absent(frame, "tree"):
         return message(why, width, height, look)
-    number = shown_mm(frame, look)
+    number = tree_mm(frame, look)
     mm = frame.mms.get(number)
     ascii_only = look.glyphs.ascii_only
     if mm is None or not mm.nodes:
@@ -54,7 +55,7 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
 
 def node_ids(frame: Frame, height: int, look: Look = DEFAULT) -> list[int]:
     """The nodes of the maple tree that have a row, from top to bottom: what a cursor moves over."""
-    number = shown_mm(frame, look)
+    number = tree_mm(frame, look)
     mm = frame.mms.get(number)
     if mm is None or not mm.nodes or mm.has_rb_tree:
         return []
@@ -65,7 +66,7 @@ def node_ids(frame: Frame, height: int, look: Look = DEFAULT) -> list[int]:
 
 def is_opened(frame: Frame, node: int, height: int, look: Look = DEFAULT) -> bool:
     """Whether rows below a node show its children or its slots."""
-    number = shown_mm(frame, look)
+    number = tree_mm(frame, look)
     lines = _shape(frame, number, frame.mms[number], height, look).lines
     for line, after in pairwise(lines):
         if line.node.id == node and line.slot < 0 and not line.run and not line.is_dead:
@@ -75,13 +76,14 @@ def is_opened(frame: Frame, node: int, height: int, look: Look = DEFAULT) -> boo
 
 def title(frame: Frame, look: Look = DEFAULT) -> str:
     """The pane's title: which kind of tree the kernel has."""
-    mm = frame.mms.get(shown_mm(frame, look))
-    return "Red-black tree" if mm is not None and mm.has_rb_tree else "Maple tree"
+    mm = frame.mms.get(tree_mm(frame, look))
+    kind = "Red-black tree" if mm is not None and mm.has_rb_tree else "Maple tree"
+    return f"{kind}, the copy" if is_copy(frame, look) else kind
 
 
 def summary(frame: Frame, look: Look = DEFAULT) -> str:
     """The pane's foot: `height 2 · 4 nodes · 1 dead`."""
-    mm = frame.mms.get(shown_mm(frame, look))
+    mm = frame.mms.get(tree_mm(frame, look))
     if mm is None or not mm.nodes:
         return ""
     dead = sum(1 for node in mm.nodes.values() if node.dead_ns >= 0)
@@ -116,11 +118,12 @@ def _nodes(
     drawing = drawing_of(frame, mm, look, width, lines, walking, walked)
     rows: list[Row] = []
     spare = room - len(lines)
+    leaves = sum(line.node.is_leaf and line.slot < 0 and not line.is_dead for line in lines)
     for index, line in enumerate(lines, 1):
         rows.append(paint_line(drawing, line))
         is_listed = index < len(lines) and lines[index].slot >= 0
         if spare > 0 and not is_listed and drawing.names_below:
-            names = names_below(drawing, line)
+            names = names_below(drawing, line, leaves <= room - len(lines))
             rows.extend(() if names is None else (names,))
             spare -= names is not None
     if first and rows:
@@ -158,20 +161,33 @@ def _foot(frame: Frame, mm: MmState, width: int) -> list[Row]:
     if width >= 76:
         row.append((where, "address"))
     style = "accent" if is_writing(frame, mm) else "dim"
-    return [tuple(row), ((clip(_deeds(store), width), style),)]
+    return [tuple(row), ((clip(_deeds(store, width), width), style),)]
 
 
-def _deeds(store: StoreState) -> str:
-    """What a store did: `#3 → #7 #8: 17 slots split at 9, final` or `#3 changed in place`."""
-    said = f"{numbers(store.dead) or 'nothing'} → {numbers(store.born)}" if store.born else ""
-    if not store.born and store.changed:
-        said = f"{numbers(store.changed)} changed in place"
+def _deeds(store: StoreState, width: int) -> str:
+    """What a store did: `#3 → #7 #8: 17 slots split in two` or `#3 changed in place`.
+
+    Where that does not fit the nodes, which have their marks, are only counted.
+    """
+    after, shorter = (_acts(store, level_max) for level_max in (31, 1))
+    if not store.born:
+        return f"{numbers(store.changed)} changed in place{after}" if store.changed else after[2:]
+    dead, born = numbers(store.dead) or "nothing", numbers(store.born)
+    counted = f"{len(store.dead)} node{'s' if len(store.dead) != 1 else ''}"
+    nodes = (f"{dead} → {born}", f"{counted} → {born}", f"{counted} → {len(store.born)}")
+    wordings = [f"{words}{acts}" for acts in (after, shorter) for words in nodes]
+    return next((words for words in wordings if len(words) <= width), wordings[-1])
+
+
+def _acts(store: StoreState, level_max: int) -> str:
+    """What was done on the levels up to one, the leaves being level 1."""
     acts = [
         f"{slots} slots {ACTS[name]}" if name in SLOTTED else ACTS.get(name, name)
-        for name, _, slots, _, _ in store.acts
-        if name != "final"
+        for name, level, slots, _, _ in store.acts
+        # What copies the parent, with its new slots, goes without saying.
+        if name != "final" and level <= level_max and (name, level > 1) != ("make1", True)
     ]
-    return f"{said}: {', '.join(acts)}" if acts else said
+    return f": {', '.join(acts)}" if acts else ""
 
 
 ACTS: dict[str, str] = {

@@ -32,6 +32,8 @@ def waits_for(frame: Frame, node: NodeState) -> str:
         return f"waits for {frame.label(readers[0])}"
     if readers:
         return f"waits for {len(readers)} readers"
+    if node.freed_after <= frame.rcu_grace_periods:
+        return "its grace period is over"
     # An older grace period has to end before its own can begin.
     return f"waits for {'2 grace periods' if _is_queued(frame, node) else 'its grace period'}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from .frame import Frame, TaskState
@@ -19,7 +20,14 @@ CAPACITY: Final = {"leaf_64": 16, "range_64": 16, "arange_64": 10}
 TYPE_WIDTH: Final = 10
 RANGE_WIDTH: Final = 26
 START_WIDTH: Final = 14
-GAP_WIDTH: Final = 15
+GAP_WIDTH: Final = 14
+BAR_WIDTH: Final = 17
+HALF_BAR_WIDTH: Final = 9
+"""Room for a cell a slot, or for a cell of two slots."""
+FILL_WIDTH: Final = 6
+NAME_WIDTH: Final = 12
+WIDE: Final = (120, 20)
+"""From so many cells on names may be so long."""
 NAMES_MIN: Final = 16
 """Names of a leaf's slots are drawn behind its range only where so many cells are left."""
 
@@ -38,8 +46,10 @@ class Drawing:
     column: int
     """Where ranges begin."""
     id_width: int
-    bar: bool
-    """Whether there is room for the fill as a bar."""
+    bar: int
+    """The room for the fill as a bar: BAR_WIDTH, HALF_BAR_WIDTH or 0."""
+    gap: int
+    """The room for the largest gap: GAP_WIDTH or 0."""
     names_below: bool
     """Whether the names of a leaf's slots have no room in its own row."""
 
@@ -53,10 +63,21 @@ def drawing_of(
     id_width = max([len(str(line.node.id)) for line in nodes], default=1) + 2
     depth = 3 * max([len(line.ways) for line in nodes], default=0)
     head = 2 + depth + TYPE_WIDTH + id_width
-    bar = width >= head + 17 + 6 + 8
-    column = head + (17 if bar else 0) + 6
-    below_row = width < column + RANGE_WIDTH + GAP_WIDTH + NAMES_MIN
-    return Drawing(frame, mm, look, width, walkers, walked, column, id_width, bar, below_row)
+    left = width - head - FILL_WIDTH
+    bar = HALF_BAR_WIDTH if left >= HALF_BAR_WIDTH + 8 else 0
+    if left >= BAR_WIDTH + GAP_WIDTH + RANGE_WIDTH:
+        bar = BAR_WIDTH
+    gap = GAP_WIDTH if left >= bar + GAP_WIDTH + START_WIDTH else 0
+    column = head + bar + FILL_WIDTH + gap
+    below_row = width < column + RANGE_WIDTH + NAMES_MIN
+    return Drawing(frame, mm, look, width, walkers, walked, column, id_width, bar, gap, below_row)
+
+
+def _bar(drawing: Drawing, full: str, used: int, free: str = "", unused: int = 0) -> str:
+    """The slots as a bar: a cell each, or a cell for two, half-filled ones as full."""
+    if drawing.bar == HALF_BAR_WIDTH:
+        used, unused = (used + 1) // 2, (used + unused + 1) // 2 - (used + 1) // 2
+    return full * used + free * unused
 
 
 def paint_line(drawing: Drawing, line: Line) -> Row:
@@ -103,33 +124,37 @@ def _live(drawing: Drawing, line: Line) -> Row:
     capacity = max(CAPACITY.get(node.type, 16), len(node.slots))
     lit = "node-walked" if node.id in drawing.walkers else "accent" if line.is_built else "slot"
     if drawing.bar:
-        row.append((look.glyphs.slot * len(node.slots), lit))
-        row.append((look.glyphs.slot_free * (capacity - len(node.slots)), "slot-free"))
-        row.append((" " * (17 - capacity), "text"))
-    row.append((f"{f'{len(node.slots)}/{capacity}':<6}", "number"))
+        cells = _bar(drawing, look.glyphs.slot, len(node.slots))
+        row.append((cells, lit))
+        free = _bar(drawing, "", len(node.slots), look.glyphs.slot_free, capacity - len(node.slots))
+        row.append((free, "slot-free"))
+        row.append((" " * (drawing.bar - len(cells) - len(free)), "text"))
+    row.append((pad(f"{len(node.slots)}/{capacity}", FILL_WIDTH), "number"))
     marks = _marks(drawing, line)
     if line.is_folded:
         nodes, vmas = below(drawing.mm, node)
         marks.append((f"… {count(vmas)} VMAs" if vmas >= 0 else f"… {nodes} nodes", "dim"))
+    if drawing.gap and drawing.width - _taken(row) - _taken(marks) >= GAP_WIDTH:
+        gap = _gap(node)
+        row.append((pad(f"gap {gap_text(gap)}" if gap else "", GAP_WIDTH), "gap"))
     _add_range(drawing, row, node, _taken(marks))
-    gap = _gap(node)
-    left = drawing.width - _taken(row) - _taken(marks)
-    if gap and left >= GAP_WIDTH and _taken(row) >= drawing.column + RANGE_WIDTH:
-        row.append((pad(f"gap {gap_text(gap)}", GAP_WIDTH), "gap"))
     row.extend(marks)
     if node.is_leaf and not drawing.names_below and drawing.width - _taken(row) >= 4:
         row.extend(slot_names(drawing, node, drawing.width - _taken(row)))
     return tuple(row)
 
 
-def names_below(drawing: Drawing, line: Line) -> Row | None:
-    """The names of a leaf's slots in a row of their own, for one that is walked or was written."""
+def names_below(drawing: Drawing, line: Line, is_for_all: bool = False) -> Row | None:
+    """The names of a leaf's slots in a row of their own, for one that is walked or was written.
+
+    Others have theirs only where there is room for all (`is_for_all`).
+    """
     node, store = line.node, drawing.mm.store
     if not node.is_leaf or line.slot >= 0 or line.run or line.is_dead or line.is_built:
         return None
     written = store is not None and node.id in (*store.born, *store.changed)
     alone = len(line.ways) == 0
-    if not (node.id in drawing.walkers or written or alone):
+    if not (is_for_all or node.id in drawing.walkers or written or alone):
         return None
     past = (*line.ways, not line.is_last) if line.ways else (False,)
     under = "".join(drawing.look.glyphs.branch_past if on else "   " for on in past[1:])
@@ -150,7 +175,7 @@ def _marks(drawing: Drawing, line: Line) -> list[Cell]:
     if restarted:
         marks = [(f"{arrow} {', '.join(restarted)} found it dead ", "warn")]
     store = mm.store
-    if store is None or store.now_ns != node.changed_ns:
+    if store is None or store.task < 0 or store.now_ns != node.changed_ns:
         return marks
     fresh = is_writing(frame, mm)
     style = "accent" if fresh else "dim"
@@ -175,7 +200,7 @@ def _dead(drawing: Drawing, line: Line) -> Row:
     age = frame.now_ns - node.dead_ns
     if drawing.bar:
         glyph = look.glyphs.fading[shade(frame, node)]
-        row.append((pad(glyph * len(node.slots), 17), "node-dead"))
+        row.append((pad(_bar(drawing, glyph, len(node.slots)), drawing.bar), "node-dead"))
     row.append(("dead  ", "node-dead"))
     here = drawing.walkers.get(node.id, [])
     if here:
@@ -186,11 +211,16 @@ def _dead(drawing: Drawing, line: Line) -> Row:
     if node.heirs or drawing.mm.store is not None:
         heirs = numbers(node.heirs) if node.heirs else "nothing"
         row.append((f"{look.glyphs.arrow_right} {heirs} ", "dim"))
-    if [task.id for task in here if task.walk_slot != -1] != readers_left(frame, node) or not here:
-        row.append((waits_for(frame, node), "warn" if readers_left(frame, node) else "dim"))
-    for text in (f" {duration(age)} ago", f" ({node.dead_why})"):
-        if len(text) > 3 and drawing.width - _taken(row) >= len(text):
-            row.append((text, "faint"))
+    left = readers_left(frame, node)
+    is_said = bool(left) and [task.id for task in here if task.walk_slot != -1] == left
+    waits = "" if is_said else f"{waits_for(frame, node)} "
+    for text, style in (
+        (waits, "warn" if left else "dim"),
+        (f"{duration(age)} ago ", "faint"),
+        (f"({node.dead_why})" if node.dead_why else "", "faint"),
+    ):
+        if drawing.width - _taken(row) >= len(text.rstrip()):
+            row.append((text, style))
     return tuple(row)
 
 
@@ -215,21 +245,41 @@ def _slot(drawing: Drawing, line: Line) -> Row:
 
 
 def slot_names(drawing: Drawing, node: NodeState, left: int) -> list[Cell]:
-    """A leaf's slots by name, with those that a walk is at lit."""
+    """A leaf's slots by name, runs of one name counted, with those that a walk is at lit."""
     row: list[Cell] = []
     here = drawing.walkers.get(node.id, [])
     lit = {task.walk_slot for task in here} | {slot_of(node, task.walk_index) for task in here}
-    for index, value in enumerate(node.slots):
-        text = "gap" if value < 0 else clip(vma_name(drawing.frame, value), 12)
-        more = len(node.slots) - index - 1
+    named = [
+        ("gap" if value < 0 else vma_name(drawing.frame, value), index in lit)
+        for index, value in enumerate(node.slots)
+    ]
+    groups = [list(run) for _, run in groupby(named, key=_alike)]
+    width = WIDE[1] if drawing.width >= WIDE[0] else NAME_WIDTH
+    for index, group in enumerate(groups):
+        (name, is_lit), times = group[0], len(group)
+        text = clip(name, width)
+        if times > 1:
+            text = f"{clip(_numberless(name), width)} {drawing.look.glyphs.times}{times}"
+        more = len(groups) - index - 1
         if cell_width(text) + 1 > left - (2 if more else 0):
             row.append(("…", "faint"))
             break
-        style = "node-walked" if index in lit else "gap" if value < 0 else "slot"
-        row.append((text, style))
+        row.append((text, "node-walked" if is_lit else "gap" if name == "gap" else "slot"))
         row.append(("│" if more else "", "faint"))
         left -= cell_width(text) + 1
     return row
+
+
+def _alike(named: tuple[str, bool]) -> tuple[str, bool]:
+    """What slots that are counted together have in common."""
+    name, is_lit = named
+    return clip(_numberless(name), NAME_WIDTH - 1), is_lit
+
+
+def _numberless(name: str) -> str:
+    """`anon` of `anon #7`: numbers tell alike mappings of imported processes apart."""
+    before, mark, number = name.rpartition(" #")
+    return before if mark and number.isdigit() else name
 
 
 def _add_range(drawing: Drawing, row: list[Cell], node: NodeState, keep: int) -> None:

@@ -63,7 +63,7 @@ def shape(mm: MmState, walkers: Walkers, room: int, look: TreeLook) -> Shape:
     if mm.root not in mm.nodes:
         return Shape(())
     built = sorted(mm.built.values(), key=lambda node: (node.is_leaf, node.min, node.id))
-    dead = _dead_shown(mm, walkers, max(min(DEAD_MIN, room // 5), room // 8))
+    dead = _dead_shown(mm, walkers, _dead_most(mm, room))
     room = max(room - len(dead) - len(built), 1)
     hot = _hot(mm, walkers, look)
     opened = _opened(mm, hot, room, look)
@@ -137,8 +137,25 @@ def below(mm: MmState, node: NodeState) -> tuple[int, int]:
 def _dead_shown(mm: MmState, walkers: Walkers, most: int) -> list[NodeState]:
     """The dead that are shown: where somebody still stands, then those that died last."""
     dead = [node for node in mm.nodes.values() if node.dead_ns >= 0]
-    dead.sort(key=lambda node: (node.id not in walkers, -node.dead_ns, node.min, node.id))
+    dead.sort(
+        key=lambda node: (
+            node.id not in walkers, -node.dead_ns, not node.is_leaf, node.min, node.id
+        )
+    )  # fmt: skip
     return dead[:most]
+
+
+def _dead_most(mm: MmState, room: int) -> int:
+    """How many dead nodes may be shown: all that the last store replaced, where the tree is small.
+
+    What is left then goes to the names in the nodes that it made.
+    """
+    most = max(min(DEAD_MIN, room // 5), room // 8)
+    if mm.store is None:
+        return most
+    alive = sum(node.dead_ns < 0 for node in mm.nodes.values())
+    spare = room - alive - len(mm.built) - len(mm.store.born)
+    return max(most, min(len(mm.store.dead), spare))
 
 
 def _hot(mm: MmState, walkers: Walkers, look: TreeLook) -> Hot:

@@ -14,7 +14,7 @@ from .frame import Frame, TaskState
 from .look import Look
 from .memory_state import MmState, NodeState
 from .numbers import address_short, duration
-from .rows import Cell, Row, clip, pad, row_width
+from .rows import Cell, Row, cell_width, clip, pad, row_width
 from .tree_dead import waits_for
 from .tree_lines import CAPACITY, numbers
 from .tree_marks import gap_text, vma_name, walk_marks, walkers
@@ -108,11 +108,13 @@ def _held(frame: Frame, mm: MmState, node: NodeState, slot: int) -> list[Cell]:
         gap = f"gap {gap_text(node.gaps[slot])} " if slot < len(node.gaps) else ""
         largest = "largest " if node.gaps and slot == node.gap_slot else ""
         return [(f"#{value} ", "node"), (kind, "dim"), (gap, "gap"), (largest, "dim")]
+    names = [vma_name(frame, slot) if slot >= 0 else "NULL" for slot in node.slots]
+    column = min(max(cell_width(name) for name in names), 20)
     if value < 0:
-        return [("NULL ", "gap"), (f"{length} ", "gap")]
+        return [(pad("NULL", column), "gap"), (" " * 6, "text"), (f"{length} ", "gap")]
     vma = frame.vmas.get(value)
     perms = f"{vma.perms} " if vma is not None else ""
-    name = clip(vma_name(frame, value), 20)
+    name = pad(clip(vma_name(frame, value), 20), column)
     cells: list[Cell] = [(f"{name} ", "vma"), (perms, "dim"), (f"{length} ", "number")]
     if vma is not None and (vma.start > first or vma.end <= node.pivots[slot]):
         cells.append(("its own range differs now ", "warn"))

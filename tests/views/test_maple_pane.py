@@ -74,7 +74,7 @@ class Tree(logs.Story):
 
 def test_a_small_tree_is_one_leaf_with_its_slots() -> None:
     assert shown(Tree(), 76, 5) == (
-        "  leaf_64   #1 ▮▮▮▮▮▯▯▯▯▯▯▯▯▯▯▯ 5/16  0…max\n"
+        "  leaf_64   #1 ▮▮▮▯▯▯▯▯ 5/16  gap 16 EiB    0…max\n"
         "  gap│heap│gap│stack│gap\n"
         "\n"
         "\n"
@@ -89,11 +89,11 @@ def test_nodes_that_are_being_built_stand_apart() -> None:
 
 def test_a_split_says_who_took_whose_place() -> None:
     assert shown(Tree().splits(), 76, 14) == (
-        "  arange_64 #4 ▮▮▯▯▯▯▯▯▯▯       2/10     0…max                     ◂ new\n"
-        "  ├─ leaf_64   #1 ░░░░░            dead  ▸ #2 #3 waits for its grace period\n"
-        "  ├─ leaf_64   #2 ▮▮▮▯▯▯▯▯▯▯▯▯▯▯▯▯ 3/16  0…            ◂ new for #1\n"
+        "  arange_64 #4 ▮▯▯▯▯    2/10  gap 8 EiB        0…            ◂ new\n"
+        "  ├─ leaf_64   #1 ░░░      dead  ▸ #2 #3 waits for its grace period 0 ns ago\n"
+        "  ├─ leaf_64   #2 ▮▮▯▯▯▯▯▯ 3/16  gap 85.5 TiB  0…            ◂ new for #1\n"
         "  │  gap│heap│gap\n"
-        "  └─ leaf_64   #3 ▮▮▮▯▯▯▯▯▯▯▯▯▯▯▯▯ 3/16  700000000000… ◂ new for #1\n"
+        "  └─ leaf_64   #3 ▮▮▯▯▯▯▯▯ 3/16  gap 16 EiB    700000000000… ◂ new for #1\n"
         "     gap│stack│gap\n"
         "\n\n\n\n\n\n"
         "last store split_store by writer, 0 ns ago 700000000000…7ffd_END\n"
@@ -107,9 +107,9 @@ def test_a_reader_is_seen_standing_in_a_node_that_died() -> None:
     story.node(9, "arange_64", 0, TOP, (1,), (TOP,), (0,))
     story.looks_at(story.reader, 9, logs.HEAP, 0)
     story.step(story.reader, "mas_walk")
-    assert "5/16  0…            ◂ reader walks" in shown(story, 70)
+    assert "5/16  gap 16 EiB    ◂ reader walks" in shown(story, 70)
     story.splits()
-    assert "#1 ▓▓▓▓▓            dead  ◂ reader still here ▸ #2 #3" in shown(story)
+    assert "#1 ▓▓▓      dead  ◂ reader still here ▸ #2 #3" in shown(story)
     story.looks_at(story.reader, 1, logs.HEAP, -1)
     assert "dead  ◂ reader found it dead ▸ #2 #3" in shown(story)
 
@@ -125,19 +125,19 @@ def test_the_dead_fade_as_the_readers_of_their_time_leave() -> None:
     story.add(ev.RCU_READ_BEGIN, second)
     story.splits()
     story.add(ev.RCU_CALLBACK, story.writer, story.log.text("maple node"), 1)
-    assert "#1 ▓▓▓▓▓ " in dead_row(story)
+    assert "#1 ▓▓▓ " in dead_row(story)
     assert "waits for 2 readers" in dead_row(story)
     story.at(story.now + 1_000_000)
     late = story.thread("late", 3)
     story.add(ev.RCU_READ_BEGIN, late)
-    assert "#1 ▓▓▓▓▓ " in dead_row(story), "neither time nor later readers count"
+    assert "#1 ▓▓▓ " in dead_row(story), "neither time nor later readers count"
     story.add(ev.RCU_READ_END, second, 5)
-    assert "#1 ▒▒▒▒▒ " in dead_row(story)
+    assert "#1 ▒▒▒ " in dead_row(story)
     assert "waits for reader" in dead_row(story)
     story.add(ev.RCU_READ_BEGIN, second)
     assert "waits for reader" in dead_row(story), "who comes back does not stand there"
     story.add(ev.RCU_READ_END, story.reader, 5)
-    assert "#1 ░░░░░ " in dead_row(story)
+    assert "#1 ░░░ " in dead_row(story)
     assert "waits for its grace period" in dead_row(story)
     story.add(ev.TREE_NODE_FREED, -1, 1, 0, 0, 1)
     assert "dead" not in shown(story)
@@ -148,10 +148,10 @@ def test_a_node_that_died_in_a_grace_period_waits_for_the_one_after_it() -> None
     story.add(ev.RCU_CALLBACK, story.writer, story.log.text("vm_area_struct"), 77)
     story.splits()
     story.add(ev.RCU_CALLBACK, story.writer, story.log.text("maple node"), 1)
-    assert "#1 ▒▒▒▒▒ " in dead_row(story)
+    assert "#1 ▒▒▒ " in dead_row(story)
     assert "waits for 2 grace periods" in dead_row(story)
     story.add(ev.RCU_GRACE_PERIOD, -1, 1, 1, 5_000)
-    assert "#1 ░░░░░ " in dead_row(story)
+    assert "#1 ░░░ " in dead_row(story)
     assert "waits for its grace period" in dead_row(story)
 
 

@@ -87,19 +87,19 @@ def test_what_faults_now_is_shown_when_there_are_too_many_vmas() -> None:
 
 def test_the_tree_shows_fill_walk_and_dead_nodes() -> None:
     assert plain(tree.paint(frame_of(logs.walked_tree()), 76, 7)) == (
-        "  arange_64 #1 ▮▮▮▯▯▯▯▯▯▯       3/10     0…max\n"
-        "  ├─ leaf_64   #2 ▮▮▮▯▯▯▯▯▯▯▯▯▯▯▯▯ 3/16  0…            ◂ app-0 walks\n"
+        "  arange_64 #1 ▮▮▯▯▯    3/10  gap 85.5 TiB     0…max\n"
+        "  ├─ leaf_64   #2 ▮▮▯▯▯▯▯▯ 3/16                0…            ◂ app-0 walks\n"
         "  │  gap│[heap]│gap\n"
-        "  ├─ leaf_64   #3 ▓▓▓              dead  300 ns ago (split_store)\n"
-        "  ├─ leaf_64   #5 ▮▮▮▯▯▯▯▯▯▯▯▯▯▯▯▯ 3/16  600000000000…7f1fffffffff\n"
-        "  └─ leaf_64   #4 ▮▮▮▯▯▯▯▯▯▯▯▯▯▯▯▯ 3/16  7f2000000000…max\n"
+        "  ├─ leaf_64   #3 ░░       dead  waits for its grace period 300 ns ago\n"
+        "  ├─ leaf_64   #5 ▮▮▯▯▯▯▯▯ 3/16                600000000000…7f1fffffffff\n"
+        "  └─ leaf_64   #4 ▮▮▯▯▯▯▯▯ 3/16                7f2000000000…max\n"
     )
 
 
 def test_cold_subtrees_fold_up_when_there_is_no_room() -> None:
     assert plain(tree.paint(frame_of(logs.walked_tree()), 60, 3)).splitlines() == [
-        "  arange_64 #1 ▮▮▮▯▯▯▯▯▯▯       3/10     0…",
-        "  ├─ leaf_64   #2 ▮▮▮▯▯▯▯▯▯▯▯▯▯▯▯▯ 3/16  ◂ app-0 walks",
+        "  arange_64 #1 ▮▮▯▯▯    3/10     0…max",
+        "  ├─ leaf_64   #2 ▮▮▯▯▯▯▯▯ 3/16  ◂ app-0 walks",
         "  └─ … 2 nodes",
     ]
 

@@ -10,8 +10,9 @@ from pfviz.tui.screens.prompt import TREE_PROMPT
 from pfviz.tui.tree_place import address_of
 from pfviz.views import tree, tree_shape
 from pfviz.views.frame import Frame
-from pfviz.views.look import Look, TreeLook, shown_mm
+from pfviz.views.look import Look, TreeLook
 from pfviz.views.memory_state import MmState
+from pfviz.views.tree_choice import tree_mm
 
 PANE: Final = "tree"
 OPEN_ALL_MAX: Final = 5_000
@@ -112,7 +113,7 @@ class LabTree(LabChanges):
 
         def jump(text: str) -> None:
             frame = self.player.frame
-            mm = frame.mms[shown_mm(frame, self.look)]
+            mm = frame.mms[tree_mm(frame, self.look)]
             path = tree_shape.path_to(mm, address_of(text, frame, mm.id))
             if not path:
                 raise ValueError("the tree has no nodes now")
@@ -135,7 +136,7 @@ class LabTree(LabChanges):
     def _maple(self) -> MmState | None:
         """The address space shown, when its maple tree is known."""
         frame: Frame = self.player.frame
-        mm = frame.mms.get(shown_mm(frame, self.look))
+        mm = frame.mms.get(tree_mm(frame, self.look))
         is_known = mm is not None and mm.root in mm.nodes and not mm.has_rb_tree
         return mm if is_known else None
 
