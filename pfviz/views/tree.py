@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from . import rb_tree, tree_slots, tree_told
-from .frame import Frame
+from .frame import Frame, TaskState
 from .look import DEFAULT, Look, absent, message, window
 from .memory_state import MmState, StoreState
 from .numbers import address_short, count, duration
@@ -19,6 +19,8 @@ from .tree_lines import drawing_of, names_below, numbers, paint_line
 from .tree_marks import is_writing, walkers
 from .tree_shape import Line, Shape, above, shape
 
+ROWS_MIN: int = 4
+"""With fewer rows none is spent on saying that more follow."""
 SIDE_BY_SIDE: int = 150
 """From this width on, the node under the cursor stands beside the tree and not in its place."""
 
@@ -112,7 +114,7 @@ def _nodes(
     shown = _shape(frame, number, mm, height, look)
     more = [_more_dead(shown.dead_left_out)] if shown.dead_left_out and foot else []
     room = max(height - len(foot) - len(more), 0)
-    first, last = window(len(shown.lines), room, look.top, _kept(shown.lines, walking, look))
+    first, last = window(len(shown.lines), room, look.top, _kept(shown.lines, walking, look, room))
     lines = shown.lines[first:last]
     walked = frozenset(over for node in walking for over in above(mm, node))
     drawing = drawing_of(frame, mm, look, width, lines, walking, walked)
@@ -128,17 +130,25 @@ def _nodes(
             spare -= names is not None
     if first and rows:
         rows[0] = ((f"  … {count(first + 1)} rows above", "faint"),)
+    below = len(shown.lines) - last
+    if below and len(rows) >= ROWS_MIN:
+        rows[-1] = ((f"  … {count(below + 1)} rows below", "faint"),)
     rows.extend(() for _ in range(room - len(rows)))
     return [*rows, *more, *foot]
 
 
-def _kept(lines: tuple[Line, ...], walking: dict[int, list[object]] | object, look: Look) -> int:
-    """The row that must be seen when not all fit: the cursor's, else the first walker's."""
+def _kept(
+    lines: tuple[Line, ...], walking: dict[int, list[TaskState]], look: Look, room: int
+) -> int:
+    """The row that must be seen when not all fit: below the cursor's, else the first walker's.
+
+    Of a leaf that was opened as many slots are seen as fit.
+    """
     wanted = [look.tree.cursor] if look.tree.cursor >= 0 else walking
-    assert isinstance(wanted, list | dict)
     for index, line in enumerate(lines):
         if line.node.id in wanted:
-            return min(index + 1, len(lines) - 1)
+            slots = sum(below.slot >= 0 and below.node is line.node for below in lines[index:])
+            return min(index + min(slots + 1, max(room - 2, 1)), len(lines) - 1)
     return -1
 
 

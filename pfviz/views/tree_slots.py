@@ -20,6 +20,8 @@ from .tree_lines import CAPACITY, numbers
 from .tree_marks import gap_text, vma_name, walk_marks, walkers
 
 TYPES: Final = {"leaf_64": 1, "range_64": 2, "arange_64": 3}
+ROWS_MIN: Final = 4
+"""With fewer rows none is spent on saying that more follow."""
 WORDS_WIDTH: Final = 36
 SLOTS_WIDTH: Final = 64
 """From `SLOTS_WIDTH + WORDS_WIDTH` cells on the words of memory stand beside the slots."""
@@ -45,7 +47,10 @@ def paint_rows(
     else:
         rows += [*slots, heading, *words]
     top = max(min(look.top, len(rows) - height), 0)
-    return rows[top : top + height]
+    seen, below = rows[top : top + height], len(rows) - top - height
+    if below > 0 and height >= ROWS_MIN:
+        seen[-1] = ((f"  … {below + 1} rows below", "faint"),)
+    return seen
 
 
 def _heading(
@@ -105,7 +110,8 @@ def _held(frame: Frame, mm: MmState, node: NodeState, slot: int) -> list[Cell]:
     if not node.is_leaf:
         child = mm.nodes.get(value)
         kind = f"{child.type} {len(child.slots)}/{CAPACITY.get(child.type, 16)} " if child else ""
-        gap = f"gap {gap_text(node.gaps[slot])} " if slot < len(node.gaps) else ""
+        known = node.gaps[slot] if slot < len(node.gaps) else 0
+        gap = f"gap {gap_text(known)} " if known else "no gap " if node.gaps else ""
         largest = "largest " if node.gaps and slot == node.gap_slot else ""
         return [(f"#{value} ", "node"), (kind, "dim"), (gap, "gap"), (largest, "dim")]
     names = [vma_name(frame, slot) if slot >= 0 else "NULL" for slot in node.slots]
