@@ -74,6 +74,8 @@ class Fault:
     sequence: int = 0
     """The sequence count read at the start of a lockless attempt."""
     snapshot: Any = None
+    plan: Any = None
+    """The store of a stack that grows, from its decision to its publication."""
     scratch: dict[str, Any] = field(default_factory=dict)
 
 

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pfviz.mm.maple import MapleNode, MapleTree, MaState, TraceEvent, Write, WritePlan
+from pfviz.mm.maple import (
+    MapleNode,
+    MapleTree,
+    MaState,
+    TraceEvent,
+    Write,
+    WritePlan,
+    expected_nodes,
+)
 from pfviz.mm.maple.plan import plan_store
 from pfviz.mm.tree_events import Replaced, node_detail, replacements, store_detail
 from pfviz.sim import event
@@ -135,17 +143,28 @@ class VmaTree:
 
     # Writing
 
-    def prealloc(self, engine: Mm, start: int, end: int, vma: Vma | None) -> WritePlan:
+    def prealloc(
+        self, engine: Mm, start: int, end: int, vma: Vma | None, via: str = "mas_store_prealloc"
+    ) -> WritePlan:
         """Reserve the nodes of a store of `vma` (None clears) over [start, end): it cannot fail."""
-        plan = self.maple.preallocate(start, end - 1, vma)
+        plan = self.maple.preallocate(start, end - 1, vma, via)
         engine.charge(
             self.maple.prealloc_count(plan) * engine.machine.costs["ma_node"] + _cost(engine)
         )
         return plan
 
-    def plan(self, start: int, end: int, vma: Vma | None, via: str) -> WritePlan:
-        """Decide how `vma` (None clears) will be stored over [start, end); reserves nothing."""
-        return self.maple.preallocate(start, end - 1, vma, via)
+    def plan(
+        self, start: int, end: int, vma: Vma | None, via: str, bulk: bool = False
+    ) -> WritePlan:
+        """Decide how `vma` (None clears) will be stored over [start, end); reserves nothing.
+
+        `bulk` fills nodes nearly full, as fork did up to 6.7 (mas_expected_entries).
+        """
+        return plan_store(self.maple, start, end - 1, vma, via, bulk=bulk)
+
+    def expect_entries(self, engine: Mm, count: int) -> None:
+        """Reserve the nodes for storing so many VMAs in bulk (mas_expected_entries)."""
+        engine.charge(expected_nodes(self.maple, count) * engine.machine.costs["ma_node"])
 
     def build(self, engine: Mm, plan: WritePlan) -> None:
         """Build the new nodes of a planned store aside: readers see nothing of them yet."""

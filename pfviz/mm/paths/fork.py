@@ -7,7 +7,7 @@ entries: what keeps faults out until the flush is the write lock on each VMA (mi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pfviz.mm.address_space import AddressSpace, new_mm
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
@@ -15,11 +15,13 @@ from pfviz.mm.operations import Exit, Fork, OperationList
 from pfviz.mm.page_range import copy_pte_range
 from pfviz.mm.page_table import TABLE_SPAN, PteTable
 from pfviz.mm.paths import run
+from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import anon_vma_clone, own_anon_vma
 from pfviz.mm.tlb import flush_tlb_range
 from pfviz.mm.vma import VM_SHARED, VM_WRITE, Vma
 from pfviz.mm.vma_alloc import vm_area_dup
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
+from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_write, up_write
 from pfviz.sync.spinlock import spin_lock, spin_unlock
@@ -42,6 +44,8 @@ class ForkCall:
     """Those that are copied: faults in them must wait for the TLB flush."""
     copy: Vma | None = None
     """The child's copy of the first of them."""
+    plan: Any = None
+    """The store that puts it into the child's tree."""
     address: int = 0
     source: PteTable | None = None
     target: PteTable | None = None
@@ -85,17 +89,36 @@ def lock_child_mm(engine: Mm, thread: Thread) -> Step:
     return mmap_write_lock(engine, thread, _call(thread).child, dup_tree)
 
 
-@step("lib/maple_tree.c", function="dup_mmap")
+@step("kernel/fork.c, mm/mmap.c (6.16+)", function="dup_mmap")
 def dup_tree(engine: Mm, thread: Thread) -> Step:
-    """Copy the VMA tree node by node (6.8+), or begin with an empty one."""
+    """Both processes hold still: see to a tree for the child, then go through the VMAs."""
     call, mm = _call(thread), thread.mm
     child = call.child
     child.start_brk, child.brk, child.mmap_base = mm.start_brk, mm.brk, mm.mmap_base
     child.slots = dict(mm.slots)
     call.vmas = list(mm.tree)
-    if engine.world.preset.fork_tree == "mt_dup":
-        child.tree.copy_from(engine, mm.tree)
+    if engine.world.preset.tree == "rb":
+        return dup_mmap_next_vma
+    return mt_dup if engine.world.preset.fork_tree == "mt_dup" else mas_expected_entries
+
+
+@step("lib/maple_tree.c (6.8+)", function="__mt_dup")
+def mt_dup(engine: Mm, thread: Thread) -> Step:
+    """Copy the VMA tree node by node; its entries are the parent's VMAs until each is replaced."""
+    child = _call(thread).child
+    child.tree.copy_from(engine, thread.mm.tree)
     child.tree.set_rcu(False)
+    return dup_mmap_next_vma
+
+
+@step("lib/maple_tree.c (until 6.7)")
+def mas_expected_entries(engine: Mm, thread: Thread) -> Step:
+    """Reserve nodes for as many VMAs as the parent has: they will be stored one by one, packed."""
+    call = _call(thread)
+    tree = call.child.tree
+    assert isinstance(tree, VmaTree)
+    tree.expect_entries(engine, len(call.vmas))
+    tree.set_rcu(False)
     return dup_mmap_next_vma
 
 
@@ -160,17 +183,42 @@ def lock_copied_vma(engine: Mm, thread: Thread) -> Step:
     assert copy is not None
     if engine.world.preset.tree == "rb":
         return vma_link_rb
-    return vma_start_write(engine, thread, copy, store_copied_vma)
+    is_dup = engine.world.preset.fork_tree == "mt_dup"
+    return vma_start_write(engine, thread, copy, vma_iter_bulk_store if is_dup else mas_store)
 
 
-@step("kernel/fork.c", function="vma_iter_bulk_store")
-def store_copied_vma(engine: Mm, thread: Thread) -> Step:
-    """Store the child's VMA in its tree, in place of the parent's."""
+@step("kernel/fork.c (6.8+), mm/mmap.c (6.16+)")
+def vma_iter_bulk_store(engine: Mm, thread: Thread) -> Step:
+    """Put the child's VMA in place of the parent's: it has the same range, one slot changes."""
     call = _call(thread)
     copy = call.copy
     assert copy is not None
-    bulk = engine.world.preset.fork_tree != "mt_dup"
-    call.child.tree.store(engine, copy.vm_start, copy.vm_end, copy, "mas_store", bulk)
+    call.child.tree.store(engine, copy.vm_start, copy.vm_end, copy, "mas_store")
+    return _link_copied(engine, thread, copy)
+
+
+@step("lib/maple_tree.c (until 6.7)")
+def mas_store(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Decide how the child's VMA goes behind those that its tree holds; the nodes are reserved."""
+    call = _call(thread)
+    copy, tree = call.copy, call.child.tree
+    assert copy is not None
+    assert isinstance(tree, VmaTree)
+    call.plan = tree.plan(copy.vm_start, copy.vm_end, copy, "mas_store", bulk=True)
+    return build_store(thread, tree, call.plan, store_copied_vma)
+
+
+@step("lib/maple_tree.c (until 6.7)", function="mas_store")
+def store_copied_vma(engine: Mm, thread: Thread) -> Step:
+    """Store the child's VMA in its tree, which nobody walks yet: where there is room, in place."""
+    call = _call(thread)
+    assert call.copy is not None
+    call.child.tree.store_prealloc(engine, call.plan)
+    call.plan = None
+    return _link_copied(engine, thread, call.copy)
+
+
+def _link_copied(engine: Mm, thread: Thread, copy: Vma) -> Step:
     vma_mark_attached(engine, copy)
     if copy.vm_file is None:
         return copy_page_range
@@ -180,7 +228,10 @@ def store_copied_vma(engine: Mm, thread: Thread) -> Step:
 @step("kernel/fork.c (until 6.0)", function="__vma_link_rb")
 def vma_link_rb(engine: Mm, thread: Thread) -> Step:
     """Append the child's VMA to its list and hang it into its tree, to the right of all others."""
-    return store_copied_vma(engine, thread)
+    call = _call(thread)
+    assert call.copy is not None
+    call.child.tree.store(engine, call.copy.vm_start, call.copy.vm_end, call.copy, "")
+    return _link_copied(engine, thread, call.copy)
 
 
 @step("kernel/fork.c", cost="interval_tree", function="vma_interval_tree_insert_after")

@@ -98,8 +98,21 @@ def munmap_write_unlock(engine: Mm, thread: Thread) -> Step:
 def unmap_range(engine: Mm, thread: Thread, unmap: Unmap, then: Step) -> Step:
     """Unmap a range under mmap_lock held for writing (do_vmi_align_munmap), then go on."""
     thread.returns.append(then)
-    clear = detach_vmas_to_be_unmapped if engine.world.preset.tree == "rb" else vma_iter_clear
-    return gather_vmas(engine, thread, unmap, clear)
+    if engine.world.preset.tree == "rb":
+        return gather_vmas(engine, thread, unmap, detach_vmas_to_be_unmapped)
+    if engine.world.preset.unmap_store != "mas_store_prealloc":
+        return gather_vmas(engine, thread, unmap, vma_iter_clear)
+    thread.unmap = unmap
+    return mas_preallocate
+
+
+@step("lib/maple_tree.c", cost="ma_prealloc")
+def mas_preallocate(engine: Mm, thread: Thread) -> Step:
+    """Reserve the nodes for emptying the range, before the first VMA is cut."""
+    unmap = _unmap(thread)
+    # How many is all that lasts: the cuts change the tree, so the store is planned after them.
+    unmap.mm.tree.prealloc(engine, unmap.start, unmap.end, None)
+    return gather_vmas(engine, thread, unmap, do_mas_align_munmap)
 
 
 # Gather: split, write-lock, detach
@@ -176,19 +189,37 @@ def next_gathered(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/vma.h", cost="ma_prealloc", function="vma_iter_clear_gfp")
 def vma_iter_clear(engine: Mm, thread: Thread) -> Step:
-    """One store empties the range in the tree: no look-up finds these VMAs any more."""
+    """Decide how one store empties the range in the tree, and take the nodes that it needs."""
     unmap = _unmap(thread)
-    via = engine.world.preset.unmap_store
     tree = unmap.mm.tree
     assert isinstance(tree, VmaTree)
-    unmap.plan = tree.plan(unmap.start, unmap.end, None, via)
-    publish = build_store(thread, tree, unmap.plan, mas_store_gfp)
-    return mas_store_gfp(engine, thread) if publish is mas_store_gfp else publish
+    unmap.plan = tree.prealloc(engine, unmap.start, unmap.end, None, "mas_store_gfp")
+    return build_store(thread, tree, unmap.plan, mas_store_gfp)
 
 
 @step("lib/maple_tree.c")
 def mas_store_gfp(engine: Mm, thread: Thread) -> Step:
-    """One pointer store publishes the tree without the range: the nodes before it are dead."""
+    """Publish the tree without the range: no look-up finds these VMAs any more."""
+    return _publish_clear(engine, thread)
+
+
+@step("mm/mmap.c (until 6.2)")
+def do_mas_align_munmap(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """All VMAs of the range are cut out and set aside: decide how one store empties it."""
+    unmap = _unmap(thread)
+    tree = unmap.mm.tree
+    assert isinstance(tree, VmaTree)
+    unmap.plan = tree.plan(unmap.start, unmap.end, None, "mas_store_prealloc")
+    return build_store(thread, tree, unmap.plan, mas_store_prealloc)
+
+
+@step("lib/maple_tree.c")
+def mas_store_prealloc(engine: Mm, thread: Thread) -> Step:
+    """Publish the tree without the range, built from the nodes that were reserved for it."""
+    return _publish_clear(engine, thread)
+
+
+def _publish_clear(engine: Mm, thread: Thread) -> Step:
     unmap = _unmap(thread)
     unmap.mm.tree.store_prealloc(engine, unmap.plan)
     unmap.plan = None

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 from pfviz.mm import mmap_lock
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE
 from pfviz.mm.paths.anon_vma import anon_vma_prepare
+from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.vma import STACK_GUARD_GAP, VM_ACCESS, VM_GROWSDOWN, Vma
 from pfviz.mm.vma_lock import vma_start_write
+from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_write, up_write
 from pfviz.sync.spinlock import spin_lock, spin_unlock
@@ -111,16 +113,32 @@ def lock_page_tables(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/mmap.c, mm/vma.c (6.14+)", cost="ma_store", function="expand_downwards")
 def grow(engine: Mm, thread: Thread) -> Step:
-    """Move vm_start down and store the larger range in the tree, unless it has grown by now."""
-    vma = _vma(thread)
+    """Move vm_start down, unless somebody else has by now; the tree is to show it next."""
+    vma, tree = _vma(thread), thread.mm.tree
     start = _new_start(thread)
-    if start < vma.vm_start:  # A racing grower (until 6.4.0) may have been faster.
-        vma.vm_pgoff -= (vma.vm_start - start) >> PAGE_SHIFT
-        vma.vm_start = start
-        # The nodes were reserved before; where they go is decided by the tree as it is now.
-        thread.mm.tree.store(engine, start, vma.vm_end, vma, "mas_store_prealloc")
-        vma.emit_changed(engine, "stack growth")
     thread.in_flight.kind = "stack_growth"
+    if start >= vma.vm_start:  # A racing grower (until 6.4.0) was faster.
+        return _grown(engine, thread)
+    vma.vm_pgoff -= (vma.vm_start - start) >> PAGE_SHIFT
+    vma.vm_start = start
+    vma.emit_changed(engine, "stack growth")
+    if not isinstance(tree, VmaTree):
+        tree.store(engine, start, vma.vm_end, vma, "")  # Only the gap above a node changes.
+        return _grown(engine, thread)
+    # The nodes were reserved before; where they go is decided by the tree as it is now.
+    thread.in_flight.plan = tree.plan(start, vma.vm_end, vma, "mas_store_prealloc")
+    return build_store(thread, tree, thread.in_flight.plan, store_grown)
+
+
+@step("lib/maple_tree.c", function="mas_store_prealloc")
+def store_grown(engine: Mm, thread: Thread) -> Step:
+    """Publish the larger range in the tree: from here on look-ups below find the stack."""
+    thread.mm.tree.store_prealloc(engine, thread.in_flight.plan)
+    thread.in_flight.plan = None
+    return _grown(engine, thread)
+
+
+def _grown(engine: Mm, thread: Thread) -> Step:
     if engine.world.preset.stack_page_table_lock:
         spin_unlock(engine, thread, thread.mm.page_tables.page_table_lock)
     return unlock_anon_vma

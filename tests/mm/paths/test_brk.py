@@ -40,6 +40,25 @@ def test_a_shrinking_heap_downgrades_and_gives_its_pages_back(kernel: str) -> No
     assert len(scene.events(event.LOCK_DOWNGRADED)) == 1
 
 
+def test_the_first_heap_vma_is_stored_by_mas_store_gfp_which_only_6_1_traces() -> None:
+    for kernel, traced in (("6.1", True), ("6.12", False)):
+        scene = world(kernel).vma("wall", 1)
+        scene.thread("t", Brk(4))
+        names = done(scene).functions()
+        assert "mas_store_gfp" in names
+        told = [row["function"] for row in scene.events(event.MA_WRITE) if row["task"] >= 0]
+        assert ("mas_store_gfp" in told) is traced
+        assert "mas_store_prealloc" not in told
+
+
+def test_6_0_links_the_heap_in_one_step_for_nothing_has_to_be_built() -> None:
+    scene = world("6.0").vma("wall", 1)
+    scene.thread("t", Brk(4))
+    names = done(scene).functions()
+    assert names[names.index("vm_area_alloc") + 1 :][:1] == ["vma_link"]
+    assert "mas_store_gfp" not in names
+
+
 def test_a_growing_heap_does_not_swallow_what_lies_above() -> None:
     scene = world("6.12").vma("wall", 1, start=BRK_BASE + 4 * PAGE_SIZE)
     scene.thread("t", Brk(4), Brk(1))

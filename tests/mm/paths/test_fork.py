@@ -7,6 +7,7 @@ import pytest
 from pfviz.mm import rules
 from pfviz.mm.operations import Access, Compute, Exit, Fork, OperationList, Sleep
 from pfviz.mm.page_table import PRESENT, WRITABLE
+from pfviz.mm.presets import PRESETS
 from pfviz.sim import event
 from tests.worlds import Scene, at, world
 
@@ -58,6 +59,60 @@ def test_the_order_is_the_recorded_one() -> None:
     released = [one["lock"] for one in scene.events(event.LOCK_RELEASED, thread)]
     parent, child = (mm.mmap_lock.id for mm in scene.engine.world.mms)
     assert [lock for lock in released if lock in (parent, child)] == [child, parent]
+
+
+def forked(kernel: str, count: int) -> Scene:
+    """A parent with so many VMAs, gaps between them, and its child, which is still there."""
+    scene = world(kernel, cpus=4)
+    for number in range(count):
+        scene.vma(f"v{number}", 1, "r", start=0x7000_0000_0000 + (number << 14))
+    scene.thread("t", Fork(OperationList((Sleep(1_000_000),)), child_cpu=1))
+    return done(scene)
+
+
+@pytest.mark.parametrize("kernel", [name for name in PRESETS if PRESETS[name].tree == "maple"])
+def test_the_childs_tree_is_filled_as_its_kernel_does_it(kernel: str) -> None:
+    """One store per VMA, bulk-built until 6.7; since 6.8 into a copy of the parent's nodes."""
+    scene = forked(kernel, 40)
+    parent, child = scene.engine.world.mms
+    stores = [row["type"] for row in scene.events(event.TREE_STORE) if row["mm"] == child.id]
+    names = scene.functions()
+    assert len(stores) == 40
+    if PRESETS[kernel].fork_tree == "mt_dup":
+        assert (names.count("__mt_dup"), names.count("mas_expected_entries")) == (1, 0)
+        assert names.index("__mt_dup") < names.index("vma_iter_bulk_store")
+        assert set(stores) == {"exact_fit"}
+        assert child.tree.maple.height == parent.tree.maple.height
+    else:
+        assert (names.count("__mt_dup"), names.count("mas_expected_entries")) == (0, 1)
+        assert names.index("mas_expected_entries") < names.index("mas_store")
+        assert stores.count("split_store") == names.count("mas_split") > 1
+        assert stores[0] == "store_root"
+        assert stores.count("append") > 20, "with nobody walking, a leaf with room is extended"
+    child.tree.check()
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.4", "6.7"])
+def test_a_split_in_the_childs_tree_is_built_before_it_is_published(kernel: str) -> None:
+    scene = forked(kernel, 40)
+    child = scene.engine.world.mms[1]
+    told = [row for row in scene.events(event.TREE_STORE) if row["mm"] == child.id]
+    rows = scene.engine.log
+    built = {row[3]: row[0] for row in rows if row[1] == event.TREE_NODE_BUILT}
+    splits = [row for row in told if row["type"] == "split_store"]
+    assert splits
+    for row in splits:
+        assert all(built[node] < row["now_ns"] for node in row["acts"][2])
+
+
+def test_reserving_for_fork_costs_as_many_nodes_as_gaps_could_need() -> None:
+    """mas_expected_entries: (2 * 40 + 1) slots in leaves of 14, inner nodes of 8, three spare."""
+    scene = forked("6.1", 40)
+    steps = [row for row in scene.engine.log if row[1] == event.STEP and row[3] >= 0]
+    names = [scene.engine.log.steps[row[3]].function for row in steps]
+    at_step = names.index("mas_expected_entries")
+    node_ns = scene.engine.machine.costs["ma_node"]
+    assert steps[at_step + 1][0] - steps[at_step][0] == (6 + 1 + 3) * node_ns
 
 
 def test_vmas_without_pages_of_their_own_are_not_copied_page_by_page() -> None:

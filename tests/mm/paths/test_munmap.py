@@ -7,6 +7,7 @@ import pytest
 from pfviz.mm import rules
 from pfviz.mm.operations import PAGE_SIZE, Access, Compute, Munmap
 from pfviz.mm.policy import Policy
+from pfviz.mm.presets import PRESETS
 from pfviz.sim import event
 from tests.worlds import Scene, at, world
 
@@ -72,6 +73,25 @@ def test_unmapping_the_middle_splits_twice() -> None:
     assert scene.layout() == [(start, start + 2, "rw-p"), (start + 5, start + 8, "rw-p")]
     assert scene.functions().count("vm_area_dup") == 2
     assert scene.mm.page_tables.count_present(scene.named("a"), scene.named("a") + 0x8000) == 5
+
+
+@pytest.mark.parametrize("kernel", [name for name in PRESETS if PRESETS[name].tree == "maple"])
+def test_nodes_are_reserved_before_the_cuts_in_6_1_and_after_them_later(kernel: str) -> None:
+    """As traced on 6.1.192: the slab is asked before mas_store_gfp, on 6.12.117 it is not."""
+    scene = world(kernel).vma("a", 8).touched("a")
+    scene.thread("t", Munmap(at("a", 2), 3))
+    names = done(scene).functions()
+    first_cut, last_cut = names.index("vm_area_dup"), len(names) - names[::-1].index("vm_area_dup")
+    if kernel == "6.1":
+        assert names.index("mas_preallocate") < first_cut
+        assert last_cut < names.index("do_mas_align_munmap")
+        assert "vma_iter_clear_gfp" not in names
+    else:
+        assert last_cut < names.index("vma_iter_clear_gfp")
+        assert "mas_preallocate" not in names
+    # The cuts changed the tree: it is as if the reservation had been made for it.
+    scene.mm.tree.check()
+    assert len(scene.layout()) == 2
 
 
 def test_unmapping_nothing_is_no_error() -> None:

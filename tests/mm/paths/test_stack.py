@@ -16,6 +16,7 @@ from tests.mm.fault_scenes import kinds
 from tests.worlds import Scene, at, world
 
 BASE = 0x7F00_0000_0000
+MAPLE = [name for name, preset in PRESETS.items() if preset.tree == "maple"]
 GUARD_PAGES = STACK_GUARD_GAP // PAGE_SIZE
 
 
@@ -60,7 +61,35 @@ def test_the_page_table_lock_is_taken_by_growers_until_6_17(kernel: str) -> None
     assert held == (kernel not in ("6.18", "7.2", "beyond"))
 
 
-@pytest.mark.parametrize("kernel", ["6.1", "6.4", "6.12", "6.18"])
+@pytest.mark.parametrize("kernel", MAPLE)
+def test_the_tree_shows_the_growth_after_vm_start_and_under_the_anon_vma_lock(kernel: str) -> None:
+    scene = below_the_stack(kernel, pages=1)
+    anon_vma = scene.vmas["stack"].anon_vma
+    assert anon_vma is not None
+    rows = [row for row in scene.engine.log if row[2] == scene.events(event.TREE_STORE)[-1]["task"]]
+    told = [row[1] for row in rows if row[1] in (event.VMA_CHANGED, event.TREE_NODE_BUILT,
+            event.TREE_STORE) or (row[1] in (event.LOCK_ACQUIRED, event.LOCK_RELEASED)
+                                  and row[3] == anon_vma.rwsem.id)]  # fmt: skip
+    assert told[-5:] == [
+        event.LOCK_ACQUIRED, event.VMA_CHANGED, event.TREE_NODE_BUILT, event.TREE_STORE,
+        event.LOCK_RELEASED,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kernel", ["6.0", "6.1", "6.4", "6.18"])
+def test_who_finds_the_stack_grown_by_another_stores_nothing(kernel: str) -> None:
+    scene = world(kernel, cpus=4).vma("stack", 4, start=BASE, flags=VM_GROWSDOWN, kind="stack")
+    scene.touched("stack")
+    for cpu in range(3):
+        scene.thread(f"t{cpu}", Access(at("stack", -1), write=True), cpu=cpu)
+    scene.run()
+    assert scene.vmas["stack"].pages == 5
+    kind = event.TREE_WRITE if kernel == "6.0" else event.TREE_STORE
+    assert len([row for row in scene.events(kind) if row["task"] >= 0]) == 1
+    assert scene.mm.page_tables.page_table_lock.holder is None
+
+
+@pytest.mark.parametrize("kernel", MAPLE)
 def test_tree_nodes_are_reserved_before_a_spinlock_is_held(
     kernel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
