@@ -8,7 +8,7 @@ import click
 
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options
 from pfviz.cli.output import leave, say, write_json, write_lines
-from pfviz.report.run import Finished, Runs
+from pfviz.report.run import EVERY_STEP, RULES_EVERY_STEPS, Finished, Runs
 from pfviz.report.source import open_scenario
 
 
@@ -16,18 +16,20 @@ from pfviz.report.source import open_scenario
 @click.argument("scenario", type=SCENARIO)
 @run_options
 @click.option("--plain", is_flag=True, help="Tell the run step by step, a line each.")
+@click.option("--rules", is_flag=True, help="Ask every rule after every step, and list them.")
 @data_options
-def command(scenario: str, plain: bool, **options: Any) -> None:
+def command(scenario: str, plain: bool, rules: bool, **options: Any) -> None:
     """Run SCENARIO (a name, a file or -) to its end and say what happened.
 
     \b
     pfviz run hello-fault --plain                     one fault, step by step
     pfviz run smaps-monitor --without smaps --json    the same without the monitor
+    pfviz run fork-vs-faults --kernel 6.4 --rules     what Linux 6.4.0 broke, and when
     """
     as_json, output = options.pop("as_json"), options.pop("output")
     opened = open_scenario(scenario)
     overrides = overrides_of(options)
-    finished = Runs(opened).finish(overrides)
+    finished = Runs(opened, EVERY_STEP if rules else RULES_EVERY_STEPS).finish(overrides)
     if as_json:
         write_json(finished.object, output)
     elif plain:

@@ -42,6 +42,14 @@ STATE_RULES: Final[dict[str, tuple[str, Rule]]] = {
 """Rules that hold between any two steps: number -> (sentence, what is wrong now)."""
 
 
+ACT_RULES: Final[dict[str, str]] = {
+    "I3": "no walk stands on a tree node that was given back",
+    "I4": "a walk of the tree answers what it once held",
+    "I9": "the tree is stored to under the write lock only",
+}
+"""Rules that are asked only where they can be broken: number -> sentence."""
+
+
 def nothing_is_left_behind(engine: Mm) -> Iterator[str]:
     """I24: ended processes, RCU and the tree keep nothing, and no lock is held."""
     yield from rules_pages.nothing_is_left_behind(engine)
@@ -55,6 +63,12 @@ END_RULES: Final[dict[str, tuple[str, Rule]]] = {
     "I25": ("everybody gets on", rules_locks.everybody_gets_on),
 }
 """Rules that hold when nothing is due any more."""
+
+
+def sentences() -> dict[str, str]:
+    """Every rule that is checked, by number: what must hold."""
+    stated = {number: text for number, (text, _) in (STATE_RULES | END_RULES).items()} | ACT_RULES
+    return dict(sorted(stated.items(), key=lambda one: (one[0][0] != "I", int(one[0][1:]))))
 
 
 def check(engine: Mm) -> list[BrokenRule]:

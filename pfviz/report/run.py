@@ -56,13 +56,19 @@ class Finished:
 
 RULES_EVERY_STEPS: Final = 256
 """How often the rules that look at the whole world are asked; the others watch every step."""
+EVERY_STEP: Final = 1
 
 
-def run_to_end(engine: Engine[World], until_ns: int | None, with_rules: bool = True) -> None:
-    """Run every step there is, up to `until_ns` when it is given, and watch the rules."""
+def run_to_end(
+    engine: Engine[World], until_ns: int | None, rules_every_steps: int = RULES_EVERY_STEPS
+) -> None:
+    """Run every step there is, up to `until_ns` when it is given, and watch the rules.
+
+    `rules_every_steps` is how often the whole world is looked at; 0 watches no rules at all.
+    """
     end_ns = FOREVER_NS if until_ns is None else until_ns
-    if with_rules:
-        rules.run(engine, end_ns, every_steps=RULES_EVERY_STEPS)
+    if rules_every_steps:
+        rules.run(engine, end_ns, every_steps=rules_every_steps)
     else:
         engine.run(end_ns)
 
@@ -72,27 +78,30 @@ class Runs:
     """All runs of one scenario that were asked for, each made once."""
 
     scenario: Scenario
+    rules_every_steps: int = RULES_EVERY_STEPS
     _objects: dict[Overrides, dict[str, Any]] = field(default_factory=dict)
 
     def finish(self, overrides: Overrides = NO_CHANGES, with_claims: bool = True) -> Finished:
         """Run under `overrides`; the object has the claims that are made for such a run."""
-        log = self._log(overrides, with_rules=True)
+        log = self._log(overrides, self.rules_every_steps)
         run = json.run_object(log, self.scenario, overrides)
         self._objects[overrides] = run
         if with_claims:
             run["expect"] = self._claims(run, log, overrides)
+        if self.rules_every_steps == EVERY_STEP:
+            run["rules"] = _verdicts(run)
         return Finished(self.scenario, overrides, log, run)
 
     def object(self, overrides: Overrides) -> dict[str, Any]:
         """The object of a run to compare with: without claims, its rules not watched."""
         if overrides not in self._objects:
-            log = self._log(overrides, with_rules=False)
+            log = self._log(overrides, 0)
             self._objects[overrides] = json.run_object(log, self.scenario, overrides)
         return self._objects[overrides]
 
-    def _log(self, overrides: Overrides, with_rules: bool) -> EventLog:
+    def _log(self, overrides: Overrides, rules_every_steps: int) -> EventLog:
         engine = build_with(self.scenario, overrides)
-        run_to_end(engine, until_ns_of(self.scenario, overrides), with_rules)
+        run_to_end(engine, until_ns_of(self.scenario, overrides), rules_every_steps)
         return engine.log
 
     def _claims(
@@ -112,6 +121,15 @@ class Runs:
             return run["mode"] in one.modes
         own = mode_for(self.scenario, Overrides(kernel=overrides.kernel))
         return bool(run["mode"] == own)
+
+
+def _verdicts(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each rule that was asked, and whether it held throughout."""
+    broken = {one["rule"].partition(":")[0] for one in run["broken_rules"]}
+    return [
+        {"rule": number, "text": text, "holds": number not in broken}
+        for number, text in rules.sentences().items()
+    ]
 
 
 def _judged(one: Expect, asked: Asked) -> dict[str, Any]:

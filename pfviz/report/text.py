@@ -34,7 +34,16 @@ def summary(run: Run, title: str = "") -> list[str]:
     lines = [printable(title)] if title else []
     lines.append(heading(run))
     lines.append(_faults(run))
-    for section in (_latency, _fallbacks, _locks, _operations, _cache_lines, _trouble, _claims):
+    for section in (
+        _latency,
+        _fallbacks,
+        _locks,
+        _operations,
+        _cache_lines,
+        _trouble,
+        _rules,
+        _claims,
+    ):
         found = list(section(run))
         if found:
             lines += ["", *found]
@@ -157,6 +166,15 @@ def _trouble(run: Run) -> Iterator[str]:
         ]
         more = len(run["unfinished"]) - len(names)
         yield f"Not ended: {', '.join(names)}" + (f" and {more} more" if more else "")
+
+
+def _rules(run: Run) -> Iterator[str]:
+    verdicts = run.get("rules")
+    if verdicts:
+        held = sum(one["holds"] for one in verdicts)
+        yield f"Rules asked after each of {run['steps']:,} steps: {held} of {len(verdicts)} held"
+        for one in verdicts:
+            yield f"  {'held  ' if one['holds'] else 'BROKEN'}  {one['rule']:<4}{one['text']}"
 
 
 def _claims(run: Run) -> Iterator[str]:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from pfviz.mm import rules
+from pfviz.mm.world import Mm
 from pfviz.report.measure import Rows
-from pfviz.report.run import Finished, Runs
+from pfviz.report.run import EVERY_STEP, Finished, Runs
 from pfviz.report.source import open_scenario, open_source
 from pfviz.report.text import comparison, exact_duration, heading, summary, table
 from pfviz.scenario.load import parse
@@ -196,3 +197,27 @@ def test_the_screen_compares_the_rate_that_a_run_reports() -> None:
         frame.now_ns = now_ns
     rate = next(value for name, value, *_ in MEASURES if name == "faults per s")
     assert rate(frame) == int(finished.object["throughput_per_s"])
+
+
+def test_every_rule_is_asked_after_every_step_when_wanted() -> None:
+    broken = Runs(open_scenario("fork-vs-faults"), EVERY_STEP).finish(Overrides(kernel="6.4"))
+    verdicts = {one["rule"]: one["holds"] for one in broken.object["rules"]}
+    assert [rule for rule, holds in verdicts.items() if not holds] == ["F1"]
+    assert set(verdicts) == set(rules.sentences())
+    lines = "\n".join(summary(broken.object))
+    assert "BROKEN  F1" in lines
+    assert f"Rules asked after each of {broken.object['steps']:,} steps" in lines
+
+
+def test_a_rule_that_is_broken_for_one_step_only_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def broken_once(engine: Mm) -> Iterator[str]:
+        looks.append(engine.now_ns)
+        if len(looks) == 3:
+            yield "for one step"
+
+    monkeypatch.setitem(rules.STATE_RULES, "I2", ("nobody holds a freed VMA", broken_once))
+    run = Runs(open_scenario("hello-fault"), EVERY_STEP).finish(with_claims=False).object
+    assert [one["rule"] for one in run["broken_rules"]] == ["I2: for one step"]
+    assert len(looks) >= run["steps"]
