@@ -101,7 +101,10 @@ def _foot_height(height: int) -> int:
 
 
 def _shape(frame: Frame, number: int, mm: MmState, height: int, look: Look) -> Shape:
-    room = height - _foot_height(height)
+    foot = _foot_height(height)
+    # One row more may be needed to count the dead that are left out.
+    has_dead = foot > 0 and any(node.dead_ns >= 0 for node in mm.nodes.values())
+    room = height - foot - has_dead
     return shape(mm, walkers(frame, number, mm), room, look.tree)
 
 
