@@ -119,7 +119,7 @@ Mm = Engine[World]
 
 def new_engine(
     machine: Machine,
-    kernel: str = "6.12",
+    kernel: str | Preset = "6.12",
     mode: str = "",
     policy: Policy | None = None,
     picker: Picker | None = None,
@@ -127,7 +127,7 @@ def new_engine(
 ) -> Mm:
     """An engine with an empty world; ValueError for an unknown kernel or an impossible mode."""
 
-    chosen = preset(kernel)
+    chosen = preset(kernel) if isinstance(kernel, str) else kernel
     world = World(chosen, mode_of(mode, chosen), policy or Policy(), Rcu())
     engine = Engine(world, machine, picker, logging)
     world.frames = Frames(engine)

@@ -22,6 +22,7 @@ from pfviz.mm.page_cache import new_file, shmem_zero_setup
 from pfviz.mm.page_range import populate_anon, populate_shared
 from pfviz.mm.paths.run import new_thread
 from pfviz.mm.policy import Policy as MmPolicy
+from pfviz.mm.presets import Preset
 from pfviz.mm.reverse_map import link_vma, new_anon_vma
 from pfviz.mm.vma import VM_EXEC, VM_GROWSDOWN, VM_READ, VM_SHARED, VM_WRITE
 from pfviz.mm.vma import Vma as MmVma
@@ -64,14 +65,16 @@ def build_with(
     overrides: Overrides = NO_CHANGES,
     picker: Picker | None = None,
     logging: bool = True,
+    preset: Preset | None = None,
 ) -> Engine[World]:
     """An engine ready to run, its choices seeded unless a picker is given.
 
+    `preset` is a kernel that has no name, to be run as it behaves (the matrix turns single knobs).
     Raises ScenarioError when a change cannot be made or the VMAs do not fit into memory.
     """
     seed = scenario.seed if overrides.seed is None else overrides.seed
-    kernel = changes.kernel_of(scenario, overrides)
-    mode = changes.mode_for(scenario, overrides)
+    kernel = preset or changes.kernel_of(scenario, overrides)
+    mode = preset.default_mode if preset else changes.mode_for(scenario, overrides)
     machine = machine_named(changes.machine_for(scenario, overrides), costs_with())
     engine = new_engine(
         machine, kernel, mode, policy_of(scenario.policy, overrides),

@@ -36,9 +36,17 @@ def vmf_anon_prepare(engine: Mm, thread: Thread) -> Step:
     check = engine.world.preset.anon_vma_check
     if thread.in_flight.regime != VMA_LOCK or check == "early_unlocked":
         return anon_vma_prepare
-    if check == "late" and mmap_lock.mmap_read_trylock(engine, thread, thread.mm):
+    if check == "late":
+        return anon_prepare_trylock
+    return give_up(engine, thread, NO_ANON_VMA)
+
+
+@step("mm/memory.c (6.10+)", cost="vma_check", function="__vmf_anon_prepare")
+def anon_prepare_trylock(engine: Mm, thread: Thread) -> Step:
+    """Try mmap_lock for reading beside the VMA lock: waiting for it here could deadlock."""
+    if mmap_lock.mmap_read_trylock(engine, thread, thread.mm):
         return thread.call(anon_vma_prepare, then=anon_prepare_unlock)
-    return give_up(engine, thread, TRYLOCK_FAILED if check == "late" else NO_ANON_VMA)
+    return give_up(engine, thread, TRYLOCK_FAILED)
 
 
 def give_up(engine: Mm, thread: Thread, cause: str) -> Step:

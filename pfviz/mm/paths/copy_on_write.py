@@ -27,11 +27,12 @@ from pfviz.mm.paths.allocation import (
     release_page,
     vma_alloc_folio,
 )
-from pfviz.mm.paths.anon_vma import vmf_anon_prepare
+from pfviz.mm.paths.anon_vma import NO_ANON_VMA, give_up, vmf_anon_prepare
 from pfviz.mm.paths.anonymous import add_new_anon_rmap, store_anon_pte
 from pfviz.mm.paths.outcome import VM_FAULT_RETRY
 from pfviz.mm.paths.pte_lock import pte_changed, pte_offset_map_lock, pte_unmap_unlock, unlock
 from pfviz.mm.paths.shared_write import wp_page_shared
+from pfviz.mm.thread import VMA_LOCK
 from pfviz.mm.tlb import flush_tlb_range
 from pfviz.mm.vma import VM_SHARED
 from pfviz.sim.task import Step, step
@@ -91,12 +92,21 @@ def wp_page_reuse(engine: Mm, thread: Thread) -> Step:
 def unlock_for_copy(engine: Mm, thread: Thread) -> Step:
     """Keep the old page by a reference and let go of the page-table lock while copying."""
     fault = thread.in_flight
+    assert fault.vma is not None
+    if fault.regime == VMA_LOCK and fault.vma.anon_vma is None and _asks_first(engine):
+        unlock(engine, thread)
+        return give_up(engine, thread, NO_ANON_VMA)
     frames = engine.world.frames
     if not fault.orig_pte & SPECIAL:
         fault.old_page = pfn_of(fault.orig_pte)
         _get(frames, fault.old_page)
     unlock(engine, thread)
     return thread.call(vmf_anon_prepare, then=wp_page_copy)
+
+
+def _asks_first(engine: Mm) -> bool:
+    """6.6 minds a missing anon_vma before it holds the old page, later kernels afterwards."""
+    return engine.world.preset.file_under_vl == "map_pages"
 
 
 @step("mm/memory.c", cost="vma_check")

@@ -53,7 +53,17 @@ def vmf_can_call_fault(engine: Mm, thread: Thread) -> Step | None:
     if not cause:
         return None
     pte_free_prealloc(engine, thread)
+    thread.abort = cause
+    # 6.6 tests in the very functions that would call the handler, later kernels in one of its own.
+    if engine.world.preset.file_under_vl == "full":
+        return must_not_call_fault
     return give_up(engine, thread, cause)
+
+
+@step("mm/memory.c (6.7+)", cost="vma_check", function="vmf_can_call_fault")
+def must_not_call_fault(engine: Mm, thread: Thread) -> Step:
+    """Only under mmap_lock may this handler be called: give the VMA lock back and start again."""
+    return give_up(engine, thread, thread.abort)
 
 
 def has_no_page(engine: Mm, thread: Thread) -> bool:

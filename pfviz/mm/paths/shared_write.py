@@ -132,6 +132,12 @@ def wp_page_shared(engine: Mm, thread: Thread) -> Step:
 def unlock_shared_pte(engine: Mm, thread: Thread) -> Step:
     """Let go of the page-table lock: the filesystem may sleep."""
     unlock(engine, thread)
+    return ask_about_write
+
+
+@step("mm/memory.c", cost="vma_check", function="wp_page_shared")
+def ask_about_write(engine: Mm, thread: Thread) -> Step:
+    """Ask the filesystem, if the lock that is held allows that."""
     refused = vmf_can_call_fault(engine, thread)
     if refused is not None:
         put_folio(engine, thread)

@@ -1,0 +1,132 @@
+"""The kinds of page faults in the matrix, each a scenario whose thread `app` takes just that fault.
+
+The scenarios are the files of `kinds/`, one for each kind; what every one of them says at the same
+moments is in `kinds/_cues.toml`. Which lock serves a kind under a kernel is not known here: that is
+found out by running it (`matrix`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from pfviz.scenario import load
+from pfviz.scenario.errors import ScenarioError, hint
+from pfviz.scenario.schema import Cue, Scenario
+
+APP: Final = "app"
+"""The thread whose first fault is the one that a kind is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row of the matrix."""
+
+    id: str
+    title: str
+    """What the row is called: the access and what it meets."""
+    group: str
+    missing: str = ""
+    """What the model has not learnt yet and the row needs; "" when it can be played."""
+
+
+ANON: Final = "Anonymous memory"
+FILES: Final = "Files"
+ENTRIES: Final = "Entries without a page"
+HUGE: Final = "Huge pages"
+DRIVERS: Final = "Drivers"
+PATHS: Final = "Other ways in"
+
+KINDS: Final = (
+    Kind("anon_read_zero", "read: the zero page", ANON),
+    Kind("anon_read_no_anon_vma", "read, no anon_vma yet", ANON),
+    Kind("anon_write", "write", ANON),
+    Kind("anon_write_first", "first write, no anon_vma yet", ANON),
+    Kind("cow_after_fork", "write after fork: copied", ANON),
+    Kind("anon_reuse", "write after fork: page reused", ANON),
+    Kind("zero_page_cow", "write after read, no anon_vma", ANON),
+    Kind("file_read_hit", "read, page in the cache", FILES),
+    Kind("file_read_alone", "the same without fault-around", FILES),
+    Kind("file_read_miss", "read that needs the disk", FILES),
+    Kind("file_cow", "private write", FILES),
+    Kind("file_cow_first", "private write, no anon_vma", FILES),
+    Kind("file_cow_mapped", "private write, page mapped", FILES),
+    Kind("file_cow_mapped_first", "the same, no anon_vma", FILES),
+    Kind("shared_write", "shared write (page_mkwrite)", FILES),
+    Kind("shared_write_miss", "the same, disk needed", FILES),
+    Kind("shared_write_mapped", "shared write, page mapped", FILES),
+    Kind("shared_write_plain", "the same, no page_mkwrite", FILES, missing="page_mkwrite of files"),
+    Kind("shmem_read", "shared memory: read", FILES),
+    Kind("shmem_write", "shared memory: write", FILES),
+    Kind("dax", "DAX: huge_fault", FILES, missing="DAX"),
+    Kind("swap_cached", "swap-in, in the swap cache", ENTRIES, missing="swap"),
+    Kind("swap_async", "swap-in from a disk", ENTRIES, missing="swap"),
+    Kind("swap_sync", "swap-in from zram", ENTRIES, missing="swap"),
+    Kind("migration", "migration entry", ENTRIES, missing="migration"),
+    Kind("device_private", "device-private entry", ENTRIES, missing="device memory"),
+    Kind("uffd_missing", "userfaultfd: missing", ENTRIES, missing="userfaultfd"),
+    Kind("uffd_wp", "userfaultfd: write-protected", ENTRIES, missing="userfaultfd"),
+    Kind("uffd_minor", "userfaultfd: minor", ENTRIES, missing="userfaultfd"),
+    Kind("numa_hint", "NUMA hint", ENTRIES, missing="NUMA hints"),
+    Kind("anon_thp", "anonymous huge page", HUGE, missing="huge pages"),
+    Kind("anon_thp_first", "the same, no anon_vma yet", HUGE, missing="huge pages"),
+    Kind("hugetlb", "hugetlb", HUGE, missing="hugetlb"),
+    Kind("hugetlb_first", "hugetlb, no anon_vma yet", HUGE, missing="hugetlb"),
+    Kind("driver", "device without map_pages", DRIVERS),
+    Kind("pfn_mkwrite", "pfn_mkwrite, no map_pages", DRIVERS, missing="pfn_mkwrite"),
+    Kind("pfn_mkwrite_mapped", "pfn_mkwrite and map_pages", DRIVERS, missing="pfn_mkwrite"),
+    Kind("present", "entry repaired by somebody else", PATHS),
+    Kind("stack_growth", "below the stack", PATHS),
+    Kind("kernel_mode", "by the kernel itself", PATHS),
+    Kind("segv_access", "permission missing", PATHS),
+    Kind("locked_write", "write in locked memory", PATHS, missing="mlock"),
+    Kind("populate", "MAP_POPULATE", PATHS, missing="populate by faults"),
+    Kind("mlock", "mlock", PATHS, missing="mlock"),
+    Kind("gup", "pages pinned for a device (GUP)", PATHS, missing="get_user_pages"),
+    Kind("ptrace", "another process's memory", PATHS, missing="get_user_pages"),
+)
+"""The rows, in the order in which they are shown."""
+
+BY_ID: Final = {kind.id: kind for kind in KINDS}
+GROUPS: Final = tuple(dict.fromkeys(kind.group for kind in KINDS))
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of an id; ScenarioError naming the nearest when there is none."""
+    if name not in BY_ID:
+        raise ScenarioError("matrix", 0, f'kind "{name}" is not known here{hint(name, BY_ID)}')
+    return BY_ID[name]
+
+
+def path_of(kind: Kind) -> Path:
+    """The file of a kind's scenario."""
+    return Path(str(resources.files("pfviz.scenario"))) / "kinds" / f"{kind.id}.toml"
+
+
+@lru_cache(maxsize=256)
+def scenario_of(name: str) -> Scenario:
+    """The scenario of a kind, ready to play under any kernel, with the cues that all have.
+
+    ScenarioError when there is no such kind, or when the model cannot play it yet.
+    """
+    kind = kind_named(name)
+    if kind.missing:
+        raise ScenarioError(name, 0, f"cannot be played yet: {kind.missing} is not modelled")
+    path = path_of(kind)
+    scenario = load.parse(load.read_text(path), str(path))
+    said = {cue.when for cue in scenario.cue}
+    cues = tuple(cue for cue in common_cues() if cue.when not in said)
+    return msgspec.structs.replace(scenario, name=kind.id, cue=(*scenario.cue, *cues))
+
+
+@lru_cache(maxsize=1)
+def common_cues() -> tuple[Cue, ...]:
+    """What is said in every kind: locks taken and given back, the way back, the end."""
+    text = (path_of(KINDS[0]).parent / "_cues.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text)["cue"], tuple[Cue, ...])
