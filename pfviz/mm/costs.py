@@ -86,6 +86,7 @@ MM_COSTS: Final[dict[str, int]] = {
     "zap_empty_table": 15,
     "protect_table": 30,
     "protect_pte": 15,
+    "move_pte": 20,
     "free_table": 100,
     "copy_table": 60,
     "copy_pte": 50,

@@ -99,6 +99,23 @@ class Mprotect:
 
 
 @dataclass(frozen=True, slots=True)
+class Mremap:
+    """Give `pages` pages from `place` on the size `new_pages`, where they are or elsewhere.
+
+    `to` is where they must go (MREMAP_FIXED); the address goes into `slot`. With `dontunmap` the
+    old range stays mapped, without its pages.
+    """
+
+    place: Place
+    pages: int
+    new_pages: int
+    maymove: bool = True
+    to: Place | None = None
+    dontunmap: bool = False
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Brk:
     """Move the program break by `pages` pages; negative shrinks the heap."""
 
@@ -152,7 +169,18 @@ class Sleep:
 
 
 Operation = (
-    Access | Mmap | Munmap | Mprotect | Brk | Madvise | Fork | Exit | ReadProc | Compute | Sleep
+    Access
+    | Mmap
+    | Munmap
+    | Mprotect
+    | Mremap
+    | Brk
+    | Madvise
+    | Fork
+    | Exit
+    | ReadProc
+    | Compute
+    | Sleep
 )
 
 

@@ -83,6 +83,9 @@ class Preset:
     """6.10+: hugetlb faults complete under the VMA lock."""
     numa_maps_lock: str = "mmap_lock"
     madvise_guard_lock: str = "mmap_lock"
+    mremap_checks: str = "late"
+    """When mremap checks its VMA: "late" (after it has unmapped what lies at the new place), or
+    "early" (6.17+)."""
     swapcache_prepare: bool = False
     """6.8+: who reads from a synchronous swap device marks the entry, and losers wait a tick."""
     swapin_through_cache: bool = False

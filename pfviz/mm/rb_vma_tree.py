@@ -90,6 +90,11 @@ class RbVmaTree:
             self._emit_cache(engine, "update", cache.update(address, vma), vma)
         return vma
 
+    def load(self, engine: Mm, address: int) -> Vma | None:
+        """The VMA that covers an address (vma_lookup, which is find_vma and a comparison)."""
+        vma = self.find(engine, address)
+        return vma if vma is not None and vma.vm_start <= address else None
+
     def next_at(self, engine: Mm, address: int) -> Vma | None:
         """The first VMA that ends above an address, along the list where the reader stands there.
 

@@ -211,6 +211,8 @@ RELEASES: Final[tuple[Release, ...]] = (
               "a6fde7add78d", "recorded"),
             C("minds_recycled_mm", True, "a recycled VMA cannot wake a process that is gone"
               " (CVE-2025-38554)", "", "list"),
+            C("mremap_checks", "early", "mremap checks its VMA before it unmaps anything",
+              "", "recorded"),
             C("merge_anon_vma", "any", "a grown VMA may take over the other's anon_vma (6.16)",
               "", "memory"),
         ),

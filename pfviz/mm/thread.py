@@ -106,6 +106,8 @@ class Thread(Task):
     """What giving a range new flags must remember (`paths/modify.py`)."""
     sys_tables: Any = None
     """What freeing page tables must remember (`paths/free_pgtables.py`)."""
+    move: Any = None
+    """What moving page tables must remember (`paths/move_page_tables.py`)."""
     unmap: Any = None
     """What taking VMAs out of the address space must remember (`paths/munmap.py`)."""
     vma: Vma | None = None

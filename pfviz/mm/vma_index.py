@@ -27,6 +27,10 @@ class VmaIndex(Protocol):
         """The first VMA that ends above an address (find_vma), charged and reported as such."""
         ...
 
+    def load(self, engine: Mm, address: int) -> Vma | None:
+        """The VMA that covers an address (vma_lookup), charged and reported as such."""
+        ...
+
     def next_at(self, engine: Mm, address: int) -> Vma | None:
         """The first VMA that ends above an address, for one who goes through all of them."""
         ...

@@ -80,13 +80,22 @@ class VmaTree:
         """The first VMA that ends above an address (mt_find, behind find_vma); emits MA_READ."""
         hit = self.maple.find(address)
         self._walked(engine, address)
-        if engine.logging:
-            top = (1 << 64) - 1
-            # mt_find starts at no node: the trace point prints the whole range and a null node.
-            detail = engine.log.detail((0, top, address, address, 0, 0, -1))
-            text = engine.log.text("mt_find")
-            engine.emit(event.MA_READ, text, signed(address), detail, self.mm_id)
+        self._emit_read(engine, "mt_find", address)
         return None if hit is None else hit[2]
+
+    def load(self, engine: Mm, address: int) -> Vma | None:
+        """The VMA that covers an address (mtree_load, behind vma_lookup); emits MA_READ."""
+        found: Vma | None = self.maple.walk(address)
+        self._walked(engine, address)
+        self._emit_read(engine, "mtree_load", address)
+        return found
+
+    def _emit_read(self, engine: Mm, function: str, address: int) -> None:
+        if engine.logging:
+            # They start at no node: the trace point prints the whole range and a null node.
+            detail = engine.log.detail((0, (1 << 64) - 1, address, address, 0, 0, -1))
+            text = engine.log.text(function)
+            engine.emit(event.MA_READ, text, signed(address), detail, self.mm_id)
 
     def next_at(self, engine: Mm, address: int) -> Vma | None:
         """The first VMA that ends above an address (vma_next): charges the walk, emits no MA_READ.

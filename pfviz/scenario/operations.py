@@ -91,6 +91,18 @@ class Mprotect(_Operation, frozen=True, kw_only=True, tag="mprotect"):
     perms: Perms
 
 
+class Mremap(_Operation, frozen=True, kw_only=True, tag="mremap"):
+    """Give a mapping another size, where it is or elsewhere; the address goes into `slot`."""
+
+    at: At
+    pages: Pages
+    new_pages: Pages
+    to: Annotated[str, Meta(description="where it must go; what is mapped there is unmapped")] = ""
+    maymove: Annotated[bool, Meta(description="it may go elsewhere if there is no room")] = True
+    dontunmap: Annotated[bool, Meta(description="the old range stays mapped, and is empty")] = False
+    slot: str = ""
+
+
 class Brk(_Operation, frozen=True, kw_only=True, tag="brk"):
     """Move the end of the heap by so many pages; negative shrinks it."""
 
@@ -148,6 +160,7 @@ Op = (
     | Mmap
     | Munmap
     | Mprotect
+    | Mremap
     | Brk
     | Madvise
     | Fork

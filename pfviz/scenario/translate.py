@@ -39,6 +39,8 @@ class Translator:
             case op.Mprotect(at=at, pages=pages, apart=apart):
                 prot = mm_ops.prot_of(one.perms)
                 return mm_ops.Mprotect(self.place(at, apart), pages, prot)
+            case op.Mremap():
+                return self._mremap(one)
             case op.Madvise(at=at, pages=pages, apart=apart):
                 return mm_ops.Madvise(self.place(at, apart), pages, one.advice)
             case op.Brk(pages=pages):
@@ -78,6 +80,19 @@ class Translator:
             one.slot,
             self.place(one.at, one.apart) if one.at else None,
             one.offset,
+        )
+        self.names.add(one.slot)
+        return operation
+
+    def _mremap(self, one: op.Mremap) -> Operation:
+        operation = mm_ops.Mremap(
+            self.place(one.at, one.apart),
+            one.pages,
+            one.new_pages,
+            one.maymove,
+            self.place(one.to, one.apart) if one.to else None,
+            one.dontunmap,
+            one.slot,
         )
         self.names.add(one.slot)
         return operation

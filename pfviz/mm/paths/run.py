@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Final
 
 from pfviz.mm import operations as ops
 from pfviz.mm.address_space import AddressSpace
-from pfviz.mm.paths import brk, entry, exit_mmap, fork, madvise, mmap, mprotect, munmap, procfs
+from pfviz.mm.paths import (
+    brk,
+    entry,
+    exit_mmap,
+    fork,
+    madvise,
+    mmap,
+    mprotect,
+    mremap,
+    munmap,
+    procfs,
+)
 from pfviz.mm.thread import Thread
 from pfviz.sim import event
 from pfviz.sim.machine import Cpu
@@ -124,6 +135,8 @@ def _syscall(thread: Thread) -> Step:
             return munmap.vm_munmap
         case ops.Mprotect():
             return mprotect.do_mprotect_pkey
+        case ops.Mremap():
+            return mremap.sys_mremap
         case ops.Brk():
             return brk.sys_brk
         case ops.Madvise():
