@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pfviz.report.source import open_scenario
 from pfviz.scenario.build import build
+from pfviz.scenario.moments import Moments
 from pfviz.sim import event as ev
 from pfviz.views import tree
 from pfviz.views.fold import fold
@@ -219,3 +222,97 @@ def test_no_node_of_a_run_is_given_back_before_all_it_is_said_to_wait_for() -> N
             assert node.freed_after == frame.rcu_grace_periods
     assert freed > 20
     assert waited > 5
+
+
+def at_cue(name: str, when: str, **changes: int) -> Frame:
+    """The moment of a scenario that a cue waits for."""
+    engine = build(open_scenario(name), **changes)
+    moments = Moments([when])
+    while engine.run(steps_max=2_000):
+        moments.extend(engine.log)
+        if moments.found[0] is not None:
+            break
+    (row,) = moments.found
+    assert row is not None, when
+    return fold(Frame(engine.log), row + 1)
+
+
+CUES = [
+    (name, cue.when, cue.caption)
+    for name in ("tree-tour", "rcu-lookup")
+    for cue in open_scenario(name).cue
+]
+SEEN = {
+    "Grow": ("builds it: nobody sees it yet",),
+    "The mapper builds": ("builds it: nobody sees it yet",),
+    "Published": (" dead  ▸ #", "new for #"),
+    "One pointer store": (" dead  ▸ #", "new for #"),
+    "Split": ("2/10", "17 slots split in two", "new for #12"),
+    "A split": ("17 slots split in two", "new for #64", " dead  "),
+    "Too full again": ("25 slots shared with the right sibling", "new for #22 #14"),
+    "The inner node": ("│  ├─ leaf_64", "new for #177", "17 slots split in two, 11 slots split"),
+    "munmap of 200": ("spanning_store", " dead  ▸ #207 #208", " dead  ▸ #208", "18 slots gathered"),
+    "munmap gives": ("spanning_store", "12 slots gathered", "new for #"),
+    "Rebalance": ("joined with the right sibling", " dead  ▸ #223"),
+    "Room for 600": ("gap 800 KiB", "ender walks"),
+    "fork copies": ("arange_64 #1 ", "leaf_64   #9 "),
+    "In the copy": ("changed in place", "exact_fit"),
+    "This reader": ("found it dead",),
+    "Milliseconds": ("░", "its grace period is over"),
+}
+"""How a caption begins: what must be seen of it on a screen of 80x24, and of 200x60."""
+
+
+@pytest.mark.parametrize(("name", "when", "caption"), CUES, ids=[when for _, when, _ in CUES])
+def test_what_a_caption_says_is_on_the_pane_at_that_moment(
+    name: str, when: str, caption: str
+) -> None:
+    frame = at_cue(name, when)
+    wanted = next(words for begin, words in SEEN.items() if caption.startswith(begin))
+    for width, height in ((78, 16), (198, 54)):
+        text = plain(tree.paint(frame, width, height))
+        for words in wanted:
+            assert words in text, (caption, width, text)
+    assert tree.title(frame) == f"Maple tree{', the copy' if 'cop' in caption[:13] else ''}"
+    assert len(caption) <= 78
+
+
+def test_a_chosen_address_space_is_not_left_for_the_copy() -> None:
+    frame = at_cue("tree-tour", "step dup_mmap_next_vma task=ender")
+    parent = max(frame.mms, key=lambda mm: len(frame.mms[mm].vmas))
+    assert tree.title(frame, Look(mm=parent)) == "Maple tree"
+    ender = next(task.id for task in frame.people() if task.name == "ender")
+    assert tree.title(frame, Look(selected=ender)) == "Maple tree, the copy"
+    starter = next(task.id for task in frame.people() if task.name == "starter")
+    assert tree.title(frame, Look(selected=starter)) == "Maple tree"
+
+
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_readers_meet_dead_nodes_under_every_seed(seed: int) -> None:
+    frame = at_cue("rcu-lookup", "tree_walk slot=-1 task=reader* #5", seed=seed)
+    assert "found it dead" in plain(tree.paint(frame, 78, 16))
+
+
+def test_runs_of_one_name_are_counted_and_a_walked_slot_stands_out() -> None:
+    story = Tree()
+    pages = [story.vma(story.mm, f"anon #{n}", MIDDLE + n * 4096, 1)[0] for n in range(5)]
+    pivots = (MIDDLE - 1, *(MIDDLE + n * 4096 + 4095 for n in range(5)), TOP)
+    story.node(1, "leaf_64", 0, TOP, (-1, *pages, -1), pivots)
+    assert "gap│anon ×5│gap" in shown(story, 76, 5)
+    story.add(ev.RCU_READ_BEGIN, story.reader)
+    story.looks_at(story.reader, 1, MIDDLE + 2 * 4096, 3)
+    assert "gap│anon ×2│anon #2│anon ×2│gap" in shown(story, 76, 5)
+
+
+def test_the_rows_that_do_not_fit_are_counted_above_and_below() -> None:
+    frame = thousand()
+    mm = next(iter(frame.mms.values()))
+    inner = frozenset(node.id for node in mm.nodes.values() if not node.is_leaf)
+    leaf = sorted((n for n in mm.nodes.values() if n.is_leaf), key=lambda n: n.min)[20]
+    look = Look(tree=TreeLook(opened=inner | {leaf.id}, cursor=leaf.id))
+    rows = plain(tree.paint(frame, 78, 20, look)).splitlines()
+    assert rows[0].endswith(" rows above")
+    assert rows[-1].endswith(" rows below")
+    at = next(index for index, row in enumerate(rows) if row.startswith("▸"))
+    assert "─  0 " in rows[at + 1]
+    assert "─ 13 " in rows[at + 14]
