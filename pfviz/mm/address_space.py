@@ -23,6 +23,7 @@ from pfviz.sync.seqcount import SeqCount
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
+    from pfviz.mm.userfaultfd import UserfaultfdCtx
     from pfviz.mm.world import Mm
 
 MMAP_MIN: Final = 0x10000
@@ -51,6 +52,8 @@ class AddressSpace:
     mmap_base: int = MMAP_BASE
     slots: dict[str, int] = field(default_factory=dict)
     """Addresses by name, for all threads: VMAs named in a scenario."""
+    userfaultfd: UserfaultfdCtx | None = None
+    """Its userfaultfd, open or closed; one at most is modelled for each process."""
     vma_writer_wait: Thread | None = None
     """The one task that waits until a VMA's readers left (rcuwait, 6.15 and later)."""
     exited: bool = False

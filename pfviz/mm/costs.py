@@ -62,7 +62,20 @@ MM_COSTS: Final[dict[str, int]] = {
     "io": 80_000,
     "io_page": 1_300,  # each page of one read, at 3 GB/s
     "page_mkwrite": 400,
+    # Swap and pages on the move
+    "swap_lookup": 40,
+    "swap_alloc": 60,
+    "swap_free": 20,
+    "zram_read": 3_000,  # decompress one page
+    "zram_write": 6_000,
+    "tick": 4_000_000,  # a jiffy at HZ 250
+    "lru_isolate": 40,
+    "device_copy": 1_500,  # a page to or from a device's memory
     "send_signal": 1_200,
+    # userfaultfd
+    "uffd_queue": 40,  # the message, the queue entry, the task state
+    "uffd_read": 120,  # one message copied to the monitor
+    "poll": 150,
     # TLB
     "tlb_local_page": 120,
     "tlb_local_full": 400,

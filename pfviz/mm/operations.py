@@ -33,6 +33,11 @@ MADV_DONTNEED: Final = "dontneed"
 MADV_FREE: Final = "free"
 ADVICE: Final = (MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTNEED, MADV_FREE)
 
+UFFD_CALLS: Final = (
+    "open", "register", "unregister", "poll", "read", "resolve", "copy", "zeropage", "continue",
+    "protect", "unprotect", "wake", "close",
+)  # fmt: skip
+
 PROC_FILES: Final = ("maps", "smaps", "smaps_rollup")
 
 
@@ -155,6 +160,30 @@ class ReadProc:
 
 
 @dataclass(frozen=True, slots=True)
+class Uffd:
+    """A call on the userfaultfd of the thread's process; `do` is one of UFFD_CALLS.
+
+    `read` keeps the page that it was told of in the slot "uffd"; `resolve` answers that message
+    with the call that it needs. Every kind uses only those of the fields that it has a use for.
+    """
+
+    do: str
+    place: Place = Place("uffd")
+    pages: int = 1
+    modes: tuple[str, ...] = ()
+    """Of `register`: "missing", "wp", "minor"."""
+    features: tuple[str, ...] = ()
+    """Of `open`: see `pfviz.mm.userfaultfd.FEATURES`."""
+    user_mode_only: bool = False
+    source: Place | None = None
+    """Of `copy` and `move`: where the contents are."""
+    protect: bool = False
+    """Of `copy` and `continue`: map the page write-protected."""
+    wake: bool = True
+    """Whether the call wakes who waits for its pages (no UFFDIO_..._MODE_DONTWAKE)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Compute:
     """Use the CPU in user mode for `ns`."""
 
@@ -181,6 +210,7 @@ Operation = (
     | ReadProc
     | Compute
     | Sleep
+    | Uffd
 )
 
 
@@ -225,6 +255,8 @@ def name_of(operation: Operation) -> str:
     """The lower-case name under which OP_BEGIN and OP_END report an operation."""
     if isinstance(operation, ReadProc):
         return operation.file
+    if isinstance(operation, Uffd):
+        return f"uffd_{operation.do}"
     return type(operation).__name__.lower()
 
 

@@ -15,6 +15,7 @@ from pfviz.mm.page_table import (
     FILE,
     FLAG_PREFAULTED,
     FLAG_SHARED,
+    NO_FRAME,
     OCCUPIED,
     PAGE_SHIFT,
     PAGE_SIZE,
@@ -22,11 +23,19 @@ from pfviz.mm.page_table import (
     PRESENT,
     PROTNONE,
     SPECIAL,
+    SWAP,
+    UFFD_WP,
     WRITABLE,
     PageTable,
     PteTable,
     event_flags,
     pte_of,
+)
+from pfviz.mm.swap_entries import (
+    copy_elsewhere,
+    drop_swap_cache,
+    has_page_elsewhere,
+    zap_elsewhere,
 )
 from pfviz.mm.tlb import MmuGather
 from pfviz.mm.vma import VM_WRITE, Vma
@@ -63,6 +72,7 @@ def zap_pte_range(
     """
     assert_locked(engine, table)
     frames: Frames = engine.world.frames
+    folios = engine.world.swap.folios
     ptes = table.ptes
     cleared = anon = file = 0
     run_start = -1
@@ -79,7 +89,9 @@ def zap_pte_range(
                 run_start = slot
             ptes[slot] = 0
             cleared += 1
-            if pte & SPECIAL:
+            if pte & NO_FRAME:
+                if pte & SWAP:
+                    anon += zap_elsewhere(engine, page_table, table, pte, gather)
                 continue
             if pte & FILE:
                 file += 1
@@ -87,6 +99,8 @@ def zap_pte_range(
                 anon += 1
             if frames.unmap(pte >> PFN_SHIFT):
                 gather.frames.append(pte >> PFN_SHIFT)
+            elif pte >> PFN_SHIFT in folios:
+                drop_swap_cache(engine, pte >> PFN_SHIFT, gather)
     if run_start >= 0:
         log_cleared(engine, page_table, table, run_start, slots.stop)
     if cleared:
@@ -128,7 +142,9 @@ def copy_pte_range(
         assert not target_table.ptes[slot], "fork copies into a used slot"
         target_table.ptes[slot] = pte & ~ACCESSED
         copied += 1
-        if pte & SPECIAL:
+        if pte & NO_FRAME:
+            if pte & SWAP:
+                anon += copy_elsewhere(engine, source_table, target, target_table, slot, cow)
             continue
         pfn = pte >> PFN_SHIFT
         if pte & FILE:
@@ -174,8 +190,11 @@ def change_pte_range(
         pte = table.ptes[slot]
         if not pte:
             continue
+        if pte & SWAP:
+            table.ptes[slot] = pte if writable else pte & ~WRITABLE
+            continue
         now = pte & ~(PRESENT | PROTNONE | WRITABLE) | (PRESENT if accessible else PROTNONE)
-        if writable and _may_write_at_once(frames, pte, private):
+        if writable and may_write_at_once(frames, pte, private):
             now |= WRITABLE
         if now != pte:
             table.ptes[slot] = now
@@ -210,8 +229,9 @@ def free_pte_range(
     return changed
 
 
-def _may_write_at_once(frames: Frames, pte: int, private: bool) -> bool:
-    if pte & SPECIAL:
+def may_write_at_once(frames: Frames, pte: int, private: bool) -> bool:
+    """Whether an entry may become writable without a fault (can_change_pte_writable)."""
+    if pte & (SPECIAL | UFFD_WP):
         return False
     if private:
         return not pte & FILE and frames.is_exclusive(pte >> PFN_SHIFT)
@@ -226,8 +246,11 @@ def set_pte(
     assert not table.is_freed
     assert_locked(engine, table)
     slot = table.index(address)
-    if not table.ptes[slot]:
+    old = table.ptes[slot]
+    if not old:
         table.occupied += 1
+    if (old | pte) & SWAP:
+        table.elsewhere += (pte & SWAP and 1) - (old & SWAP and 1)
     table.ptes[slot] = pte
     if pte & WRITABLE and engine.world.watch is not None:
         engine.world.watch.page_set_writable(engine, page_table.mm, address)
@@ -242,6 +265,7 @@ def clear_pte(engine: Engine[Any], page_table: PageTable, table: PteTable, addre
     pte = table.ptes[slot]
     table.ptes[slot] = 0
     table.occupied -= 1
+    table.elsewhere -= pte & SWAP and 1
     log_cleared(engine, page_table, table, slot, slot + 1)
     return pte
 
@@ -304,6 +328,8 @@ def rss_by_count(page_table: PageTable) -> tuple[int, int]:
                     file += 1
                 else:
                     anon += 1
+            elif has_page_elsewhere(pte):
+                anon += 1
     return anon, file
 
 

@@ -31,10 +31,32 @@ SPECIAL: Final = 16
 """The shared zero page: no struct page stands behind the entry (pte_special)."""
 FILE: Final = 32
 PROTNONE: Final = 64
-"""A page is there but may not be touched (mprotect PROT_NONE): PRESENT is clear."""
+"""A page is there but may not be touched (mprotect PROT_NONE, or a NUMA hint where the VMA allows
+access): PRESENT is clear."""
+SWAP: Final = 128
+"""No page is there: the entry says where it is (a swap entry), PRESENT and PROTNONE are clear."""
+MIGRATION: Final = 256
+"""With SWAP: the page is being moved, PFN is the frame it leaves; WRITABLE says it was writable."""
+DEVICE: Final = 512
+"""With SWAP: the page is in a device's own memory, PFN is its frame there."""
+MARKER: Final = MIGRATION | DEVICE
+"""With SWAP: there is no page, the value says what a touch is to meet (pte_marker)."""
+SWP_EXCLUSIVE: Final = 1024
+"""With SWAP: the page was exclusive to this process when it went (pte_swp_exclusive)."""
+UFFD_WP: Final = 2048
+"""A userfaultfd monitor wants to know of the next write: WRITABLE is clear (pte_uffd_wp)."""
 PFN_SHIFT: Final = 12
 
 OCCUPIED: Final = PRESENT | PROTNONE
+"""A page of memory stands behind the entry (SPECIAL ones aside)."""
+NO_FRAME: Final = SPECIAL | SWAP
+"""No page of memory to be counted stands behind the entry: see which of the two it is."""
+
+MARKER_UFFD_WP: Final = 1
+"""Value of a marker entry: nothing is mapped, but writes are to be told of (PTE_MARKER_UFFD_WP)."""
+MARKER_POISONED: Final = 2
+MARKER_GUARD: Final = 4
+"""Values of marker entries: SIGBUS and SIGSEGV (PTE_MARKER_POISONED, PTE_MARKER_GUARD)."""
 
 FLAG_WRITABLE: Final = 1
 FLAG_DIRTY: Final = 2
@@ -42,12 +64,18 @@ FLAG_ZERO: Final = 4
 FLAG_FILE: Final = 8
 FLAG_SHARED: Final = 16
 FLAG_PREFAULTED: Final = 32
+FLAG_ELSEWHERE: Final = 64
 """Bits of the `flags` of a PTE_SET event."""
 
 
 def pte_of(pfn: int, flags: int) -> int:
     """A page-table entry for a frame."""
     return pfn << PFN_SHIFT | flags
+
+
+def is_pte_marker(pte: int) -> bool:
+    """Whether an entry maps nothing and says what a touch is to meet."""
+    return bool(pte & SWAP) and pte & MARKER == MARKER
 
 
 def pfn_of(pte: int) -> int:
@@ -57,6 +85,8 @@ def pfn_of(pte: int) -> int:
 
 def event_flags(pte: int) -> int:
     """The flags of an entry as the PTE_SET event carries them (without the shared bit)."""
+    if pte & SWAP:
+        return FLAG_ELSEWHERE
     return (
         (FLAG_WRITABLE if pte & WRITABLE else 0)
         | (FLAG_DIRTY if pte & DIRTY else 0)
@@ -76,6 +106,8 @@ class PteTable:
     ptes: array[int] = field(default_factory=lambda: array("Q", bytes(8 * PTES_PER_TABLE)))
     occupied: int = 0
     """How many entries are not none."""
+    elsewhere: int = 0
+    """How many of them are swap entries (SWAP)."""
     is_linked: bool = True
     """A PMD entry points to it; it becomes False when free_pgtables takes it out."""
     is_freed: bool = False
@@ -103,6 +135,13 @@ class PteTable:
             return self.occupied
         return len(slots) - self.ptes[slots.start : slots.stop].count(0)
 
+    def count_elsewhere(self, start: int, end: int) -> int:
+        """How many entries of a range are swap entries."""
+        if not self.elsewhere:
+            return 0
+        slots = self.slots(start, end)
+        return sum(map(bool, map(SWAP.__and__, self.ptes[slots.start : slots.stop])))
+
 
 @dataclass(slots=True, eq=False)
 class UpperTable:
@@ -126,7 +165,7 @@ class PageTable:
 
     __slots__ = (
         "flush_pending", "flushes", "mm", "page_table_lock", "pgd", "rss_anon", "rss_file",
-        "rss_line", "rss_pending", "table_count", "tlb_gen", "tlb_gen_line",
+        "rss_line", "rss_pending", "rss_swap", "table_count", "tlb_gen", "tlb_gen_line",
     )  # fmt: skip
 
     def __init__(self, engine: Engine[Any], mm: int) -> None:
@@ -136,6 +175,8 @@ class PageTable:
         self.table_count = 0
         self.rss_anon = 0
         self.rss_file = 0
+        self.rss_swap = 0
+        """MM_SWAPENTS: entries that point to a place in swap."""
         self.rss_line = CacheLine(engine.new_id(), f"rss_stat mm {mm}")
         self.rss_pending: dict[int, int] = {}
         """Per CPU (6.2 and later) or per task (before): page counts not yet added to the mm's."""

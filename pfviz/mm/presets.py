@@ -79,6 +79,10 @@ class Preset:
     """How munmap empties its range in the tree; 6.1 allocated the nodes before it cut VMAs."""
     uffd_ioctl_lock: str = "mmap_lock"
     """What UFFDIO_COPY and its kin hold on the destination: "mmap_lock" or (6.9+) "vma_lock"."""
+    uffd_wp_async: bool = False
+    """6.7+: UFFD_FEATURE_WP_ASYNC, the kernel itself lifts the monitor's write protection."""
+    uffd_unprotect_writable: bool = False
+    """Lifting a monitor's write protection gives the right to write back at once (6.2+)."""
     hugetlb_under_vl: bool = False
     """6.10+: hugetlb faults complete under the VMA lock."""
     numa_maps_lock: str = "mmap_lock"
@@ -90,6 +94,12 @@ class Preset:
     """6.8+: who reads from a synchronous swap device marks the entry, and losers wait a tick."""
     swapin_through_cache: bool = False
     """7.2: every swap-in passes the swap cache, synchronous devices included."""
+    swapin_allocs_first: bool = False
+    """6.12+: past the swap cache, the page is allocated before the slot is marked."""
+    swapin_wakes_losers: bool = False
+    """6.12+: who lost a swap-in sleeps until the slot is let go, not until the next tick."""
+    swapin_writable: bool = False
+    """6.11+: a read swap-in of a page of one's own maps it writable at once."""
     minds_recycled_mm: bool = False
     """6.17+ (6.15.10, 6.16.1): vma_start_read holds the foreign mm before it puts a VMA back."""
     walk_begins_anew: bool = False

@@ -84,6 +84,8 @@ RELEASES: Final[tuple[Release, ...]] = (
               "", "source"),
             C("unmap_splits_below", (True, False), "munmap's new VMA is the part below the cut",
               "", "source"),
+            C("swapcache_prepare", True, "two swap-ins of one entry cannot both skip the cache (a"
+              " later 6.1.y has the fix of 6.8)", "13ddaf26be32", "recorded"),
         ),
     ),
     Release(
@@ -101,6 +103,10 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("unmap_store", "mas_store_gfp", "munmap allocates nodes as it empties the range",
               "", "source"),
             C("vma_free", "rcu", "VMAs are freed after a grace period", "", "source"),
+            C("uffd_unprotect_writable", True, "a page whose write protection a monitor lifts can"
+              " be written at once (6.2)", "", "memory"),
+            C("swapcache_prepare", False, "6.4.0 still reads one swap entry twice, past the cache",
+              "", "memory"),
         ),
     ),
     Release(
@@ -143,6 +149,8 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("file_under_vl", "full", "misses, copies and shared writes stay under the VMA lock if"
               " the file has map_pages", "5d74b2ab2c15, 4ed4379881aa, 4de8c93a4751, 12214eba1992",
               "list"),
+            C("uffd_wp_async", True, "userfaultfd can lift write protection without a monitor",
+              "d61ea1cb0095", "memory"),
         ),
     ),
     Release(
@@ -188,6 +196,12 @@ RELEASES: Final[tuple[Release, ...]] = (
             # 6.12.0 still counted by one; the tree read is 6.12.117.
             C("mm_lock_seq", "seqcount", "mm_lock_seq is a seqcount, odd while write-locked",
               "eb449bd96954", "source"),
+            C("swapin_allocs_first", True, "a swap-in past the cache allocates its page before it"
+              " marks the slot", "242d12c98174", "recorded"),
+            C("swapin_wakes_losers", True, "who lost a swap-in is woken, not only by the next tick",
+              "01626a182302", "list"),
+            C("swapin_writable", True, "a read swap-in maps a page of one's own writable (6.11)",
+              "", "recorded"),
         ),
     ),
     Release(

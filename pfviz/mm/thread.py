@@ -13,6 +13,7 @@ from pfviz.sim.task import Task
 
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
+    from pfviz.mm.userfaultfd import Message
     from pfviz.mm.vma import Vma
 
 # FAULT_PATH.regime
@@ -108,6 +109,8 @@ class Thread(Task):
     """What freeing page tables must remember (`paths/free_pgtables.py`)."""
     move: Any = None
     """What moving page tables must remember (`paths/move_page_tables.py`)."""
+    rmap: Any = None
+    """What a walk from a page to its entries must remember (`paths/rmap.py`)."""
     unmap: Any = None
     """What taking VMAs out of the address space must remember (`paths/munmap.py`)."""
     vma: Vma | None = None
@@ -126,6 +129,8 @@ class Thread(Task):
     """What a walk should find, as of when it chose its slot (`paths/tree_in_place.py`)."""
     walk: Any = None
     """Where a walk of the tree under RCU stands (MaState)."""
+    message: Message | None = None
+    """What it last read from a userfaultfd."""
     abort: str = ""
     """Why a look-up chain returned without a locked VMA."""
     vma_read_locks: list[Vma] = field(default_factory=list)

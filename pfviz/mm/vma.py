@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
     from pfviz.mm.page_cache import File
     from pfviz.mm.reverse_map import AnonVma
+    from pfviz.mm.userfaultfd import UserfaultfdCtx
     from pfviz.sim.engine import Engine
     from pfviz.sync.refcount import LimitedRefcount
     from pfviz.sync.rwsem import RwSemaphore
@@ -24,6 +25,8 @@ VM_WRITE: Final = 0x2
 VM_EXEC: Final = 0x4
 VM_SHARED: Final = 0x8
 VM_GROWSDOWN: Final = 0x100
+VM_UFFD_MISSING: Final = 0x200
+VM_UFFD_WP: Final = 0x1000
 VM_LOCKED: Final = 0x2000
 VM_SEQ_READ: Final = 0x8000
 VM_RAND_READ: Final = 0x10000
@@ -31,6 +34,9 @@ VM_DONTCOPY: Final = 0x20000
 VM_DONTDUMP: Final = 0x4000000
 VM_HUGEPAGE: Final = 0x20000000
 VM_NOHUGEPAGE: Final = 0x40000000
+VM_UFFD_MINOR: Final = 1 << 38
+VM_UFFD: Final = VM_UFFD_MISSING | VM_UFFD_WP | VM_UFFD_MINOR
+"""Any of them: a userfaultfd monitor serves faults in this VMA (userfaultfd_armed)."""
 VM_ACCESS: Final = VM_READ | VM_WRITE | VM_EXEC
 
 STACK_GUARD_GAP: Final = 256 * PAGE_SIZE
@@ -57,6 +63,8 @@ class Vma:
     anon_vma: AnonVma | None = None
     anon_vma_chain: list[AnonVma] = field(default_factory=list)
     """Every anon_vma whose pages may be mapped here: its own, and those inherited by fork."""
+    userfaultfd: UserfaultfdCtx | None = None
+    """Who is told of faults here, if vm_flags has one of VM_UFFD (vm_userfaultfd_ctx)."""
     vm_lock_seq: int = NEVER_LOCKED
     vm_lock: RwSemaphore | None = None
     """The lock of 6.4 to 6.14, allocated separately: its word has a cache line of its own."""

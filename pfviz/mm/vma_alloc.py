@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Any
 
-from pfviz.mm.vma import Vma
+from pfviz.mm.vma import VM_UFFD, Vma
 from pfviz.sim import event
 from pfviz.sync.refcount import LimitedRefcount
 from pfviz.sync.rwsem import RwSemaphore
@@ -40,17 +40,21 @@ def vm_area_alloc(
 
 
 def vm_area_dup(engine: Mm, vma: Vma, start: int, end: int, mm: AddressSpace | None = None) -> Vma:
-    """A copy of a VMA over [start, end), for a split (or, with `mm`, for a child): no anon_vma."""
+    """A copy of a VMA over [start, end), for a split (or, with `mm`, for a child): no anon_vma.
+
+    A child's VMA has no userfaultfd (dup_userfaultfd without UFFD_FEATURE_EVENT_FORK).
+    """
     return vm_area_alloc(
         engine,
         mm or vma.mm,
         start,
         end,
-        vma.vm_flags,
+        vma.vm_flags if mm is None else vma.vm_flags & ~VM_UFFD,
         vm_pgoff=vma.page_index(start),
         kind=vma.kind,
         name=vma.name,
         vm_file=vma.vm_file,
+        userfaultfd=vma.userfaultfd if mm is None else None,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pfviz.mm.frames import Frames
 from pfviz.mm.policy import Policy
 from pfviz.mm.presets import Preset, mode_of, preset
+from pfviz.mm.swap import Swap
 from pfviz.mm.tlb import Tlbs, switch_mm_irqs_off
 from pfviz.sim import event
 from pfviz.sim.engine import Engine
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
     from pfviz.mm.page_cache import File
     from pfviz.mm.rules_watch import RuleWatch
+    from pfviz.mm.thread import Thread
     from pfviz.mm.vma import Vma
 
 
@@ -45,11 +47,14 @@ class World:
     tlbs: Tlbs = None  # type: ignore[assignment]
     mms: list[AddressSpace] = field(default_factory=list)
     files: dict[str, File] = field(default_factory=dict)
+    swap: Swap = field(default_factory=Swap)
     vma_cache: list[Vma] = field(default_factory=list)
     """Freed VMAs that are handed out again without a grace period (type-safe slab, 6.15+)."""
     vmstat: dict[str, int] = field(default_factory=dict)
     broken: list[BrokenRule] = field(default_factory=list)
     """Rules that a step broke, each rule once (see `rules`)."""
+    uffd_pollers: list[Thread] = field(default_factory=list)
+    """Monitors that sleep because no fault is waiting."""
     watch: RuleWatch | None = None
     """Who checks rules at the very steps that can break them; None when nobody does."""
     faults: int = 0

@@ -20,7 +20,9 @@ from pfviz.mm.paths.allocation import (
 from pfviz.mm.paths.anon_vma import vmf_anon_prepare
 from pfviz.mm.paths.outcome import VM_FAULT_RETRY
 from pfviz.mm.paths.pte_lock import pte_changed, pte_offset_map_lock, pte_unmap_unlock
-from pfviz.mm.vma import VM_WRITE, Vma
+from pfviz.mm.paths.userfaultfd import userfault
+from pfviz.mm.userfaultfd import MISSING
+from pfviz.mm.vma import VM_UFFD_MISSING, VM_WRITE, Vma
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_lock, spin_unlock
 
@@ -88,6 +90,9 @@ def set_zero_pte(engine: Mm, thread: Thread) -> Step:
     fault = thread.in_flight
     table: PteTable | None = fault.pmd
     if table is not None and not pte_changed(thread, table):
+        assert fault.vma is not None
+        if fault.vma.vm_flags & VM_UFFD_MISSING:
+            return thread.call(pte_unmap_unlock, then=userfault(thread, MISSING))
         pte = pte_of(ZERO_PFN, PRESENT | ACCESSED | SPECIAL)
         set_pte(engine, thread.mm.page_tables, table, fault.address, pte)
     return pte_unmap_unlock
@@ -118,7 +123,17 @@ def recheck_anon_pte(engine: Mm, thread: Thread) -> Step:
     if table is None or pte_changed(thread, table):
         release_page(engine, thread)
         return pte_unmap_unlock
+    assert thread.in_flight.vma is not None
+    if thread.in_flight.vma.vm_flags & VM_UFFD_MISSING:
+        return thread.call(pte_unmap_unlock, then=folio_put)
     return folio_add_new_anon_rmap
+
+
+@step("mm/swap.c", function="__folio_put")
+def folio_put(engine: Mm, thread: Thread) -> Step:
+    """A monitor is to say what this page holds: the page prepared here is given back."""
+    release_page(engine, thread)
+    return userfault(thread, MISSING)
 
 
 @step("mm/rmap.c", cost="map")

@@ -12,6 +12,7 @@ from pfviz.mm.mmap_lock import (
     mmap_write_unlock,
 )
 from pfviz.mm.paths.free_pgtables import free_pgtables
+from pfviz.mm.paths.uffd_read import thread_ended
 from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_alloc import vm_area_free
@@ -106,3 +107,4 @@ def do_task_dead(engine: Mm, thread: Thread) -> None:
         text = engine.log.text(ops.name_of(thread.operation))
         engine.emit(event.OP_END, text, engine.now_ns - thread.op_begun_ns, 0, thread.op_index)
     engine.end()
+    thread_ended(engine)

@@ -33,7 +33,7 @@ from pfviz.mm.paths.lockless_commit import reenter
 from pfviz.mm.paths.outcome import account_fault, begin_path, fall_back
 from pfviz.mm.paths.tree_walk import mas_walk
 from pfviz.mm.thread import LOCKLESS, MMAP_LOCK, VMA_LOCK, Fault
-from pfviz.mm.vma import VM_SHARED, Vma
+from pfviz.mm.vma import VM_SHARED, VM_UFFD, Vma
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def check_snapshot(engine: Mm, thread: Thread) -> Step:
         return give_up(engine, thread, lockless_attempt.ADDRESS_LEFT)
     if access_error(fault, fault.vma.vm_flags):
         return give_up(engine, thread, lockless_attempt.NOT_PERMITTED)
+    if fault.vma.vm_flags & VM_UFFD:
+        return give_up(engine, thread, lockless_attempt.NEEDS_UFFD)
     return walk_page_tables
 
 

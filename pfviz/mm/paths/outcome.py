@@ -27,7 +27,8 @@ VM_FAULT_NOPAGE: Final = 8
 VM_FAULT_MAJOR: Final = 16
 VM_FAULT_SIGBUS: Final = 32
 VM_FAULT_OOM: Final = 64
-VM_FAULT_ERROR: Final = VM_FAULT_SIGBUS | VM_FAULT_OOM
+VM_FAULT_SIGSEGV: Final = 256
+VM_FAULT_ERROR: Final = VM_FAULT_SIGBUS | VM_FAULT_OOM | VM_FAULT_SIGSEGV
 VM_FAULT_UNLOCKED: Final = VM_FAULT_RETRY | VM_FAULT_COMPLETED
 
 KINDS: Final = (
@@ -42,7 +43,16 @@ KINDS: Final = (
     "file_cow",  # private write: a copy of the cached page
     "shared_write",
     "driver",
+    "swap_cache_hit",  # swapped out, but the page is (still) in the swap cache
+    "swap_in",  # read from a device that is waited for
+    "swap_in_sync",  # read from a device that answers at once (zram)
+    "migration",  # waited for a page that was being moved
+    "device_private",  # fetched from a device's memory
+    "numa_hint",
     "stack_growth",
+    "uffd_missing",  # a userfaultfd monitor was asked for the page
+    "uffd_wp",  # ... and told of a write
+    "uffd_minor",  # ... and asked whether the cached page may be mapped
     "spurious",  # somebody else had repaired the entry
     "segv_unmapped",
     "segv_access",
@@ -116,8 +126,12 @@ def bad_area_access_error(engine: Mm, thread: Thread) -> Step:
 
 @step("arch/x86/mm/fault.c", cost="send_signal")
 def do_sigbus(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """The file ends before this page: the thread gets SIGBUS."""
+    """There is no such page: the file ends before it, or a marker stands for it."""
     fault = thread.in_flight
+    if fault.result & VM_FAULT_SIGSEGV:
+        fault.kind = "segv_unmapped"
+        fault.error = SEGV_MAPERR
+        return thread.back()
     fault.kind = "sigbus"
     fault.error = SIGBUS
     return thread.back()

@@ -20,6 +20,8 @@ from pfviz.mm.paths import (
     mremap,
     munmap,
     procfs,
+    uffd_call,
+    uffd_read,
 )
 from pfviz.mm.thread import Thread
 from pfviz.sim import event
@@ -63,6 +65,7 @@ def next_operation(engine: Mm, thread: Thread) -> Next:
     operation = thread.program.next_operation(engine, thread)
     if operation is None:
         engine.end()
+        uffd_read.thread_ended(engine)
         return None
     thread.operation = operation
     thread.op_index += 1
@@ -147,6 +150,8 @@ def _syscall(thread: Thread) -> Step:
             return procfs.read_proc
         case ops.Exit():
             return exit_mmap.do_exit
+        case ops.Uffd() as call:
+            return uffd_call.first_step(call)
     raise AssertionError(f"no system call for {thread.operation!r}")
 
 

@@ -24,6 +24,7 @@ from pfviz.mm.paths.outcome import (
 )
 from pfviz.mm.paths.tree_walk import mas_walk, mas_walk_again
 from pfviz.mm.thread import MMAP_LOCK, VMA_LOCK
+from pfviz.mm.vma import VM_UFFD
 from pfviz.mm.vma_lock import (
     BUSY,
     DETACHED,
@@ -46,6 +47,7 @@ WRITE_LOCKED = "VMA is write-locked (seq)"
 LOCKED_MEANWHILE = "VMA was write-locked meanwhile (seq)"
 LOCK_BUSY = "lock word busy"
 WAS_DETACHED = "detached: retry the walk"
+UFFD_ARMED = "userfaultfd monitor (6.4, 6.5)"
 ADDRESS_LEFT = "address left the VMA"
 RECYCLED = "VMA recycled by another process"
 ACCESS_RECHECK = "access not permitted: ask mmap_lock"
@@ -146,6 +148,8 @@ def check_vma_range(engine: Mm, thread: Thread) -> Step:
     vma = _found(thread)
     if engine.world.preset.anon_vma_check == "early" and vma.is_anonymous and not vma.anon_vma:
         return _drop(engine, thread, NO_ANON_VMA)
+    if vma.vm_flags & VM_UFFD and not engine.world.preset.uffd_under_vl:
+        return _drop(engine, thread, UFFD_ARMED)
     if not vma.covers(thread.address):
         return _drop(engine, thread, ADDRESS_LEFT)
     if engine.world.preset.detached_before_range:
