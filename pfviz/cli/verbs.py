@@ -25,6 +25,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "run": ("run", "Run a scenario without a screen and say what happened."),
     "compare": ("compare", "Run one workload under several lock modes or kernels."),
     "check": ("check", "Run scenarios and hold them to their expect lines."),
+    "matrix": ("matrix", "Which lock serves which fault in which kernel, by running each."),
     "import": ("import_", "Turn something real into a scenario."),
     "trace": ("trace", "Say what a kernel capture counts up to."),
     "scenario": ("scenario", "List, show, write and validate scenarios."),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -52,16 +51,21 @@ KINDS: Final = (
     Kind("anon_reuse", "write after fork: page reused", ANON),
     Kind("zero_page_cow", "write after read, no anon_vma", ANON),
     Kind("file_read_hit", "read, page in the cache", FILES),
-    Kind("file_read_alone", "the same without fault-around", FILES),
+    Kind("file_read_alone", "read, no fault-around", FILES),
     Kind("file_read_miss", "read that needs the disk", FILES),
     Kind("file_cow", "private write", FILES),
     Kind("file_cow_first", "private write, no anon_vma", FILES),
-    Kind("file_cow_mapped", "private write, page mapped", FILES),
-    Kind("file_cow_mapped_first", "the same, no anon_vma", FILES),
+    Kind("file_cow_mapped", "private write to a mapped page", FILES),
+    Kind("file_cow_mapped_first", "mapped page, no anon_vma", FILES),
     Kind("shared_write", "shared write (page_mkwrite)", FILES),
-    Kind("shared_write_miss", "the same, disk needed", FILES),
-    Kind("shared_write_mapped", "shared write, page mapped", FILES),
-    Kind("shared_write_plain", "the same, no page_mkwrite", FILES, missing="page_mkwrite of files"),
+    Kind("shared_write_miss", "shared write, disk needed", FILES),
+    Kind("shared_write_mapped", "shared write to a mapped page", FILES),
+    Kind(
+        "shared_write_plain",
+        "shared write, no page_mkwrite",
+        FILES,
+        missing="page_mkwrite of files",
+    ),
     Kind("shmem_read", "shared memory: read", FILES),
     Kind("shmem_write", "shared memory: write", FILES),
     Kind("dax", "DAX: huge_fault", FILES, missing="DAX"),
@@ -75,7 +79,7 @@ KINDS: Final = (
     Kind("uffd_minor", "userfaultfd: minor", ENTRIES, missing="userfaultfd"),
     Kind("numa_hint", "NUMA hint", ENTRIES, missing="NUMA hints"),
     Kind("anon_thp", "anonymous huge page", HUGE, missing="huge pages"),
-    Kind("anon_thp_first", "the same, no anon_vma yet", HUGE, missing="huge pages"),
+    Kind("anon_thp_first", "huge page, no anon_vma yet", HUGE, missing="huge pages"),
     Kind("hugetlb", "hugetlb", HUGE, missing="hugetlb"),
     Kind("hugetlb_first", "hugetlb, no anon_vma yet", HUGE, missing="hugetlb"),
     Kind("driver", "device without map_pages", DRIVERS),
@@ -106,7 +110,7 @@ def kind_named(name: str) -> Kind:
 
 def path_of(kind: Kind) -> Path:
     """The file of a kind's scenario."""
-    return Path(str(resources.files("pfviz.scenario"))) / "kinds" / f"{kind.id}.toml"
+    return load.kinds_folder() / f"{kind.id}.toml"
 
 
 @lru_cache(maxsize=256)
@@ -128,5 +132,5 @@ def scenario_of(name: str) -> Scenario:
 @lru_cache(maxsize=1)
 def common_cues() -> tuple[Cue, ...]:
     """What is said in every kind: locks taken and given back, the way back, the end."""
-    text = (path_of(KINDS[0]).parent / "_cues.toml").read_text(encoding="utf-8")
+    text = (load.kinds_folder() / "_cues.toml").read_text(encoding="utf-8")
     return msgspec.convert(tomllib.loads(text)["cue"], tuple[Cue, ...])

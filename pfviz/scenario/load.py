@@ -34,11 +34,15 @@ class Listing:
 
 
 def load(name: str) -> Scenario:
-    """Read and check a scenario; `name` is a path, "-" or the name of a bundled or own scenario.
+    """Read and check a scenario: a path, "-", or the name of a bundled or own one, or of a kind.
 
     Raises ScenarioError: unknown name, unreadable file, not TOML, unknown key, wrong value.
     """
     path = find(name)
+    if path.parent == kinds_folder():
+        from pfviz.scenario.fault_kinds import scenario_of
+
+        return scenario_of(path.stem)
     text = read_text(path)
     label = "<stdin>" if str(path) == STDIN else str(path)
     scenario = parse(text, label)
@@ -79,6 +83,9 @@ def find(name: str) -> Path:
     known = {found.stem: found for found in _named()}
     if name in known:
         return known[name]
+    kind = kinds_folder() / f"{name}.toml"
+    if kind.is_file():
+        return kind
     if path.is_dir():
         raise ScenarioError(name, 0, "is a folder, not a file", exit_code=3)
     if path.suffix and nearest(name, known) is None:
@@ -95,6 +102,11 @@ def bundled() -> tuple[Path, ...]:
     """The scenarios that ship with pfviz, sorted by name."""
     folder = Path(str(resources.files("pfviz.bundled")))
     return tuple(sorted(folder.glob("*.toml")))
+
+
+def kinds_folder() -> Path:
+    """Where the scenarios of the matrix are, one for each kind of fault (`fault_kinds`)."""
+    return Path(str(resources.files("pfviz.scenario"))) / "kinds"
 
 
 def own_folder() -> Path:

@@ -79,9 +79,7 @@ def cell_under(kind: str, kernel: Preset, overrides: Overrides = NO_CHANGES) -> 
     )
 
 
-def cells(
-    kinds: tuple[str, ...] = (), kernels: tuple[str, ...] = ()
-) -> Iterator[Cell]:  # fmt: skip
+def cells(kinds: tuple[str, ...] = (), kernels: tuple[str, ...] = ()) -> Iterator[Cell]:
     """Cells row by row; () is every kind, or every kernel."""
     for kind in kinds or tuple(one.id for one in KINDS):
         for kernel in kernels or KERNELS:

@@ -106,7 +106,8 @@ def unlock_for_copy(engine: Mm, thread: Thread) -> Step:
 
 def _asks_first(engine: Mm) -> bool:
     """6.6 minds a missing anon_vma before it holds the old page, later kernels afterwards."""
-    return engine.world.preset.file_under_vl == "map_pages"
+    preset = engine.world.preset
+    return preset.file_under_vl == "map_pages" and preset.anon_vma_check != "late"
 
 
 @step("mm/memory.c", cost="vma_check")
