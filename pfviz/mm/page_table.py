@@ -78,6 +78,13 @@ def is_pte_marker(pte: int) -> bool:
     return bool(pte & SWAP) and pte & MARKER == MARKER
 
 
+def keeping_mark(old: int, pte: int) -> int:
+    """`pte` as it must be to take the place of `old`: a marker's write protection stays."""
+    if is_pte_marker(old) and pfn_of(old) & MARKER_UFFD_WP:
+        return pte & ~WRITABLE | UFFD_WP
+    return pte
+
+
 def pfn_of(pte: int) -> int:
     """The frame that an entry points to."""
     return pte >> PFN_SHIFT

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from pfviz.mm.frames import ZERO_PFN
 from pfviz.mm.page_range import count_rss, set_pte
-from pfviz.mm.page_table import ACCESSED, DIRTY, PRESENT, SPECIAL, WRITABLE, PteTable, pte_of
+from pfviz.mm.page_table import (
+    ACCESSED,
+    DIRTY,
+    PRESENT,
+    SPECIAL,
+    WRITABLE,
+    PteTable,
+    keeping_mark,
+    pte_of,
+)
 from pfviz.mm.paths.allocation import (
     clear_user_page,
     folio_add_lru_vma,
@@ -93,7 +102,7 @@ def set_zero_pte(engine: Mm, thread: Thread) -> Step:
         assert fault.vma is not None
         if fault.vma.vm_flags & VM_UFFD_MISSING:
             return thread.call(pte_unmap_unlock, then=userfault(thread, MISSING))
-        pte = pte_of(ZERO_PFN, PRESENT | ACCESSED | SPECIAL)
+        pte = keeping_mark(fault.orig_pte, pte_of(ZERO_PFN, PRESENT | ACCESSED | SPECIAL))
         set_pte(engine, thread.mm.page_tables, table, fault.address, pte)
     return pte_unmap_unlock
 
@@ -166,5 +175,8 @@ def store_anon_pte(engine: Mm, thread: Thread, vm_flags: int) -> None:
     fault = thread.in_flight
     flags = PRESENT | ACCESSED | (WRITABLE | DIRTY if vm_flags & VM_WRITE else 0)
     table: PteTable = fault.pmd
-    set_pte(engine, thread.mm.page_tables, table, fault.address, pte_of(fault.page, flags))
+    pte = pte_of(fault.page, flags)
+    if fault.orig_pte:
+        pte = keeping_mark(fault.orig_pte, pte)
+    set_pte(engine, thread.mm.page_tables, table, fault.address, pte)
     fault.page = None

@@ -16,6 +16,7 @@ from pfviz.mm.page_table import (
     FILE,
     PAGE_SIZE,
     SPECIAL,
+    UFFD_WP,
     WRITABLE,
     PteTable,
     pfn_of,
@@ -33,8 +34,10 @@ from pfviz.mm.paths.outcome import VM_FAULT_RETRY
 from pfviz.mm.paths.pte_lock import pte_changed, pte_offset_map_lock, pte_unmap_unlock, unlock
 from pfviz.mm.paths.shared_write import wp_page_shared
 from pfviz.mm.thread import VMA_LOCK
+from pfviz.mm.paths.userfaultfd import userfault
 from pfviz.mm.tlb import flush_tlb_range
-from pfviz.mm.vma import VM_SHARED
+from pfviz.mm.userfaultfd import WP
+from pfviz.mm.vma import VM_SHARED, VM_UFFD_WP
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ def do_wp_page(engine: Mm, thread: Thread) -> Step:
     assert fault.vma is not None
     pte = fault.orig_pte
     frames = engine.world.frames
+    if pte & UFFD_WP:
+        return told_of_write(engine, thread)
     if fault.vma.vm_flags & VM_SHARED:
         fault.kind = fault.kind or "shared_write"
         return wp_page_shared
@@ -65,6 +70,20 @@ def do_wp_page(engine: Mm, thread: Thread) -> Step:
         return wp_can_reuse_anon_folio
     fault.kind = fault.kind or "cow_after_fork"
     return unlock_for_copy
+
+
+def told_of_write(engine: Mm, thread: Thread) -> Step:
+    """A monitor wants to know of this write; with WP_ASYNC it is enough that the mark is gone."""
+    fault = thread.in_flight
+    vma = fault.vma
+    assert vma is not None
+    if vma.vm_flags & VM_UFFD_WP:
+        if vma.userfaultfd is None or "wp_async" not in vma.userfaultfd.features:
+            return thread.call(pte_unmap_unlock, then=userfault(thread, WP))
+        fault.kind = "uffd_wp"
+    fault.orig_pte &= ~UFFD_WP
+    set_pte(engine, thread.mm.page_tables, fault.pmd, fault.address, fault.orig_pte)
+    return do_wp_page(engine, thread)
 
 
 @step("mm/memory.c", cost="folio_lock")

@@ -17,6 +17,7 @@ from pfviz.mm.page_table import (
     SPECIAL,
     WRITABLE,
     PteTable,
+    keeping_mark,
     pte_of,
 )
 from pfviz.mm.paths import map_pages
@@ -37,7 +38,7 @@ from pfviz.mm.paths.file_page import (
 from pfviz.mm.paths.outcome import VM_FAULT_NOPAGE, VM_FAULT_RETRY
 from pfviz.mm.paths.pte_lock import pte_changed, pte_unmap_unlock
 from pfviz.mm.paths.shared_write import do_shared_fault
-from pfviz.mm.vma import VM_SHARED, VM_WRITE
+from pfviz.mm.vma import VM_SHARED, VM_UFFD_MINOR, VM_UFFD_WP, VM_WRITE
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def do_fault(engine: Mm, thread: Thread) -> Step:
         return do_driver_fault
     if not fault.write:
         fault.kind = fault.kind or "file_read_hit"
-        around = engine.world.policy.fault_around_pages > 1
+        # A monitor wants to be asked for each page (uffd_disable_fault_around).
+        around = engine.world.policy.fault_around_pages > 1 and not fault.vma.vm_flags & (
+            VM_UFFD_WP | VM_UFFD_MINOR
+        )
         return should_fault_around if around else do_read_fault
     return do_shared_fault if fault.vma.vm_flags & VM_SHARED else do_cow_fault
 
@@ -103,7 +107,7 @@ def finish_fault(engine: Mm, thread: Thread) -> Step:
     fault = thread.in_flight
     table: PteTable | None = fault.pmd
     if table is not None and not pte_changed(thread, table):
-        flags = PRESENT | ACCESSED | FILE
+        flags = keeping_mark(fault.orig_pte, PRESENT | ACCESSED | FILE)
         map_folio(engine, thread, table, fault.address, fault.folio, flags)
     return thread.call(pte_unmap_unlock, then=unlock_folio)
 

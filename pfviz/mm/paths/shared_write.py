@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 from pfviz.mm.page_cache import Folio, folio_trylock, folio_unlock
 from pfviz.mm.page_range import set_pte
-from pfviz.mm.page_table import ACCESSED, DIRTY, FILE, PRESENT, WRITABLE, PteTable
+from pfviz.mm.page_table import (
+    ACCESSED,
+    DIRTY,
+    FILE,
+    PRESENT,
+    WRITABLE,
+    PteTable,
+    keeping_mark,
+)
 from pfviz.mm.paths.file_page import (
     ask_file,
     file_of,
@@ -108,7 +116,7 @@ def finish_shared_fault(engine: Mm, thread: Thread) -> Step:
     table: PteTable | None = fault.pmd
     if table is None or pte_changed(thread, table):
         return thread.call(pte_unmap_unlock, then=unlock_folio)
-    flags = PRESENT | ACCESSED | FILE | WRITABLE | DIRTY
+    flags = keeping_mark(fault.orig_pte, PRESENT | ACCESSED | FILE | WRITABLE | DIRTY)
     map_folio(engine, thread, table, fault.address, fault.folio, flags)
     return thread.call(pte_unmap_unlock, then=fault_dirty_shared_page)
 

@@ -17,6 +17,9 @@ from pfviz.mm.paths.allocation import (
     vma_alloc_folio,
 )
 from pfviz.mm.paths.outcome import VM_FAULT_LOCKED, VM_FAULT_SIGBUS
+from pfviz.mm.paths.userfaultfd import userfault
+from pfviz.mm.userfaultfd import MINOR, MISSING
+from pfviz.mm.vma import VM_UFFD_MINOR, VM_UFFD_MISSING
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -40,6 +43,11 @@ def shmem_fault(engine: Mm, thread: Thread) -> Step:
         fault.result |= VM_FAULT_SIGBUS
         return thread.back()
     folio = file.folio(engine, index)
+    assert fault.vma is not None
+    if fault.vma.vm_flags & VM_UFFD_MINOR and folio is not None:
+        return userfault(thread, MINOR)
+    if fault.vma.vm_flags & VM_UFFD_MISSING and folio is None:
+        return userfault(thread, MISSING)
     if folio is None:
         thread.returns.append(shmem_add_to_page_cache)
         return thread.call(vma_alloc_folio, then=clear_user_page)
