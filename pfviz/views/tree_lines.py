@@ -13,7 +13,7 @@ from .numbers import address_short, count, duration
 from .rows import Cell, Row, cell_width, clip, pad
 from .tree_dead import readers_left, shade, waits_for
 from .tree_marks import gap_text, is_writing, vma_name, walk_marks
-from .tree_shape import Line, below, slot_of
+from .tree_shape import COUNTED_MAX, Line, below, slot_of
 
 CAPACITY: Final = {"leaf_64": 16, "range_64": 16, "arange_64": 10}
 """Slots by node type (include/linux/maple_tree.h, 64-bit)."""
@@ -58,19 +58,28 @@ def drawing_of(
     frame: Frame, mm: MmState, look: Look, width: int, lines: tuple[Line, ...],
     walkers: dict[int, list[TaskState]], walked: frozenset[int],
 ) -> Drawing:  # fmt: skip
-    """Columns that suit all the rows that are seen."""
+    """Columns that suit all rows, and do not move when other ones are seen."""
     nodes = [line for line in lines if line.slot < 0]
-    id_width = max([len(str(line.node.id)) for line in nodes], default=1) + 2
-    depth = 3 * max([len(line.ways) for line in nodes], default=0)
+    ids = [line.node.id for line in nodes]
+    if len(mm.nodes) <= COUNTED_MAX:
+        ids += [*mm.nodes, *mm.built]
+    id_width = len(str(max(ids, default=1))) + 2
+    depth = 3 * max([mm.height - 1, *(len(line.ways) for line in nodes)])
     head = 2 + depth + TYPE_WIDTH + id_width
-    left = width - head - FILL_WIDTH
-    bar = HALF_BAR_WIDTH if left >= HALF_BAR_WIDTH + 8 else 0
-    if left >= BAR_WIDTH + GAP_WIDTH + RANGE_WIDTH:
-        bar = BAR_WIDTH
-    gap = GAP_WIDTH if left >= bar + GAP_WIDTH + START_WIDTH else 0
+    bar, gap = _bar_and_gap(width - head - FILL_WIDTH)
     column = head + bar + FILL_WIDTH + gap
     below_row = width < column + RANGE_WIDTH + NAMES_MIN
     return Drawing(frame, mm, look, width, walkers, walked, column, id_width, bar, gap, below_row)
+
+
+def _bar_and_gap(left: int) -> tuple[int, int]:
+    """What of bar and gap fits: addresses come first, then gaps; the bar only says it again."""
+    for bar, gap in (
+        (BAR_WIDTH, GAP_WIDTH), (HALF_BAR_WIDTH, GAP_WIDTH), (0, GAP_WIDTH), (HALF_BAR_WIDTH, 0),
+    ):  # fmt: skip
+        if left >= bar + gap + RANGE_WIDTH:
+            return bar, gap
+    return HALF_BAR_WIDTH if left >= HALF_BAR_WIDTH + 8 else 0, 0
 
 
 def _bar(drawing: Drawing, full: str, used: int, free: str = "", unused: int = 0) -> str:

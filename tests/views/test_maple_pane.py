@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pfviz.report.source import open_scenario
@@ -316,3 +318,20 @@ def test_the_rows_that_do_not_fit_are_counted_above_and_below() -> None:
     at = next(index for index, row in enumerate(rows) if row.startswith("▸"))
     assert "─  0 " in rows[at + 1]
     assert "─ 13 " in rows[at + 14]
+
+
+def test_folded_subtrees_say_where_they_begin_however_deep_the_tree() -> None:
+    rows = plain(tree.paint(thousand(), 78, 20)).splitlines()
+    folded = [row for row in rows if row.endswith(" VMAs")]
+    assert len(folded) >= 6
+    assert all(re.search(r"[0-9a-f]+… +… [\d,]+ VMAs$", row) for row in folded)
+
+
+def test_columns_stay_where_they_are_while_walks_come_and_go() -> None:
+    engine = build(open_scenario("rcu-lookup"))
+    engine.run(steps_max=3_000)
+    frame, columns = Frame(engine.log), set()
+    for at in range(2_000, 6_000, 37):
+        for row in plain(tree.paint(fold(frame, at), 78, 16)).splitlines():
+            columns.update(row.index("gap ") for _ in [0] if "leaf_64" in row and "gap " in row)
+    assert len(columns) == 1
