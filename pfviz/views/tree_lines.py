@@ -218,7 +218,7 @@ def _dead(drawing: Drawing, line: Line) -> Row:
         what = "still here" if stands else "found it dead"
         row.append((f"{look.glyphs.arrow_left} {names} {what} ", "warn"))
     if node.heirs or drawing.mm.store is not None:
-        heirs = numbers(node.heirs) if node.heirs else "nothing"
+        heirs = numbers(node.heirs) if node.heirs else "no heir,"
         row.append((f"{look.glyphs.arrow_right} {heirs} ", "dim"))
     left = readers_left(frame, node)
     is_said = bool(left) and [task.id for task in here if task.walk_slot != -1] == left

@@ -93,6 +93,18 @@ async def test_a_jump_goes_to_the_leaf_of_an_address() -> None:
         assert [row for row in rows_of(app) if row.startswith("▸")]
 
 
+async def test_how_a_name_begins_is_enough_for_a_jump() -> None:
+    app = app_of(FOREST.replace('"lib"', '"libgfortran-040039e1.so.5.0.0"'))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await tree_at(pilot)
+        await jump(pilot, "libgf")
+        lab = lab_of(app)
+        mm = next(iter(lab.player.frame.mms.values()))
+        cursor = mm.nodes[lab.look.tree.cursor]
+        lowest = min(vma.start for vma in mm.vmas.values() if vma.name.startswith("libgf"))
+        assert cursor.min <= lowest <= cursor.max
+
+
 async def test_a_node_is_read_slot_by_slot_and_word_by_word() -> None:
     app = app_of()
     async with app.run_test(size=(120, 44)) as pilot:
