@@ -7,6 +7,7 @@ Knows no page tables. The steps that allocate are in `paths/allocation.py`.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,8 +56,8 @@ class PerCpuPages:
 class Frames:
     """All page frames of the machine, by number (pfn)."""
 
-    __slots__ = ("anon_vma", "cpus", "folios", "mapcount", "memcg_line", "refcount", "state",
-                 "total", "used", "zones")  # fmt: skip
+    __slots__ = ("anon_vma", "cpus", "first_of_range", "folios", "mapcount", "memcg_line",
+                 "node_of_range", "refcount", "state", "total", "used", "zones")  # fmt: skip
 
     def __init__(self, engine: Engine[Any], total: int = 1 << 22) -> None:
         machine = engine.machine
@@ -74,6 +75,9 @@ class Frames:
             for node in range(machine.sockets)
         ]  # fmt: skip
         self.cpus = [PerCpuPages() for _ in machine.cpus]
+        self.first_of_range = [0]
+        self.node_of_range = [0]
+        """Where frames of another node begin, and of which."""
         self.memcg_line = CacheLine(engine.new_id(), "memcg page_counter")
 
     def zone_of(self, cpu: Cpu) -> Zone:
@@ -95,8 +99,17 @@ class Frames:
         taken = zone.free[-count:]
         del zone.free[-count:]
         if len(taken) < count:
-            taken.extend(reversed(self.grow(count - len(taken))))
+            fresh = self.grow(count - len(taken))
+            if zone.node != self.node_of_range[-1]:
+                self.first_of_range.append(fresh.start)
+                self.node_of_range.append(zone.node)
+            taken.extend(reversed(fresh))
         return taken
+
+    def node_of(self, pfn: int) -> int:
+        """The node whose memory a frame is part of; frames of the set-up are on node 0."""
+        place = bisect_right(self.first_of_range, pfn) - 1
+        return self.node_of_range[place]
 
     # One frame
 
@@ -108,6 +121,23 @@ class Frames:
         self.refcount[pfn] = 1
         self.anon_vma[pfn] = anon_vma
         self.used += 1
+
+    def start_unmapped(self, pfn: int) -> None:
+        """A new anonymous page that only its maker knows: it is for the swap cache, or to move."""
+        assert self.state[pfn] == FREE, f"frame {pfn} is in use"
+        self.state[pfn] = ANON
+        self.mapcount[pfn] = 0
+        self.refcount[pfn] = 1
+        self.used += 1
+
+    def map_anon(self, pfn: int, anon_vma: int, exclusive: bool) -> None:
+        """One mapping more of an anonymous page that exists (folio_add_anon_rmap_ptes)."""
+        if not self.mapcount[pfn]:
+            self.anon_vma[pfn] = anon_vma
+        assert not (exclusive and self.mapcount[pfn]), f"frame {pfn} cannot be exclusive"
+        self.state[pfn] = ANON_EXCLUSIVE if exclusive else ANON
+        self.mapcount[pfn] += 1
+        self.refcount[pfn] += 1
 
     def is_exclusive(self, pfn: int) -> bool:
         """Whether a write may simply be let through."""

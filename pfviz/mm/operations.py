@@ -184,6 +184,44 @@ class Uffd:
 
 
 @dataclass(frozen=True, slots=True)
+class Reclaim:
+    """Swap out up to `pages` pages from `place` on, as kswapd does it to the process `mm`.
+
+    `mm` "" is the thread's own; names of places are looked up there. The result is how many pages
+    were freed at once.
+    """
+
+    place: Place
+    pages: int
+    mm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MigratePages:
+    """Move up to `pages` pages from `place` on to other frames, as compaction does it to `mm`."""
+
+    place: Place
+    pages: int
+    mm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateToDevice:
+    """Let a driver bring `pages` pages from `place` on into its device's memory."""
+
+    place: Place
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class NumaScan:
+    """Make the entries of `pages` pages from `place` on inaccessible, to see who touches them."""
+
+    place: Place
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Compute:
     """Use the CPU in user mode for `ns`."""
 
@@ -208,6 +246,10 @@ Operation = (
     | Fork
     | Exit
     | ReadProc
+    | Reclaim
+    | MigratePages
+    | MigrateToDevice
+    | NumaScan
     | Compute
     | Sleep
     | Uffd

@@ -7,7 +7,7 @@ wait for them are in `paths/filemap.py` and `paths/shmem.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pfviz.mm.frames import CACHE, Frames
 from pfviz.sim import event
@@ -26,6 +26,16 @@ READAHEAD_PAGES: Final = 32
 
 SHMEM_NAME: Final = "/dev/zero (deleted)"
 """What /proc/PID/maps calls shared memory that has no name."""
+
+
+class PageLock(Protocol):
+    """A page that has a lock bit: one of a file (`Folio`) or of anonymous memory."""
+
+    id: int
+    line: CacheLine
+    locked_by: int
+    waiters: list[Task]
+    lock_began_ns: int
 
 
 @dataclass(slots=True, eq=False)
@@ -161,7 +171,7 @@ def shmem_zero_setup(engine: Engine[Any], pages: int, present: int = 0) -> File:
     return file
 
 
-def folio_trylock(engine: Engine[Any], task: Task, folio: Folio) -> bool:
+def folio_trylock(engine: Engine[Any], task: Task, folio: PageLock) -> bool:
     """Take the lock bit if it is free; an atomic on the folio's line either way."""
     folio.line.write(engine)
     if folio.locked_by != -1:
@@ -173,7 +183,7 @@ def folio_trylock(engine: Engine[Any], task: Task, folio: Folio) -> bool:
     return True
 
 
-def folio_unlock(engine: Engine[Any], folio: Folio) -> None:
+def folio_unlock(engine: Engine[Any], folio: PageLock) -> None:
     """Clear the lock bit and wake everybody who waits for it."""
     assert folio.locked_by != -1, "folio unlocked twice"
     if engine.task is not None:
@@ -185,7 +195,7 @@ def folio_unlock(engine: Engine[Any], folio: Folio) -> None:
         engine.wake(task)
 
 
-def _unlocked_by_task(engine: Engine[Any], folio: Folio) -> None:
+def _unlocked_by_task(engine: Engine[Any], folio: PageLock) -> None:
     """The task that held the lock bit gives it up, or hands it to the disk."""
     if engine.watch is not None and folio.locked_by >= 0:
         engine.watch.gave(engine, engine.tasks[folio.locked_by], folio, WRITE)

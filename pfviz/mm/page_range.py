@@ -205,6 +205,23 @@ def change_pte_range(
     return changed, to_flush
 
 
+def protect_numa_range(
+    engine: Engine[Any], page_table: PageTable, table: PteTable, start: int, end: int
+) -> int:
+    """Make the anonymous pages of a range inaccessible (change_prot_numa); how many changed."""
+    assert_locked(engine, table)
+    changed = 0
+    slots = table.slots(start, end)
+    for slot in slots if table.occupied else ():
+        pte = table.ptes[slot]
+        if pte & PRESENT and not pte & (FILE | NO_FRAME):
+            table.ptes[slot] = pte & ~(PRESENT | WRITABLE) | PROTNONE
+            changed += 1
+    if changed:
+        log_set(engine, page_table, table, slots.start, slots.stop, 0)
+    return changed
+
+
 def free_pte_range(
     engine: Engine[Any], page_table: PageTable, table: PteTable, start: int, end: int,
     gather: MmuGather,

@@ -24,8 +24,8 @@ class AnonVma:
     """The root's lock: the only one ever taken (anon_vma_lock_write locks anon_vma->root)."""
     root_id: int
     parent_id: int = -1
-    vmas: list[int] = field(default_factory=list)
-    """Ids of the VMAs linked to it, in order."""
+    vmas: dict[int, Vma] = field(default_factory=dict)
+    """The VMAs linked to it (its interval tree), by their ids, in order."""
 
 
 def new_anon_vma(engine: Engine[Any]) -> AnonVma:
@@ -37,7 +37,7 @@ def new_anon_vma(engine: Engine[Any]) -> AnonVma:
 def link_vma(vma: Vma, anon_vma: AnonVma) -> None:
     """Chain a VMA to an anon_vma (anon_vma_chain_link)."""
     vma.anon_vma_chain.append(anon_vma)
-    anon_vma.vmas.append(vma.id)
+    anon_vma.vmas[vma.id] = vma
 
 
 def find_mergeable_anon_vma(prev: Vma | None, vma: Vma, following: Vma | None) -> AnonVma | None:
@@ -96,7 +96,7 @@ def own_anon_vma(engine: Engine[Any], child: Vma, parent: AnonVma) -> None:
 def unlink_anon_vmas(vma: Vma) -> None:
     """Take a VMA out of all its anon_vmas (free_pgtables does it before it frees tables)."""
     for anon_vma in vma.anon_vma_chain:
-        anon_vma.vmas.remove(vma.id)
+        del anon_vma.vmas[vma.id]
     vma.anon_vma_chain.clear()
     vma.anon_vma = None
 

@@ -17,6 +17,7 @@ from pfviz.sim.task import Task
 
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
+    from pfviz.mm.swap import AnonFolio, SwapArea
     from pfviz.mm.tlb import Tlb
     from pfviz.mm.world import Mm
 
@@ -90,8 +91,8 @@ class RuleWatch:
                 self._broke(engine, "I18", f"{task.name} sleeps in an RCU section")
             circle = rules_locks.circle_of(engine, task)
             if circle:
-                names = ", ".join(one.name for one in circle)
-                self._broke(engine, "I18", f"a circle of waiting: {names}")
+                text = f"a circle of waiting: {rules_locks.told(circle)}"
+                self._broke(engine, "I18", text)
 
     # VMAs (world.watch)
 
@@ -149,6 +150,14 @@ class RuleWatch:
         if vma is not None and not vma.vm_flags & VM_WRITE:
             text = f"page {address & -4096:#x} is writable in a VMA {vma.perms}"
             self._broke(engine, "I6", text)
+
+    def swapped_in(
+        self, engine: Mm, thread: Thread, folio: AnonFolio, area: SwapArea, slot: int
+    ) -> None:
+        """I16: an entry that points to a slot is going to point to a page."""
+        if folio.generation != area.generations.get(slot):
+            text = f"{thread.name} maps an old copy of slot {slot} of {area.name}"
+            self._broke(engine, "I16", text)
 
     def wrote_through_tlb(self, engine: Mm, tlb: Tlb, mm: AddressSpace, address: int) -> None:
         """I14: a CPU wrote a page through its TLB; the page table must allow it."""

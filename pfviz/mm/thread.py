@@ -109,6 +109,8 @@ class Thread(Task):
     """What freeing page tables must remember (`paths/free_pgtables.py`)."""
     move: Any = None
     """What moving page tables must remember (`paths/move_page_tables.py`)."""
+    moving: Any = None
+    """The pages that it reclaims or moves (`paths/reclaim.py`, `paths/migrate.py`)."""
     rmap: Any = None
     """What a walk from a page to its entries must remember (`paths/rmap.py`)."""
     unmap: Any = None

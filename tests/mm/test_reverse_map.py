@@ -55,7 +55,7 @@ def test_a_child_finds_its_parents_pages_and_has_an_anon_vma_of_its_own() -> Non
     assert has_anon_vma(child, parent.anon_vma.id)
     assert not has_anon_vma(parent, child.anon_vma.id)
     unlink_anon_vmas(child)
-    assert parent.anon_vma.vmas == [parent.id]
+    assert list(parent.anon_vma.vmas) == [parent.id]
 
 
 def test_a_parent_without_pages_gives_its_child_nothing() -> None:

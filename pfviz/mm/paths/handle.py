@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pfviz.mm.page_range import set_pte
-from pfviz.mm.page_table import ACCESSED, DIRTY, PRESENT, WRITABLE, PteTable
-from pfviz.mm.paths import anonymous, copy_on_write, file
+from pfviz.mm.page_table import ACCESSED, DIRTY, PRESENT, SWAP, WRITABLE, PteTable
+from pfviz.mm.paths import anonymous, copy_on_write, file, numa, swap_in
 from pfviz.mm.paths.pte_lock import pte_changed, pte_map, pte_unmap, pte_unmap_unlock
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_lock, spin_unlock
@@ -60,14 +60,15 @@ def handle_pte_fault(engine: Mm, thread: Thread) -> Step:
         fault.orig_pte = table.read(fault.address)
         if fault.orig_pte & PRESENT:
             return spin_lock(engine, thread, table.ptl, then=pte_present)
+        if fault.orig_pte & SWAP:
+            return swap_in.do_swap_page
         pte_unmap(engine, thread)
     if not fault.orig_pte:
         if fault.vma.is_anonymous:
             return anonymous.do_anonymous_page
         return file.do_fault
-    # PROT_NONE entry in a VMA that may be accessed: mprotect is about to rewrite it.
-    fault.kind = "spurious"
-    return thread.back()
+    # A page that may not be touched in a VMA that may: a NUMA hint.
+    return numa.do_numa_page
 
 
 @step("mm/memory.c", cost="pte_read", function="handle_pte_fault")

@@ -130,7 +130,9 @@ def choose(engine: Mm, thread: Thread) -> Step:
     pte = fault.orig_pte
     if not pte:
         cause = _choose_missing(engine, thread, fault, fault.vma)
-    elif not pte & PRESENT or not fault.write or pte & WRITABLE:
+    elif not pte & PRESENT:
+        cause = lockless_attempt.NOT_PRESENT
+    elif not fault.write or pte & WRITABLE:
         fault.kind = fault.kind or "spurious"
         return let_go(engine, thread)
     else:

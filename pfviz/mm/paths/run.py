@@ -11,6 +11,8 @@ from pfviz.mm import operations as ops
 from pfviz.mm.address_space import AddressSpace
 from pfviz.mm.paths import (
     brk,
+    compaction,
+    device_memory,
     entry,
     exit_mmap,
     fork,
@@ -19,7 +21,9 @@ from pfviz.mm.paths import (
     mprotect,
     mremap,
     munmap,
+    numa,
     procfs,
+    reclaim,
     uffd_call,
     uffd_read,
 )
@@ -148,6 +152,14 @@ def _syscall(thread: Thread) -> Step:
             return fork.kernel_clone
         case ops.ReadProc():
             return procfs.read_proc
+        case ops.Reclaim():
+            return reclaim.shrink_lruvec
+        case ops.MigratePages():
+            return compaction.compact_zone
+        case ops.MigrateToDevice():
+            return device_memory.dmirror_migrate_to_device
+        case ops.NumaScan():
+            return numa.task_numa_work
         case ops.Exit():
             return exit_mmap.do_exit
         case ops.Uffd() as call:

@@ -55,7 +55,7 @@ def test_many_first_writes_of_a_vma_make_one_anon_vma(kernel: str, mode: str) ->
     check_pages(made)
     anon_vma = made.vmas["m"].anon_vma
     assert anon_vma is not None
-    assert anon_vma.vmas == [made.vmas["m"].id]
+    assert list(anon_vma.vmas) == [made.vmas["m"].id]
 
 
 @pytest.mark.parametrize(("kernel", "mode"), MODES)
