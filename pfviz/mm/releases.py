@@ -22,7 +22,7 @@ class Change:
     what: str
     """In one sentence, for the screen."""
     commit: str
-    """Abbreviated commit ids; "" when they are not known."""
+    """Abbreviated commit ids, or the series; "" when only `origin` is known."""
     origin: str
     """"source", "recorded", "list" or "memory"."""
 
@@ -77,6 +77,8 @@ RELEASES: Final[tuple[Release, ...]] = (
         (
             C("tree", "maple", "the maple tree replaces red-black tree, list and vmacache",
               "d4af56c5c7c6", "memory"),
+            C("", None, "the tree in RCU mode: growing stacks changed nodes under their readers"
+              " (6.3, 6.1.23)", "3dd443254941", "list"),
             # The tree read is 6.1.192: growth under the write lock came with 6.1.37.
             C("expand_stack", "write", "the stack grows under mmap_lock held for writing (6.1.37)",
               "9471f1f2f502", "list"),
@@ -123,6 +125,10 @@ RELEASES: Final[tuple[Release, ...]] = (
               "fb49c455323f", "list"),
             C("locks_new_vma", True, "mmap write-locks a VMA before the tree shows it",
               "33313a747e81, 1c7873e33645", "list"),
+            C("", None, "TCP zero-copy receive finds its VMA under the VMA lock",
+              "7a7f09453534", "memory"),
+            C("", None, "VMA locks were switched off in 6.4.3 and come back with fork repaired",
+              "f96c48670319, fb49c455323f", "list"),
             C("pte_map_may_fail", True, "pte_offset_map takes RCU and may find the table gone",
               "", "source"),
         ),
@@ -132,7 +138,7 @@ RELEASES: Final[tuple[Release, ...]] = (
         "Linux 6.6 (October 2023): swap, userfaultfd and cached file pages under the VMA lock",
         (
             C("file_under_vl", "map_pages", "file faults that map_pages can serve stay under the"
-              " VMA lock", "f5617ffeb450", "memory"),
+              " VMA lock", "f5617ffeb450, 0c2e394ab23b", "memory"),
             C("swap_under_vl", True, "swap faults are handled under the VMA lock",
               "1235ccd05b6d", "memory"),
             C("uffd_under_vl", True, "userfaults are handled under the VMA lock",
@@ -140,6 +146,8 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("handler_unlocks", True, "a handler that returns RETRY has dropped the VMA lock",
               "4089eef0e6ac", "memory"),
             C("", None, "page walkers lock VMAs", "49b0638502da", "list"),
+            C("", None, "page tables of files collapsed into huge pages are freed by RCU",
+              "", "source"),
         ),
     ),
     Release(
@@ -177,14 +185,16 @@ RELEASES: Final[tuple[Release, ...]] = (
         "Linux 6.10 (July 2024): first writes and hugetlb under the VMA lock",
         (
             C("anon_vma_check", "late", "anon_vma is minded at the first write only, and made under"
-              " a trylock of mmap_lock", "", "list"),
-            C("hugetlb_under_vl", True, "hugetlb faults complete under the VMA lock", "", "memory"),
+              " a trylock of mmap_lock", "3be51060599f, a373baed5a9d, 73b4a0cd8243, 737019cf6ac5",
+              "list"),
+            C("hugetlb_under_vl", True, "hugetlb faults complete under the VMA lock",
+              "9acad7ba3e25, 7c43a553792a", "list"),
             C("access_error_under_vl", True, "a permission error is reported under the VMA lock",
-              "", "source"),
+              "bc7996c864bf", "list"),
             C("detached_before_range", True, "detached is tested before the range", "", "source"),
             C("rechecks_before_miss", True, "a missing page is no miss if its entry is set by now",
-              "", "source"),
-            C("lru_batch", 31, "LRU batches hold 31 pages", "", "memory"),
+              "58f327f2ce80", "list"),
+            C("lru_batch", 31, "LRU batches hold 31 pages (seen in 6.12; 15 before)", "", "source"),
         ),
     ),
     Release(
@@ -192,7 +202,7 @@ RELEASES: Final[tuple[Release, ...]] = (
         "Linux 6.12 (November 2024): per-VMA rwsem for nearly every fault",
         (
             C("map_fixed_leaves_gap", False, "mmap over a mapping shows no gap in the tree",
-              "", "source"),
+              "f8d112a4e657", "source"),
             # 6.12.0 still counted by one; the tree read is 6.12.117.
             C("mm_lock_seq", "seqcount", "mm_lock_seq is a seqcount, odd while write-locked",
               "eb449bd96954", "source"),
@@ -212,7 +222,10 @@ RELEASES: Final[tuple[Release, ...]] = (
               "f35ab95ca0af", "memory"),
             C("vma_free", "typesafe", "VMAs are reused without a grace period (type-safe slab)",
               "3104138517fc", "memory"),
-            C("page_tables_by_rcu", True, "x86 always frees page tables by RCU", "", "source"),
+            C("page_tables_by_rcu", True, "x86 always frees page tables by RCU",
+              "a37259732a7d", "source"),
+            C("", None, "mmap_lock can be speculated on by mm_lock_seq: uprobes do (6.13)",
+              "eb449bd96954", "memory"),
         ),
     ),
     Release(
@@ -228,7 +241,7 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("mremap_checks", "early", "mremap checks its VMA before it unmaps anything",
               "", "recorded"),
             C("merge_anon_vma", "any", "a grown VMA may take over the other's anon_vma (6.16)",
-              "", "memory"),
+              "879bca0a2c4f", "list"),
         ),
     ),
     Release(
@@ -237,6 +250,7 @@ RELEASES: Final[tuple[Release, ...]] = (
         (
             C("walk_begins_anew", True, "after a miss the walk starts from the fault's address",
               "03d98703f7e2", "source"),
+            C("", None, "PROCMAP_QUERY asks under the VMA lock", "", "recorded"),
             # Seen in 6.12 and not in 6.18 (the first) or 7.2 (the second): between is not known.
             C("unmap_drains_lru", False, "munmap no longer drains this CPU's LRU batch",
               "", "recorded"),
@@ -250,13 +264,14 @@ RELEASES: Final[tuple[Release, ...]] = (
         "7.2",
         "Linux 7.2 (2026): smaps and numa_maps under the VMA lock, too",
         (
-            C("smaps_lock", "vma_lock", "/proc/PID/smaps locks one VMA at a time", "", "source"),
+            C("smaps_lock", "vma_lock", "/proc/PID/smaps locks one VMA at a time",
+              "series by Baghdasaryan of April 2026", "source"),
             C("numa_maps_lock", "vma_lock", "/proc/PID/numa_maps locks one VMA at a time",
-              "", "source"),
+              "series by Baghdasaryan of April 2026", "source"),
             C("madvise_guard_lock", "vma_lock", "guard regions are made under the VMA lock",
-              "", "source"),
+              "series by Baghdasaryan of April 2026", "source"),
             C("fork_lock_killable", True, "fork can be killed while it waits for a VMA's readers",
-              "", "source"),
+              "series by Baghdasaryan of April 2026", "source"),
             C("swapin_through_cache", True, "every swap-in passes the swap cache", "", "source"),
         ),
     ),
