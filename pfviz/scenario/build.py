@@ -24,6 +24,8 @@ from pfviz.mm.paths.run import new_thread
 from pfviz.mm.policy import Policy as MmPolicy
 from pfviz.mm.presets import Preset
 from pfviz.mm.reverse_map import link_vma, new_anon_vma
+from pfviz.mm.swap import add_area
+from pfviz.mm.swap_setup import begin_hinted, begin_on_device, begin_swapped
 from pfviz.mm.vma import VM_EXEC, VM_GROWSDOWN, VM_READ, VM_SHARED, VM_WRITE
 from pfviz.mm.vma import Vma as MmVma
 from pfviz.mm.world import World, new_engine
@@ -124,6 +126,8 @@ class _Builder:
             self.engine.world.files[file.name] = new_file(
                 self.engine, file.name, file.pages, cached, file.driver
             )
+        for area in self.scenario.swap:
+            add_area(self.engine, area.name, area.kind, area.pages)
         for name in self._processes():
             self.mms[name] = new_mm(self.engine, name)
             self.tops[name] = MMAP_BASE
@@ -204,8 +208,9 @@ class _Builder:
         resident = vma.pages if vma.resident == "all" else vma.resident
         if made.vm_file is not None and made.vm_file.is_shmem:
             populate_shared(self.engine, mm.page_tables, made, resident)
-        elif (resident or vma.anon_vma) and made.vm_file is None:
+        elif (resident or vma.anon_vma or vma.swapped or vma.on_device) and made.vm_file is None:
             self._populate(mm, made, resident)
+            self._place_elsewhere(mm, made, vma, resident)
 
     def _populate(self, mm: AddressSpace, vma: MmVma, pages: int) -> None:
         vma.anon_vma = new_anon_vma(self.engine)
@@ -216,6 +221,19 @@ class _Builder:
                 self.engine, mm.page_tables, vma.vm_start, pages, vma.anon_vma.id, writable
             )
         vma.emit_changed(self.engine, "anon_vma")
+
+    def _place_elsewhere(self, mm: AddressSpace, made: MmVma, vma: Vma, resident: int) -> None:
+        """Pages that are not in memory, or may not be touched, when the run begins."""
+        tables = mm.page_tables
+        swapped = vma.pages - resident - vma.on_device if vma.swapped == "all" else vma.swapped
+        if swapped:
+            areas = self.engine.world.swap
+            area = areas.area_named(vma.swap or self.scenario.swap[0].name)
+            begin_swapped(self.engine, tables, made, resident, swapped, area, vma.swap_cached)
+        if vma.on_device:
+            begin_on_device(self.engine, tables, made, resident + swapped, vma.on_device)
+        if vma.numa_hinted:
+            begin_hinted(self.engine, tables, made, vma.numa_hinted)
 
     # Threads
 

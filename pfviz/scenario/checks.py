@@ -37,6 +37,7 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _world(scenario)
     for index, vma in enumerate(scenario.vma):
         yield from _vma(scenario, ("vma", index), vma)
+        yield from _elsewhere(scenario, ("vma", index), vma)
     yield from _overlaps(scenario)
     for index, thread in enumerate(scenario.thread):
         yield from _thread(scenario, ("thread", index), thread)
@@ -72,6 +73,7 @@ def _world(scenario: Scenario) -> Iterator[Problem]:
     if scenario.until is not None and not nanoseconds(scenario.until):
         yield Problem(("until",), "until is 0: nothing would happen")
     yield from _unique("file", [file.name for file in scenario.file])
+    yield from _unique("swap", [area.name for area in scenario.swap])
     yield from _unique("thread", [thread.name for thread in scenario.thread])
     names = [f"{vma.name}" for vma in scenario.vma]
     yield from _unique("vma", names)
@@ -129,6 +131,33 @@ def _vma(scenario: Scenario, path: Path, vma: Vma) -> Iterator[Problem]:
             yield Problem((*path, "start"), reason)
 
 
+def _elsewhere(scenario: Scenario, path: Path, vma: Vma) -> Iterator[Problem]:
+    """Pages that are in swap, in a device, or hinted when the run begins."""
+    said = [name for name in ("swapped", "on_device", "numa_hinted") if getattr(vma, name)]
+    if not said:
+        return
+    if vma.file or vma.perms.endswith("s"):
+        yield Problem((*path, said[0]), f"{said[0]} is for private memory without a file")
+    areas = [area.name for area in scenario.swap]
+    if vma.swapped and not areas:
+        reason = f'VMA "{vma.name}" has pages in swap, but there is no [[swap]]'
+        yield Problem((*path, "swapped"), reason)
+    elif vma.swap and vma.swap not in areas:
+        reason = f'swap "{vma.swap}" has no [[swap]] here{hint(vma.swap, areas)}'
+        yield Problem((*path, "swap"), reason)
+    resident = vma.pages if vma.resident == "all" else vma.resident
+    swapped = 0 if vma.swapped == "all" else vma.swapped
+    if resident + swapped + vma.on_device > vma.pages:
+        reason = "resident, swapped and on_device pages together are more than the VMA has"
+        yield Problem((*path, said[0]), reason)
+    if vma.numa_hinted > resident:
+        reason = f"numa_hinted = {vma.numa_hinted}, but {resident} pages are resident"
+        yield Problem((*path, "numa_hinted"), reason)
+    if vma.swapped != "all" and vma.swap_cached > vma.swapped:
+        reason = f"swap_cached = {vma.swap_cached}, but {vma.swapped} pages are swapped"
+        yield Problem((*path, "swap_cached"), reason)
+
+
 def _overlaps(scenario: Scenario) -> Iterator[Problem]:
     placed = sorted(
         (vma.process, vma.start, vma.start + vma.pages * PAGE_BYTES, index)
@@ -175,7 +204,11 @@ def _thread(scenario: Scenario, path: Path, thread: Thread) -> Iterator[Problem]
     slots: set[str] = set(vmas)
     for index, one in enumerate(thread.op):
         where = (*path, "op", index)
-        yield from _place((*where, "at"), getattr(one, "at", ""), slots, scenario)
+        names = slots
+        if isinstance(one, op.Reclaim | op.MigratePages) and one.process:
+            names = {vma.name for vma in scenario.vma if vma.process == one.process}
+            yield from _process((*where, "process"), one.process, processes)
+        yield from _place((*where, "at"), getattr(one, "at", ""), names, scenario)
         if isinstance(one, op.Mmap):
             slots.add(one.slot)
             files = [file.name for file in scenario.file]

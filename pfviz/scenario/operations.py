@@ -141,6 +141,31 @@ class ReadProc(_Operation, frozen=True, kw_only=True, tag="proc"):
     process: str = ""
 
 
+class _OnPages(_Operation, frozen=True, kw_only=True):
+    at: At
+    pages: Pages = 1
+
+
+class Reclaim(_OnPages, frozen=True, kw_only=True, tag="reclaim"):
+    """Swap pages out, as kswapd does; `at` is a name of `process`."""
+
+    process: str = ""
+
+
+class MigratePages(_OnPages, frozen=True, kw_only=True, tag="migrate_pages"):
+    """Move pages to other frames, as compaction does; `at` is a name of `process`."""
+
+    process: str = ""
+
+
+class ToDevice(_OnPages, frozen=True, kw_only=True, tag="to_device"):
+    """Let a driver bring pages into its device's memory."""
+
+
+class NumaScan(_OnPages, frozen=True, kw_only=True, tag="numa_scan"):
+    """Mark pages, so that their next touch says which node uses them."""
+
+
 class Compute(_Operation, frozen=True, kw_only=True, tag="compute"):
     """Use the CPU in user mode."""
 
@@ -166,6 +191,10 @@ Op = (
     | Fork
     | Exit
     | ReadProc
+    | Reclaim
+    | MigratePages
+    | ToDevice
+    | NumaScan
     | Compute
     | Sleep
 )

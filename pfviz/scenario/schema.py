@@ -54,6 +54,17 @@ class File(Table, frozen=True, kw_only=True):
     driver: Annotated[bool, Meta(description="a device: its faults need mmap_lock")] = False
 
 
+class Swap(Table, frozen=True, kw_only=True):
+    """A device that pages are swapped out to."""
+
+    name: Name
+    kind: Annotated[
+        Literal["zram", "ssd"],
+        Meta(description="compressed memory that answers at once, or a device that is waited for"),
+    ] = "zram"
+    pages: Pages = 1 << 20
+
+
 class Vma(Table, frozen=True, kw_only=True):
     """A VMA that exists when the run begins."""
 
@@ -67,6 +78,15 @@ class Vma(Table, frozen=True, kw_only=True):
     offset: Annotated[int, Meta(ge=0, description="first page of the file")] = 0
     resident: Annotated[
         Number | Literal["all"], Meta(description="its first pages mapped from the start")
+    ] = 0
+    swapped: Annotated[
+        Number | Literal["all"], Meta(description="so many pages after the resident ones in swap")
+    ] = 0
+    swap_cached: Annotated[int, Meta(ge=0, description="so many of them in the swap cache")] = 0
+    swap: Annotated[str, Meta(description="in which [[swap]]; left out: the first")] = ""
+    on_device: Annotated[int, Meta(ge=0, description="so many next ones in a device's memory")] = 0
+    numa_hinted: Annotated[
+        int, Meta(ge=0, description="so many first resident pages that the NUMA scanner has marked")
     ] = 0
     anon_vma: bool = False
     gap: Annotated[int, Meta(ge=0, description="pages left free on either side")] = 16
@@ -167,6 +187,7 @@ class Scenario(Table, frozen=True, kw_only=True):
     maps: Annotated[str, Meta(description="a copy of /proc/PID/maps: the VMAs of `app`")] = ""
     policy: Policy = Policy()
     file: tuple[File, ...] = ()
+    swap: tuple[Swap, ...] = ()
     vma: tuple[Vma, ...] = ()
     thread: Annotated[tuple[Thread, ...], Meta(min_length=1)]
     cue: tuple[Cue, ...] = ()

@@ -51,21 +51,40 @@ class Translator:
                 return mm_ops.Exit()
             case op.ReadProc(file=file, process=process):
                 return mm_ops.ReadProc(file, process)
+            case op.Reclaim(at=at, pages=pages, process=process):
+                return mm_ops.Reclaim(self._place_in(process, one), pages, process)
+            case op.MigratePages(at=at, pages=pages, process=process):
+                return mm_ops.MigratePages(self._place_in(process, one), pages, process)
+            case op.ToDevice(at=at, pages=pages, apart=apart):
+                return mm_ops.MigrateToDevice(self.place(at, apart), pages)
+            case op.NumaScan(at=at, pages=pages, apart=apart):
+                return mm_ops.NumaScan(self.place(at, apart), pages)
             case op.Compute(time=time):
                 return mm_ops.Compute(nanoseconds(time))
             case op.Sleep(time=time):
                 return mm_ops.Sleep(nanoseconds(time))
         raise AssertionError(one)
 
-    def place(self, at: str, apart: int = 0) -> Place:
-        """A place by name, moved on for each further thread of the group."""
+    def place(self, at: str, apart: int = 0, names: set[str] | None = None) -> Place:
+        """A place by name, moved on for each further thread of the group.
+
+        `names` are those of another process; left out, those of the thread's own.
+        """
+        known = self.names if names is None else names
         try:
-            base, pages = parse_place(at, self.names)
+            base, pages = parse_place(at, known)
         except ValueError as error:
             name = str(error)
-            reason = f'"{name}" is neither a VMA nor a slot{hint(name, self.names)}'
+            reason = f'"{name}" is neither a VMA nor a slot{hint(name, known)}'
             raise ScenarioError(self.scenario.name, 0, reason) from None
         return Place(base, (pages + apart * self.number) << PAGE_SHIFT)
+
+    def _place_in(self, process: str, one: op.Reclaim | op.MigratePages) -> Place:
+        """A place in the memory of a process, which need not be the thread's own."""
+        if process in ("", self.group.process):
+            return self.place(one.at, one.apart)
+        names = {vma.name for vma in self.scenario.vma if vma.process == process}
+        return self.place(one.at, one.apart, names)
 
     def _mmap(self, one: op.Mmap) -> Operation:
         flags = mm_ops.MAP_SHARED if one.shared else mm_ops.MAP_PRIVATE
