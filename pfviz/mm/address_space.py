@@ -54,6 +54,8 @@ class AddressSpace:
     """Addresses by name, for all threads: VMAs named in a scenario."""
     userfaultfd: UserfaultfdCtx | None = None
     """Its userfaultfd, open or closed; one at most is modelled for each process."""
+    write_protect_seq: int = 0
+    """Odd while fork write-protects pages: who pins without a lock then begins again."""
     vma_writer_wait: Thread | None = None
     """The one task that waits until a VMA's readers left (rcuwait, 6.15 and later)."""
     exited: bool = False

@@ -99,6 +99,7 @@ MM_COSTS: Final[dict[str, int]] = {
     "zap_empty_table": 15,
     "protect_table": 30,
     "protect_pte": 15,
+    "gup_pte": 12,  # one entry looked at and its page's count raised
     "move_pte": 20,
     "free_table": 100,
     "copy_table": 60,

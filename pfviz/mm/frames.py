@@ -167,6 +167,21 @@ class Frames:
         self.refcount[pfn] -= 1
         return self.refcount[pfn] == 0
 
+    def get(self, pfn: int) -> None:
+        """Take a reference to a page, which keeps it from being freed or used anew."""
+        if pfn in self.folios:
+            self.folios[pfn].refcount += 1
+        else:
+            self.refcount[pfn] += 1
+
+    def put(self, pfn: int) -> bool:
+        """Drop a reference; whether it was the last one of an anonymous page."""
+        if pfn in self.folios:
+            self.folios[pfn].refcount -= 1
+            return False
+        self.refcount[pfn] -= 1
+        return self.refcount[pfn] == 0
+
     def free(self, pfn: int) -> None:
         """Forget what a frame held; the caller puts it on a free list."""
         assert self.refcount[pfn] == 0, f"frame {pfn} freed while referenced"

@@ -222,6 +222,28 @@ class NumaScan:
 
 
 @dataclass(frozen=True, slots=True)
+class GetUserPages:
+    """A driver takes `pages` pages from `place` on, and keeps them for `hold_ns`.
+
+    `fast` tries it without a lock first; `pin` says that a device will use them (FOLL_PIN).
+    """
+
+    place: Place
+    pages: int = 1
+    write: bool = False
+    fast: bool = True
+    pin: bool = False
+    hold_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IrqsOff:
+    """A driver keeps interrupts off on this CPU for `ns`."""
+
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Compute:
     """Use the CPU in user mode for `ns`."""
 
@@ -250,6 +272,8 @@ Operation = (
     | MigratePages
     | MigrateToDevice
     | NumaScan
+    | GetUserPages
+    | IrqsOff
     | Compute
     | Sleep
     | Uffd
@@ -297,6 +321,10 @@ def name_of(operation: Operation) -> str:
     """The lower-case name under which OP_BEGIN and OP_END report an operation."""
     if isinstance(operation, ReadProc):
         return operation.file
+    if isinstance(operation, GetUserPages):
+        return "gup"
+    if isinstance(operation, IrqsOff):
+        return "irqs_off"
     if isinstance(operation, Uffd):
         return f"uffd_{operation.do}"
     return type(operation).__name__.lower()

@@ -129,6 +129,8 @@ RELEASES: Final[tuple[Release, ...]] = (
               "7a7f09453534", "memory"),
             C("", None, "VMA locks were switched off in 6.4.3 and come back with fork repaired",
               "f96c48670319, fb49c455323f", "list"),
+            C("gup_lookup", "find_vma", "get_user_pages looks VMAs up by find_vma",
+              "", "recorded"),
             C("pte_map_may_fail", True, "pte_offset_map takes RCU and may find the table gone",
               "", "source"),
         ),

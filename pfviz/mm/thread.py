@@ -113,6 +113,8 @@ class Thread(Task):
     """The pages that it reclaims or moves (`paths/reclaim.py`, `paths/migrate.py`)."""
     rmap: Any = None
     """What a walk from a page to its entries must remember (`paths/rmap.py`)."""
+    gup: Any = None
+    """What making pages resident for the kernel must remember (`paths/gup.py`)."""
     unmap: Any = None
     """What taking VMAs out of the address space must remember (`paths/munmap.py`)."""
     vma: Vma | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pfviz.mm.cross_call import smp_call_function_many
 from pfviz.mm.page_table import (
     PAGE_SHIFT,
     WRITABLE,
@@ -18,7 +19,7 @@ from pfviz.mm.page_table import (
 from pfviz.sim import event
 from pfviz.sim.engine import Engine
 from pfviz.sim.machine import Cpu
-from pfviz.sim.task import Step, Task, step
+from pfviz.sim.task import Step, Task
 
 ENTRIES_MAX: Final = 1536
 """Second-level TLB entries of a current x86-64 core; the oldest makes room."""
@@ -103,15 +104,12 @@ def switch_mm_irqs_off(engine: Engine[Any], cpu: Cpu, task: Task) -> None:
 
 @dataclass(slots=True, eq=False)
 class TlbFlush:
-    """One flush in flight: what the CPU that asked for it waits for (`Task.waiting`)."""
+    """What every CPU of an mm is to drop from its TLB (flush_tlb_info)."""
 
     page_table: PageTable
     start: int
     end: int
     gen: int
-    pending: int
-    waiter: Task | None = None
-    """Who spins until `pending` is zero."""
 
 
 @dataclass(slots=True, eq=False)
@@ -183,50 +181,35 @@ def flush_tlb_range(
         )
     if not targets:
         return then
-    flush = TlbFlush(page_table, start, end, page_table.tlb_gen, len(targets))
-    handler_ns = machine.costs["ipi_handler"]
-    for cpu in targets:
-        engine.cost("ipi_per_cpu")
-        arrives_ns = engine.extra_ns + machine.costs["ipi"]
-        engine.interrupt(machine.cpus[cpu], arrives_ns, _flush_tlb_func, (cpu, flush), handler_ns)
-        if engine.logging:
-            engine.emit(event.IPI, engine.log.text("flush_tlb_func"), cpu, arrives_ns)
-    task.preempt_count += 1  # get_cpu: the sender stays where it is until all have answered.
-    task.waiting = flush
-    task.returns.append(then)
-    return smp_call_function_many_cond
+    flush = TlbFlush(page_table, start, end, page_table.tlb_gen)
+    return smp_call_function_many(
+        engine, task, targets, _flush_tlb_func, "flush_tlb_func", flush, then
+    )
 
 
-def _flush_tlb_func(engine: Engine[Any], subject: tuple[int, TlbFlush]) -> None:
-    """Another CPU takes the interrupt: it drops the range and says so."""
-    cpu, flush = subject
+def _flush_tlb_func(engine: Engine[Any], cpu: int, flush: TlbFlush) -> None:
+    """Another CPU takes the interrupt: it drops the range."""
     tlb: Tlb = engine.world.tlbs.of_cpu[cpu]
-    if tlb.mm == flush.page_table.mm:
-        if tlb.gen < flush.gen - 1:
-            tlb.entries.clear()  # It missed a generation: only a full flush is safe.
-        else:
-            tlb.drop(flush.start, flush.end)
-        tlb.gen = max(tlb.gen, flush.gen)
-    flush.pending -= 1
-    if not flush.pending and flush.waiter is not None:
-        # The answer is a cache line that the waiter has to fetch.
-        engine.stop_spinning(flush.waiter, engine.machine.costs["ipi_handler"])
+    if tlb.mm != flush.page_table.mm:
+        return
+    if tlb.gen < flush.gen - 1:
+        tlb.entries.clear()  # It missed a generation: only a full flush is safe.
+    else:
+        tlb.drop(flush.start, flush.end)
+    tlb.gen = max(tlb.gen, flush.gen)
 
 
-@step("kernel/smp.c")
-def smp_call_function_many_cond(engine: Engine[Any], task: Task) -> Step | None:
-    """Spin until every interrupted CPU has dropped the stale translations from its TLB."""
-    flush: TlbFlush = task.waiting
-    if not flush.pending:
-        return flush_tlb_done
-    flush.waiter = task
-    engine.spin(flush_tlb_done)
-    return None
+def tlb_remove_table_sync_one(engine: Engine[Any], task: Task, then: Step) -> Step:
+    """Interrupt every other CPU for nothing but its answer, then go on with `then`.
+
+    Who answers has interrupts on: whatever walk of page tables ran there without locks is over.
+    """
+    others = [cpu.id for cpu in engine.machine.cpus if cpu.id != engine.cpu.id]
+    if not others:
+        return then
+    name = "tlb_remove_table_smp_sync"
+    return smp_call_function_many(engine, task, others, _smp_sync, name, None, then)
 
 
-@step("kernel/smp.c", function="smp_call_function_many_cond")
-def flush_tlb_done(engine: Engine[Any], task: Task) -> Step:  # noqa: ARG001
-    """All CPUs answered: no TLB holds the old translations any more."""
-    task.waiting = None
-    task.preempt_count -= 1
-    return task.back()
+def _smp_sync(engine: Engine[Any], cpu: int, nothing: None) -> None:
+    """Another CPU takes the interrupt: that it does is all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pfviz.mm.cross_call import CpuIrqs
 from pfviz.mm.frames import Frames
 from pfviz.mm.policy import Policy
 from pfviz.mm.presets import Preset, mode_of, preset
@@ -45,6 +46,7 @@ class World:
     rcu: Rcu
     frames: Frames = None  # type: ignore[assignment]
     tlbs: Tlbs = None  # type: ignore[assignment]
+    irqs: CpuIrqs = field(default_factory=CpuIrqs)
     mms: list[AddressSpace] = field(default_factory=list)
     files: dict[str, File] = field(default_factory=dict)
     swap: Swap = field(default_factory=Swap)

@@ -166,6 +166,23 @@ class NumaScan(_OnPages, frozen=True, kw_only=True, tag="numa_scan"):
     """Mark pages, so that their next touch says which node uses them."""
 
 
+class GetUserPages(_Operation, frozen=True, kw_only=True, tag="gup"):
+    """A driver takes the pages behind a range of the program's memory (get_user_pages)."""
+
+    at: At
+    pages: Pages = 1
+    write: bool = False
+    fast: Annotated[bool, Meta(description="first without a lock, with interrupts off")] = True
+    pin: Annotated[bool, Meta(description="for a device that will use them (FOLL_PIN)")] = False
+    hold: Annotated[Time, Meta(description="how long the device uses them")] = "0ns"
+
+
+class IrqsOff(_Operation, frozen=True, kw_only=True, tag="irqs_off"):
+    """A driver keeps interrupts off on this CPU."""
+
+    time: Time
+
+
 class Compute(_Operation, frozen=True, kw_only=True, tag="compute"):
     """Use the CPU in user mode."""
 
@@ -195,6 +212,8 @@ Op = (
     | MigratePages
     | ToDevice
     | NumaScan
+    | GetUserPages
+    | IrqsOff
     | Compute
     | Sleep
 )

@@ -59,6 +59,13 @@ class Translator:
                 return mm_ops.MigrateToDevice(self.place(at, apart), pages)
             case op.NumaScan(at=at, pages=pages, apart=apart):
                 return mm_ops.NumaScan(self.place(at, apart), pages)
+            case op.GetUserPages(at=at, pages=pages, apart=apart):
+                return mm_ops.GetUserPages(
+                    self.place(at, apart), pages, one.write, one.fast, one.pin,
+                    nanoseconds(one.hold),
+                )  # fmt: skip
+            case op.IrqsOff(time=time):
+                return mm_ops.IrqsOff(nanoseconds(time))
             case op.Compute(time=time):
                 return mm_ops.Compute(nanoseconds(time))
             case op.Sleep(time=time):

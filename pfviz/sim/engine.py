@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from . import event, scheduler
@@ -128,13 +129,14 @@ class Engine(Generic[World]):
         ring: Callable[[Any, Any], None],
         subject: Any,
         handler_ns: int,
+        late: Callable[[Any, Any], None] | None = None,
     ) -> None:
         """Send an interrupt: `ring` runs when the CPU takes it, `handler_ns` is lost to its task.
 
-        A CPU with interrupts off keeps it pending until `irqs_on`.
+        A CPU with interrupts off keeps it pending until `irqs_on`; `late` is then told so.
         """
         irq = Alarm(NOBODY, "irq", cpu=None, step=_ring, state=RUNNING, ring=_take_irq,
-                    subject=(cpu, ring, subject, handler_ns))  # fmt: skip
+                    subject=Irq(cpu, ring, subject, handler_ns, late))  # fmt: skip
         self.schedule(irq, self.now_ns + alarm_ns)
 
     def irqs_off(self) -> None:
@@ -346,13 +348,27 @@ def _ring(engine: Engine[Any], alarm: Alarm) -> None:
     alarm.ring(engine, alarm.subject)
 
 
-def _take_irq(engine: Engine[Any], irq: tuple[Cpu, Callable[[Any, Any], None], Any, int]) -> None:
-    cpu, ring, subject, handler_ns = irq
+@dataclass(slots=True, eq=False)
+class Irq:
+    """One interrupt on its way to a CPU."""
+
+    cpu: Cpu
+    ring: Callable[[Any, Any], None]
+    subject: Any
+    handler_ns: int
+    late: Callable[[Any, Any], None] | None = None
+
+
+def _take_irq(engine: Engine[Any], irq: Irq) -> None:
+    cpu = irq.cpu
     if cpu.irqs_off:
         again = Alarm(NOBODY, "irq", step=_ring, state=RUNNING, ring=_take_irq, subject=irq)
         cpu.pending_irqs.append(again)
+        if irq.late is not None:
+            irq.late(engine, irq.subject)
+            irq.late = None
         return
     if cpu.current is not None:
-        cpu.irq_debt_ns += handler_ns
+        cpu.irq_debt_ns += irq.handler_ns
         cpu.resched_ns = engine.now_ns
-    ring(engine, subject)
+    irq.ring(engine, irq.subject)

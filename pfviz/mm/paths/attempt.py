@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pfviz.mm.cross_call import local_irq_restore, local_irq_save
 from pfviz.mm.page_cache import folio_unlock
 from pfviz.mm.paths.allocation import free_frames, release_page
 from pfviz.sim.task import Step
@@ -91,7 +92,7 @@ def walk_begin(engine: Mm, thread: Thread) -> None:
         rcu_begin(engine, thread)
     elif not attempt.irqs_off:
         attempt.irqs_off = True
-        engine.world.rcu.irqs_off(engine)
+        local_irq_save(engine)
 
 
 def walk_end(engine: Mm, thread: Thread) -> None:
@@ -99,7 +100,7 @@ def walk_end(engine: Mm, thread: Thread) -> None:
     attempt = attempt_of(thread)
     if attempt.irqs_off:
         attempt.irqs_off = False
-        engine.world.rcu.irqs_on(engine)
+        local_irq_restore(engine)
 
 
 def sequence_holds(engine: Mm, thread: Thread) -> bool:

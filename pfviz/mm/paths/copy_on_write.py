@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pfviz.mm.frames import Frames
 from pfviz.mm.page_range import clear_pte, count_rss, set_pte
 from pfviz.mm.page_table import (
     ACCESSED,
@@ -118,7 +117,7 @@ def unlock_for_copy(engine: Mm, thread: Thread) -> Step:
     frames = engine.world.frames
     if not fault.orig_pte & SPECIAL:
         fault.old_page = pfn_of(fault.orig_pte)
-        _get(frames, fault.old_page)
+        frames.get(fault.old_page)
     unlock(engine, thread)
     return thread.call(vmf_anon_prepare, then=wp_page_copy)
 
@@ -207,22 +206,6 @@ def put_old_page(engine: Mm, thread: Thread) -> Step:
     """Drop the reference to the old page; it is freed if nobody else maps it."""
     fault = thread.in_flight
     old, fault.old_page = fault.old_page, None
-    if old is not None and _put(engine.world.frames, old):
+    if old is not None and engine.world.frames.put(old):
         return free_frames(engine, thread, [old], then=thread.back())
     return thread.back()
-
-
-def _get(frames: Frames, pfn: int) -> None:
-    if pfn in frames.folios:
-        frames.folios[pfn].refcount += 1
-    else:
-        frames.refcount[pfn] += 1
-
-
-def _put(frames: Frames, pfn: int) -> bool:
-    """Drop one reference; whether it was the last one of an anonymous page."""
-    if pfn in frames.folios:
-        frames.folios[pfn].refcount -= 1
-        return False
-    frames.refcount[pfn] -= 1
-    return frames.refcount[pfn] == 0

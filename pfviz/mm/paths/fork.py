@@ -249,13 +249,21 @@ def link_copied_vma(engine: Mm, thread: Thread) -> Step:
 
 
 @step("mm/memory.c")
-def copy_page_range(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+def copy_page_range(engine: Mm, thread: Thread) -> Step:
     """Copy the page tables, unless a later fault can fill them just as well."""
     call = _call(thread)
     if call.vma.anon_vma is None:  # vma_needs_copy
         return next_copied
     call.address = call.vma.vm_start
+    if is_cow_mapping(call.vma):
+        engine.cost("seqcount")
+        thread.mm.write_protect_seq += 1
     return copy_pte_range_begin
+
+
+def is_cow_mapping(vma: Vma) -> bool:
+    """Whether a write may need a copy: then fork write-protects what it shares."""
+    return vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE
 
 
 @step("mm/memory.c", cost="copy_table", function="copy_pte_range")
@@ -267,6 +275,9 @@ def copy_pte_range_begin(engine: Mm, thread: Thread) -> Step:
     if call.address < end:
         source = thread.mm.page_tables.next_table(call.address, end)
     if source is None:
+        if is_cow_mapping(call.vma):
+            engine.cost("seqcount")
+            thread.mm.write_protect_seq += 1
         return next_copied
     tables = call.child.page_tables
     if tables.walk(source.base) is None:

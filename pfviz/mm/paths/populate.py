@@ -1,8 +1,4 @@
-"""MAP_POPULATE: fault a new mapping in before mmap returns, under mmap_lock held for reading.
-
-No exception happens and no VMA lock is ever used here (get_user_pages): the handler is the same,
-the lock is mmap_lock in every kernel.
-"""
+"""Making a new or locked mapping resident before the call returns (MAP_POPULATE, mlock)."""
 
 from __future__ import annotations
 
@@ -10,17 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
-from pfviz.mm.operations import PAGE_SIZE
-from pfviz.mm.page_table import PRESENT
-from pfviz.mm.paths.handle import handle_mm_fault
-from pfviz.mm.paths.outcome import (
-    VM_FAULT_ERROR,
-    VM_FAULT_RETRY,
-    VM_FAULT_UNLOCKED,
-    account_fault,
-)
-from pfviz.mm.thread import PF_WRITE, Fault
-from pfviz.mm.vma import VM_ACCESS, VM_SHARED, VM_WRITE
+from pfviz.mm.paths.gup import Gup, get_user_pages
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -34,14 +20,15 @@ class Populate:
 
     address: int
     end: int
-    tried: bool = False
+    stop: int = 0
+    """Where the VMA in work ends, or the range."""
 
 
 def mm_populate(engine: Mm, thread: Thread, start: int, end: int, then: Step) -> Step:
-    """Make the pages of a range resident, then go on with `then`."""
+    """Make the pages of a range resident, then go on with `then`; no lock may be held."""
     thread.returns.append(then)
     thread.sys = Populate(start, end)
-    return mmap_read_lock(engine, thread, thread.mm, populate_vma_page_range)
+    return mmap_read_lock(engine, thread, thread.mm, find_vma_intersection)
 
 
 def _populate(thread: Thread) -> Populate:
@@ -50,53 +37,42 @@ def _populate(thread: Thread) -> Populate:
     return populate
 
 
-@step("mm/gup.c", cost="find_vma")
-def populate_vma_page_range(engine: Mm, thread: Thread) -> Step:
-    """Look at the next page of the range: is it there already?"""
+@step("include/linux/mm.h", cost="find_vma")
+def find_vma_intersection(engine: Mm, thread: Thread) -> Step:
+    """Under mmap_lock held for reading, find the first VMA of the range."""
     populate = _populate(thread)
-    mm = thread.mm
-    vma = mm.tree.at(populate.address) if populate.address < populate.end else None
-    if vma is None or not vma.vm_flags & VM_ACCESS:
-        mmap_read_unlock(engine, thread, mm)
-        return thread.back()
-    if mm.page_tables.pte(populate.address) & PRESENT:
-        return next_page(engine, thread)
-    # Private writable mappings are faulted for writing, to break copy-on-write in advance.
-    write = vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE
-    engine.world.faults += 1
-    fault = Fault(
-        id=engine.world.faults,
-        address=populate.address,
-        write=write,
-        error_code=PF_WRITE if write else 0,
-        begun_ns=engine.now_ns,
-        user=False,
-        vma=vma,
-        tried=populate.tried,
-    )
-    thread.fault = fault
-    return thread.call(handle_mm_fault, then=faultin_page)
+    vma = thread.mm.tree.find(engine, populate.address)
+    if vma is None or vma.vm_start >= populate.end:
+        return mm_populate_done
+    populate.address = max(populate.address, vma.vm_start)
+    populate.stop = min(populate.end, vma.vm_end)
+    return populate_vma_page_range
 
 
 @step("mm/gup.c", cost="vma_check")
-def faultin_page(engine: Mm, thread: Thread) -> Step:
-    """The handler is done with this page; take mmap_lock again if it had to drop it."""
-    populate, result = _populate(thread), thread.in_flight.result
-    account_fault(engine, thread)
-    thread.fault = None
-    if result & VM_FAULT_ERROR:
-        mmap_read_unlock(engine, thread, thread.mm)
-        return thread.back()
-    populate.tried = bool(result & VM_FAULT_RETRY)
-    if not populate.tried:
-        populate.address += PAGE_SIZE
-    if result & VM_FAULT_UNLOCKED:
-        return mmap_read_lock(engine, thread, thread.mm, populate_vma_page_range)
-    return populate_vma_page_range
+def populate_vma_page_range(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Have every page of this VMA faulted in, written ones as copies of their own."""
+    populate = _populate(thread)
+    return get_user_pages(thread, Gup(populate.address, populate.stop), vma_populated)
 
 
-@step("mm/gup.c", cost="pte_read", function="follow_page_mask")
-def next_page(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """This page is mapped: go on with the next one."""
-    _populate(thread).address += PAGE_SIZE
-    return populate_vma_page_range
+@step("mm/swap.c", function="lru_add_drain")
+def vma_populated(engine: Mm, thread: Thread) -> Step:
+    """The pages are there: put what this CPU collected onto the LRU lists."""
+    populate = _populate(thread)
+    here = engine.world.frames.cpus[engine.cpu.id]
+    if here.lru_batch:
+        engine.cost("lru_drain")
+        here.lru_batch = 0
+    populate.address = populate.stop
+    if thread.gup.error or populate.address >= populate.end:
+        return mm_populate_done
+    return find_vma_intersection
+
+
+@step("mm/gup.c", function="__mm_populate")
+def mm_populate_done(engine: Mm, thread: Thread) -> Step:
+    """Give mmap_lock back; what could not be made resident is nobody's fault."""
+    thread.gup = None
+    mmap_read_unlock(engine, thread, thread.mm)
+    return thread.back()

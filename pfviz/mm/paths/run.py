@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pfviz.mm import operations as ops
 from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.cross_call import local_irq_restore, local_irq_save
 from pfviz.mm.paths import (
     brk,
     compaction,
@@ -16,6 +17,7 @@ from pfviz.mm.paths import (
     entry,
     exit_mmap,
     fork,
+    gup_fast,
     madvise,
     mmap,
     mprotect,
@@ -160,6 +162,10 @@ def _syscall(thread: Thread) -> Step:
             return device_memory.dmirror_migrate_to_device
         case ops.NumaScan():
             return numa.task_numa_work
+        case ops.GetUserPages():
+            return gup_fast.get_user_pages_fast
+        case ops.IrqsOff():
+            return irqs_off
         case ops.Exit():
             return exit_mmap.do_exit
         case ops.Uffd() as call:
@@ -184,6 +190,26 @@ def operation_done(engine: Mm, thread: Thread) -> Next:
         engine.emit(event.OP_END, text, latency_ns, thread.op_result, thread.op_index)
     thread.operation = None
     return next_operation
+
+
+# Interrupts off
+
+
+@step("include/linux/irqflags.h", function="local_irq_disable")
+def irqs_off(engine: Mm, thread: Thread) -> Step:
+    """A driver switches interrupts off on this CPU, and takes its time."""
+    operation = thread.operation
+    assert isinstance(operation, ops.IrqsOff)
+    local_irq_save(engine)
+    engine.charge(operation.ns)
+    return irqs_on
+
+
+@step("include/linux/irqflags.h", function="local_irq_enable")
+def irqs_on(engine: Mm, thread: Thread) -> Step:
+    """Interrupts are on again: what was pending is taken now."""
+    local_irq_restore(engine)
+    return thread.back()
 
 
 # Access: page after page

@@ -13,7 +13,7 @@ from pfviz.mm.page_range import zap_pte_range
 from pfviz.mm.page_table import TABLE_SPAN, PteTable
 from pfviz.mm.paths.allocation import free_frames
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
-from pfviz.mm.tlb import MmuGather, flush_tlb_range, tlb_gather
+from pfviz.mm.tlb import MmuGather, flush_tlb_range, tlb_gather, tlb_remove_table_sync_one
 from pfviz.mm.vma import Vma
 from pfviz.sim.task import Step, step
 
@@ -150,13 +150,20 @@ def tlb_flush_done(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 def tlb_remove_tables(engine: Mm, thread: Thread) -> Step:
     """Give up the page tables, whose memory is freed when no walker can stand in one any more."""
     gather = _zap(thread).gather
+    if engine.world.policy.page_table_free == "ipi":
+        return tlb_remove_table_sync_one(engine, thread, tlb_remove_table_free)
     tables, gather.tables = gather.tables, []
     batch = TableBatch(tables[0].id, tables)
-    if engine.world.policy.page_table_free == "rcu":
-        engine.world.rcu.call_rcu(engine, "page tables", batch, free_tables)
-    else:
-        # Every CPU has answered the flush: none is inside a walk with interrupts off.
-        free_tables(engine, batch)
+    engine.world.rcu.call_rcu(engine, "page tables", batch, free_tables)
+    return _gathered(thread)
+
+
+@step("mm/mmu_gather.c", cost="page_free")
+def tlb_remove_table_free(engine: Mm, thread: Thread) -> Step:
+    """Every CPU has answered, so no walk with interrupts off goes on: free the tables at once."""
+    gather = _zap(thread).gather
+    tables, gather.tables = gather.tables, []
+    free_tables(engine, TableBatch(tables[0].id, tables))
     return _gathered(thread)
 
 
