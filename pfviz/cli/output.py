@@ -7,18 +7,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import click
 
 from pfviz.report.json import encode
 from pfviz.scenario.errors import ScenarioError, printable
-from pfviz.views.rows import cell_width, to_ascii, wrap
+from pfviz.views.rows import beside as beside
+from pfviz.views.rows import to_ascii
 
 STDOUT = "-"
-ROOM_MIN: Final = 16
-"""A column of text narrower than this is not worth having."""
-ROWS_MAX: Final = 40
 
 
 class Complaint(click.ClickException):
@@ -84,20 +82,6 @@ def write_lines(lines: Iterable[str], path: str = STDOUT) -> None:
 def columns() -> int | None:
     """How wide standard output is; None when it is no terminal, where nothing need fit."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def beside(head: str, text: str, width_max: int | None) -> list[str]:
-    """`text` beside `head`, wrapped under itself; below it where there is hardly any room."""
-    if width_max is None or cell_width(head + text) <= width_max:
-        return [(head + text).rstrip()]
-    indent = cell_width(head)
-    if width_max - indent < ROOM_MIN:
-        indent = min(2, width_max - 1) if head else 0
-        room = max(width_max - indent, 1)
-        own = [head.rstrip()] if head else []
-        return [*own, *(" " * indent + line for line in wrap(text, room, ROWS_MAX))]
-    lines = wrap(text, width_max - indent, ROWS_MAX)
-    return [head + lines[0], *(" " * indent + line for line in lines[1:])]
 
 
 def leave(code: int) -> NoReturn:

@@ -15,10 +15,11 @@ from pfviz.scenario import matrix
 from pfviz.scenario.fault_code import CODES
 from pfviz.scenario.fault_kinds import BY_ID, GROUPS, KINDS, Kind, scenario_of
 from pfviz.scenario.matrix import KERNELS, UNKNOWN, Cell
-from pfviz.views.rows import cell_width, wrap
+from pfviz.views.rows import beside, cell_width, clip
 
 GAP: Final = "  "
-LINES_MAX: Final = 40
+TITLE_ROOM: Final = 14
+"""Where there is hardly any room, titles are clipped to leave this much beside them."""
 
 
 def matrix_object(kinds: Sequence[str] = (), kernels: Sequence[str] = ()) -> dict[str, Any]:
@@ -61,6 +62,8 @@ def table_lines(width: int | None = None, kinds: Sequence[str] = ()) -> list[str
     shown = [BY_ID[name] for name in kinds] or list(KINDS)
     spans = _spans(shown)
     titles = max(cell_width(kind.title) for kind in shown) + 2
+    if width is not None:
+        titles = min(titles, max(width - TITLE_ROOM, TITLE_ROOM))
     lines: list[str] = []
     for block in _blocks(spans, shown, titles, width):
         lines += [*_block(block, shown, titles), ""]
@@ -118,7 +121,7 @@ def _block(block: Sequence[tuple[str, ...]], shown: Sequence[Kind], titles: int)
         for kind in rows:
             codes = [matrix.cell(kind.id, span[0]).code for span in block]
             cells = GAP.join(code.ljust(size) for code, size in zip(codes, widths, strict=True))
-            lines.append((f"  {kind.title}".ljust(titles) + GAP + cells).rstrip())
+            lines.append((clip(f"  {kind.title}", titles).ljust(titles) + GAP + cells).rstrip())
     return lines
 
 
@@ -129,7 +132,7 @@ def legend(codes: set[str], width: int | None = None) -> list[str]:
     size = max((len(code) for code in used), default=0)
     lines = []
     for code in used:
-        lines += _beside(code.ljust(size) + GAP, said[code], width)
+        lines += beside(code.ljust(size) + GAP, said[code], width)
     return lines
 
 
@@ -153,14 +156,16 @@ def kernel_lines(kernel: str, kinds: Sequence[str] = (), width: int | None = Non
     cells = {kind.id: matrix.cell(kind.id, kernel) for kind in shown}
     titles = max(cell_width(kind.title) for kind in shown) + 4
     codes = max(len(one.code) for one in cells.values())
-    lines = [release.title, ""]
+    if width is not None:
+        titles = min(titles, max(width - codes - len(GAP), TITLE_ROOM))
+    lines = [*beside("", release.title, width), ""]
     for group in GROUPS:
         rows = [kind for kind in shown if kind.group == group]
         lines += [group] if rows else []
         for kind in rows:
             one = cells[kind.id]
-            head = f"  {kind.title}".ljust(titles) + one.code.ljust(codes) + GAP
-            lines += _beside(head, _why(one), width)
+            head = clip(f"  {kind.title}", titles - 1).ljust(titles) + one.code.ljust(codes) + GAP
+            lines += beside(head, _why(one), width)
     lines += ["", *legend({one.code for one in cells.values()}, width)]
     return [*lines, *_changes(kernel, width)]
 
@@ -170,15 +175,15 @@ def kind_lines(name: str, kernels: Sequence[str] = (), width: int | None = None)
     kind = BY_ID[name]
     cells = [matrix.cell(name, kernel) for kernel in kernels or KERNELS]
     size = max(len(one.code) for one in cells)
-    lines = [f"{kind.group}: {kind.title}"]
+    lines = beside("", f"{kind.group}: {kind.title}", width)
     if not kind.missing:
-        lines += _beside("", " ".join(scenario_of(name).story.split()), width)
+        lines += beside("", " ".join(scenario_of(name).story.split()), width)
     lines.append("")
     for one in cells:
         head = f"  {one.kernel:<6}{GAP}{one.code.ljust(size)}{GAP}"
-        lines += _beside(head, _why(one), width)
+        lines += beside(head, _why(one), width)
         for change in matrix.causes(name, one.kernel):
-            lines += _beside(" " * len(head), said_change(change), width)
+            lines += beside(" " * len(head), said_change(change), width)
     return [*lines, "", *legend({one.code for one in cells}, width)]
 
 
@@ -207,27 +212,15 @@ def _changes(kernel: str, width: int | None) -> list[str]:
     before = KERNELS[index - 1]
     lines = ["", f"What it changed against {before}"]
     for change in RELEASES[index].changes:
-        lines += _beside("  ", f"{change.what} ({change.commit or change.origin})", width)
+        lines += beside("  ", f"{change.what} ({change.commit or change.origin})", width)
     changed = matrix.changed_kinds(before, kernel)
     for name in changed:
         was, now = matrix.cell(name, before).code, matrix.cell(name, kernel).code
         whose = "; ".join(one.commit or one.what for one in matrix.causes(name, kernel))
-        lines += _beside(f"  {BY_ID[name].title}: ", f"{was} to {now} ({whose})", width)
+        lines += beside(f"  {BY_ID[name].title}: ", f"{was} to {now} ({whose})", width)
     if not changed:
         lines.append("  no cell of the matrix")
     return lines
-
-
-def _beside(head: str, text: str, width: int | None) -> list[str]:
-    """`text` beside `head`, wrapped below itself."""
-    if width is None or cell_width(head + text) <= width:
-        return [(head + text).rstrip()]
-    indent = min(cell_width(head), max(width - 24, 0))
-    if indent < cell_width(head):
-        wrapped = wrap(text, max(width - 4, 1), LINES_MAX)
-        return [head.rstrip(), *("    " + line for line in wrapped)]
-    first, *rest = wrap(text, width - indent, LINES_MAX)
-    return [head + first, *(" " * indent + line for line in rest)]
 
 
 def steps_apart(kernels: Sequence[str] = KERNELS) -> dict[tuple[str, str], tuple[str, ...]]:

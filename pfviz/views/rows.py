@@ -229,6 +229,11 @@ def plain(rows: Iterable[Row]) -> str:
     return "\n".join("".join(text for text, _ in row).rstrip() for row in rows)
 
 
+ROOM_MIN: Final = 16
+"""A column of text narrower than this is not worth having."""
+BESIDE_ROWS_MAX: Final = 40
+
+
 def wrap(text: str, width: int, lines_max: int) -> list[str]:
     """The text broken at blanks into at most `lines_max` lines of `width` cells."""
     lines: list[str] = []
@@ -249,6 +254,20 @@ def wrap(text: str, width: int, lines_max: int) -> list[str]:
         rest = " ".join(lines[lines_max - 1 :])
         lines[lines_max - 1 :] = [clip(rest, width)]
     return lines
+
+
+def beside(head: str, text: str, width_max: int | None) -> list[str]:
+    """`text` beside `head`, wrapped under itself; below it where there is hardly any room."""
+    if width_max is None or cell_width(head + text) <= width_max:
+        return [(head + text).rstrip()]
+    indent = cell_width(head)
+    if width_max - indent < ROOM_MIN:
+        indent = min(2, width_max - 1) if head else 0
+        room = max(width_max - indent, 1)
+        own = [head.rstrip()] if head.strip() else []
+        return [*own, *(" " * indent + line for line in wrap(text, room, BESIDE_ROWS_MAX))]
+    lines = wrap(text, width_max - indent, BESIDE_ROWS_MAX)
+    return [head + lines[0], *(" " * indent + line for line in lines[1:])]
 
 
 _ASCII: Final = str.maketrans({

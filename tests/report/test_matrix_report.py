@@ -1,0 +1,131 @@
+"""The matrix as JSON, as lines and as a table that fits the terminal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pfviz.cli import cli
+from pfviz.report import matrix as report
+from pfviz.scenario import matrix
+from pfviz.scenario.fault_code import CODES
+from pfviz.scenario.fault_kinds import BY_ID, KINDS
+from pfviz.scenario.matrix import KERNELS
+from pfviz.views.rows import cell_width
+
+
+def pfviz(*words: str, columns: int | None = None) -> Result:
+    env = {} if columns is None else {"COLUMNS": str(columns)}
+    return CliRunner().invoke(cli, words, env=env, catch_exceptions=False)
+
+
+def test_the_json_has_every_cell_and_who_sent_the_faults_back() -> None:
+    done = json.loads(pfviz("matrix", "--json").stdout)
+    assert done["kernels"] == list(KERNELS)
+    assert done["kinds"] == [kind.id for kind in KINDS]
+    for kind in done["kinds"]:
+        assert list(done["cells"][kind]) == list(KERNELS)
+        for name in KERNELS:
+            one = matrix.cell(kind, name)
+            assert done["cells"][kind][name] == one.code
+            assert done["checks"][kind].get(name, "") == one.check
+    assert done["cells"]["file_read_miss"]["6.12"] == "V(io)>M"
+    assert done["checks"]["driver"]["6.12"] == "vmf_can_call_fault"
+
+
+def test_the_json_of_some_kernels_and_kinds_has_just_those() -> None:
+    done = json.loads(pfviz("matrix", "--json", "--kernel", "6.7", "--kernel", "6.10",
+                            "--kind", "anon_write_first").stdout)  # fmt: skip
+    assert done["cells"] == {"anon_write_first": {"6.7": "M", "6.10": "T"}}
+    assert done["checks"] == {
+        "anon_write_first": {"6.7": "lock_vma_under_rcu", "6.10": "__vmf_anon_prepare"}
+    }
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    lines = report.table_lines(width) + report.kernel_lines("6.7", width=width)
+    for kind in ("file_read_miss", "anon_write_first", "driver"):
+        lines += report.kind_lines(kind, width=width)
+    assert max(map(cell_width, lines)) <= width
+
+
+@pytest.mark.parametrize("width", [80, 120, None])
+def test_every_cell_is_in_the_table_in_whatever_blocks(width: int | None) -> None:
+    lines = report.table_lines(width)
+    heads = [line for line in lines if line.startswith(" " * 20)]
+    spans = [name for line in heads for name in line.split()]
+    named = [end for span in spans for end in (span.partition("-")[0], span.rpartition("-")[2])]
+    assert named[0] == "6.0"
+    assert named[-1] == "beyond"
+    assert named == sorted(named, key=KERNELS.index)
+    rows = [line for line in lines if line.startswith("  read: the zero page")]
+    codes = [code for row in rows for code in row.removeprefix("  read: the zero page").split()]
+    assert codes == [matrix.cell("anon_read_zero", span.partition("-")[0]).code for span in spans]
+
+
+def test_kernels_share_a_column_only_if_no_row_tells_them_apart() -> None:
+    heads = report.table_lines(None, ("anon_write",))[0].split()
+    assert heads == ["6.0-6.1", "6.4-7.2", "beyond"]
+
+
+def test_the_legend_explains_each_code_that_came_up_and_no_other() -> None:
+    lines = report.table_lines(None, ("anon_write", "file_read_miss"))
+    said = [line.split("  ")[0] for line in lines[lines.index("") + 1 :]]
+    assert said == ["X", "M", "V", "V>M", "V(io)>M", "L"]
+    assert set(CODES) > set(said)
+
+
+def test_one_kind_is_told_kernel_by_kernel_with_the_commits_that_changed_it() -> None:
+    text = pfviz("matrix", "--kind", "file_read_miss").stdout
+    lines = text.splitlines()
+    assert lines[0] == "Files: read that needs the disk"
+    assert [line.split()[0] for line in lines if line[2:].startswith(KERNELS)] == list(KERNELS)
+    for commit in ("f5617ffeb450", "5d74b2ab2c15"):
+        assert commit in text
+    assert "do_read_fault: ->fault under the VMA lock (6.6)" in text
+
+
+def test_one_kernel_is_told_with_what_it_changed() -> None:
+    text = pfviz("matrix", "--kernel", "6.5").stdout
+    assert text.startswith("Linux 6.5 (August 2023)")
+    assert "What it changed against 6.4" in text
+    assert "below the stack: M(read) to M(write) (c2508ec5a58d, 9471f1f2f502)" in text
+    assert "no cell of the matrix" in pfviz("matrix", "--kernel", "6.8").stdout
+
+
+def test_plain_is_one_line_for_each_cell() -> None:
+    lines = pfviz("matrix", "--plain").stdout.splitlines()
+    assert len(lines) == len(KINDS) * len(KERNELS)
+    assert "driver\t6.12\tV>M\tvmf_can_call_fault\tdriver without map_pages" in lines
+    assert all(line.count("\t") == 4 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--kind", "file_reed_miss"), 'did you mean "file_read_miss"?'),
+        (("--kernel", "6.11"), 'the nearest is "6.10" of 6.0'),
+        (("--kernel", "beyont"), 'did you mean "beyond"?'),
+    ],
+)
+def test_a_misspelt_word_is_answered_with_the_nearest(words: tuple[str, ...], said: str) -> None:
+    done = pfviz("matrix", *words)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_cell_is_played_by_the_name_of_its_kind() -> None:
+    run = json.loads(pfviz("run", "file_read_miss", "--kernel", "6.6", "--json").stdout)
+    assert run["scenario"] == "file_read_miss"
+    assert run["vmstat"]["vma_lock_retry"] == 1
+    assert pfviz("run", "file_read_mis").exit_code == 2
+
+
+def test_no_text_holds_a_character_that_acts_on_a_terminal() -> None:
+    text = pfviz("matrix").stdout + pfviz("matrix", "--kernel", "7.2").stdout
+    assert all(line.isprintable() for line in text.splitlines())
+    assert all(BY_ID[kind.id].title for kind in KINDS)
