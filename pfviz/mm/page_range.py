@@ -34,7 +34,9 @@ from pfviz.mm.page_table import (
 from pfviz.mm.swap_entries import (
     copy_elsewhere,
     drop_swap_cache,
+    free_swapped,
     has_page_elsewhere,
+    is_swapped,
     zap_elsewhere,
 )
 from pfviz.mm.tlb import MmuGather
@@ -239,6 +241,9 @@ def free_pte_range(
         if pte & PRESENT and pte & (ACCESSED | DIRTY) and not pte & (FILE | SPECIAL):
             table.ptes[slot] = pte & ~(ACCESSED | DIRTY)
             changed += 1
+        elif is_swapped(pte):
+            clear_pte(engine, page_table, table, table.base + (slot << PAGE_SHIFT))
+            free_swapped(engine, page_table, pte, gather)
     if changed:
         gather.pages += changed
         gather.add_range(max(start, table.base), table.base + (slots.stop << PAGE_SHIFT))

@@ -251,6 +251,21 @@ def is_last_of(engine: Engine[Any], folio: AnonFolio) -> bool:
     )
 
 
+def is_kept_by_swap_cache(engine: Engine[Any], pfn: int) -> bool:
+    """Whether a page has one mapping, and only the swap cache knows it besides, without need."""
+    folio = engine.world.swap.folios.get(pfn)
+    if folio is None or not folio.is_cached or folio.locked_by != -1 or folio.writeback:
+        return False
+    return not folio.area.counts[folio.slot] and bool(engine.world.frames.refcount[pfn] == 2)
+
+
+def free_swap_cache(engine: Engine[Any], pfn: int) -> None:
+    """Take a page out of the swap cache that is kept by it without need (folio_free_swap)."""
+    folio = engine.world.swap.folios.get(pfn)
+    if folio is not None and folio.is_cached:
+        delete_from_swap_cache(engine, folio)
+
+
 def free_swap_and_cache(engine: Engine[Any], pte: int) -> int:
     """An entry that points to a slot goes; the frame that is to be freed with it, or -1."""
     swap: Swap = engine.world.swap

@@ -52,10 +52,7 @@ def zap_elsewhere(
     frames: Frames = engine.world.frames
     table.elsewhere -= 1
     if is_swapped(pte):
-        page_table.rss_swap -= 1
-        pfn = free_swap_and_cache(engine, pte)
-        if pfn >= 0:
-            gather.frames.append(pfn)
+        free_swapped(engine, page_table, pte, gather)
         return 0
     if is_on_device(pte):
         if frames.unmap(pte >> PFN_SHIFT):
@@ -63,6 +60,14 @@ def zap_elsewhere(
         return 1
     # Of a page that is being moved only its mover knows; it finds no entry to restore.
     return 1 if is_migration(pte) else 0
+
+
+def free_swapped(engine: Engine[Any], page_table: PageTable, pte: int, gather: MmuGather) -> None:
+    """An entry that pointed to a slot is gone: nobody asks for its contents any more."""
+    page_table.rss_swap -= 1
+    pfn = free_swap_and_cache(engine, pte)
+    if pfn >= 0:
+        gather.frames.append(pfn)
 
 
 def copy_elsewhere(

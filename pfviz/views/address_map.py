@@ -38,16 +38,18 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     rows = [_row(frame, mm, vma, faulting.get(vma.id, []), plan, look) for vma in chosen]
     if len(rows) + 2 <= height:
         rows.extend([()] * (height - len(rows) - 1))
-        rows.append(_legend(width, look))
+        rows.append(_legend(width, look, bool(mm.elsewhere)))
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
 
 
-def _legend(width: int, look: Look) -> Row:
+def _legend(width: int, look: Look, has_elsewhere: bool) -> Row:
     """What the textures of a strip mean, as many as fit."""
     glyphs = look.glyphs
+    elsewhere = ((glyphs.page_elsewhere, "page-none", "in swap or elsewhere"),)
     kinds = (
         (glyphs.mark, "mark", "faults"),
         (glyphs.shares[4], "page-anon", "anonymous"),
+        *(elsewhere if has_elsewhere else ()),
         (glyphs.page_file, "page-file", "page cache"),
         (glyphs.page_cow, "page-cow", "copy on write"),
         (glyphs.page_zero, "page-zero", "zero page"),
@@ -209,11 +211,12 @@ def _pages(mm: MmState, start: int, end: int, look: Look) -> Cell:
     """The cell for the pages of [start, end): kind by glyph and colour, many by their share."""
     glyphs = look.glyphs
     pages = (end - start) >> 12
-    if pages == 1:
+    if pages == 1 and start >> 12 not in mm.elsewhere:
         return _page(mm.page(start), look)
     present = mm.present_between(start, end)
     if not present:
-        return (glyphs.no_page, "page-none")
+        away = mm.elsewhere and not mm.elsewhere.isdisjoint(range(start >> 12, end >> 12))
+        return (glyphs.page_elsewhere if away else glyphs.no_page, "page-none")
     sample = mm.bytes_between(start, min(end, start + (_SAMPLE_PAGES << 12)))
     kind = next((byte for byte in sample if byte & PRESENT), PRESENT)
     full = _page(kind, look)

@@ -13,6 +13,7 @@ from .frame import FaultState, Frame
 from .memory_state import (
     PAGES_PER_TABLE,
     PRESENT,
+    PTE_ELSEWHERE,
     MmState,
     VmaState,
     tables_between,
@@ -157,6 +158,12 @@ def _vma_lock_event(f: Frame, now: int, task: int, a: int, b: int, c: int, d: in
 
 def _pte_set(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
     mm = f.mms[d]
+    if c & PTE_ELSEWHERE:
+        _pte_cleared(f, now, task, a, b, c, d)
+        mm.elsewhere.update(range(a >> 12, (a >> 12) + b))
+        return
+    if mm.elsewhere:
+        mm.elsewhere.difference_update(range(a >> 12, (a >> 12) + b))
     byte = PRESENT | (c & 0x3F)
     if b == 1:
         number = (a >> 12) & (PAGES_PER_TABLE - 1)
@@ -179,6 +186,8 @@ def _pte_set(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> N
 def _pte_cleared(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
     mm = f.mms[d]
     page, last = a >> 12, (a >> 12) + b
+    if mm.elsewhere:
+        mm.elsewhere.difference_update(range(page, last))
     for number in tables_between(mm.tables, page >> 9, (last - 1) >> 9):
         first = max(page - (number << 9), 0)
         stop = min(last - (number << 9), PAGES_PER_TABLE)

@@ -39,6 +39,8 @@ class Glyphs:
     page_cow: str = "▞"
     page_file: str = "▒"
     no_page: str = "·"
+    page_elsewhere: str = "s"
+    """A page in swap, in a device's memory, or on the move."""
     time_axis: str = "─▸"
     times: str = "×"
 

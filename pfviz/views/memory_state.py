@@ -36,6 +36,8 @@ PTE_ZERO: Final = 4
 PTE_FILE: Final = 8
 PTE_COW: Final = 16
 PTE_PREFAULTED: Final = 32
+PTE_ELSEWHERE: Final = 64
+"""In `pte_set.flags` only: no page is there, the entry says where it is (`MmState.elsewhere`)."""
 
 
 @dataclass(slots=True)
@@ -159,6 +161,8 @@ class MmState:
     tables: dict[int, bytearray] = field(default_factory=dict)
     """Page tables by `address >> 21`: 512 bytes, one a page (see PRESENT)."""
     pages_present: int = 0
+    elsewhere: set[int] = field(default_factory=set)
+    """Pages, by `address >> 12`, that are in swap, in a device or on the move."""
     root: int = -1
     height: int = 0
     nodes: dict[int, NodeState] = field(default_factory=dict)

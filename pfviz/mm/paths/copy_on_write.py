@@ -32,8 +32,9 @@ from pfviz.mm.paths.anonymous import add_new_anon_rmap, store_anon_pte
 from pfviz.mm.paths.outcome import VM_FAULT_RETRY
 from pfviz.mm.paths.pte_lock import pte_changed, pte_offset_map_lock, pte_unmap_unlock, unlock
 from pfviz.mm.paths.shared_write import wp_page_shared
-from pfviz.mm.thread import VMA_LOCK
 from pfviz.mm.paths.userfaultfd import userfault
+from pfviz.mm.swap import free_swap_cache, is_kept_by_swap_cache
+from pfviz.mm.thread import VMA_LOCK
 from pfviz.mm.tlb import flush_tlb_range
 from pfviz.mm.userfaultfd import WP
 from pfviz.mm.vma import VM_SHARED, VM_UFFD_WP
@@ -65,7 +66,7 @@ def do_wp_page(engine: Mm, thread: Thread) -> Step:
     pfn = pfn_of(pte)
     if frames.is_exclusive(pfn):
         return wp_page_reuse
-    if frames.refcount[pfn] == 1:
+    if frames.refcount[pfn] == 1 or is_kept_by_swap_cache(engine, pfn):
         return wp_can_reuse_anon_folio
     fault.kind = fault.kind or "cow_after_fork"
     return unlock_for_copy
@@ -91,6 +92,7 @@ def wp_can_reuse_anon_folio(engine: Mm, thread: Thread) -> Step:
     fault = thread.in_flight
     assert fault.vma is not None
     anon_vma = fault.vma.anon_vma
+    free_swap_cache(engine, pfn_of(fault.orig_pte))
     engine.world.frames.reuse(pfn_of(fault.orig_pte), anon_vma.id if anon_vma else 0)
     return wp_page_reuse
 

@@ -139,7 +139,7 @@ def smaps_pte_range(engine: Mm, thread: Thread) -> Step:
     assert vma is not None
     assert table is not None
     present = table.count(call.address, vma.vm_end)
-    call.resident += present
+    call.resident += present - table.count_elsewhere(call.address, vma.vm_end)
     engine.charge(present * engine.machine.costs["smaps_1000_ptes"] // 1000)
     return smaps_pte_unlock
 
