@@ -6,14 +6,14 @@ the largest of its subtree).
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass, field
 from typing import Final
 
 from .frame import Frame, TaskState
-from .look import Look, selected_task
+from .look import Look, selected_task, window
 from .memory_state import MmState, NodeState, VmaCacheState
 from .numbers import address_short, count, duration, size
+from .rb_shape import DEPTH_MAX, Subtree, gather, opened_nodes
 from .rows import Cell, Row, cell_width, clip, pad
 from .tree_marks import is_writing, vma_name, walk_marks, walkers
 
@@ -23,23 +23,8 @@ GLYPHS: Final = {False: ("○", "●"), True: ("o", "@")}
 NAME_WIDTH: Final = 11
 RANGE_WIDTH: Final = 26
 GAP_WIDTH: Final = 14
-DEPTH_MAX: Final = 128
-"""No red-black tree is deeper; a log whose links run in a circle is cut off there."""
-
-
-@dataclass(slots=True)
-class Subtree:
-    """A node and all below it, as far as the log tells."""
-
-    node: NodeState
-    depth: int
-    side: str
-    """"l", "r" or, for the root, ""."""
-    children: list[Subtree] = field(default_factory=list)
-    nodes: int = 1
-    first: int = 0
-    last: int = 0
-    """The addresses that it covers, from its lowest VMA to its highest."""
+ROWS_MIN: Final = 4
+"""With fewer rows none is spent on saying that more follow."""
 
 
 def paint_rows(
@@ -49,82 +34,52 @@ def paint_rows(
     caches = _cache_rows(frame, mm, width, max(height // 4, 1) if height >= 5 else 0, look)
     foot = [*caches, *_last_write(frame, mm, width)][: max(height - 1, 0)]
     room = height - len(foot)
-    here = walkers(frame, number, mm)
-    root = _gather(mm)
-    rows: list[Row] = []
-    if root is not None:
-        opened = _opened(root, _hot(frame, mm, here), room)
-        column = _column(root, opened)
-        drawing = Drawing(frame, mm, look, width, opened, here, _ways(mm, here), column, rows)
-        _put(drawing, root, "", "")
+    drawing = _draw(frame, number, mm, width, room, look)
+    first, last = window(len(drawing.rows), room, look.top, _kept(drawing))
+    rows = drawing.rows[first:last]
+    if first and rows:
+        rows[0] = ((f"… {count(first + 1)} rows above", "faint"),)
+    below = len(drawing.rows) - last
+    if below and len(rows) >= ROWS_MIN:
+        rows[-1] = ((f"… {count(below + 1)} rows below", "faint"),)
     rows.extend(() for _ in range(room - len(rows)))
-    return [*rows[:room], *foot]
+    return [*rows, *foot]
 
 
-# Which nodes to show
+def node_ids(frame: Frame, number: int, mm: MmState, height: int, look: Look) -> list[int]:
+    """The nodes that have a row, from top to bottom: what a cursor moves over."""
+    ids = _draw(frame, number, mm, 80, _room(frame, mm, height, look), look).ids
+    return [node for node in ids if node >= 0]
 
 
-def _gather(mm: MmState) -> Subtree | None:
-    """The tree below the root, with the size and the range of each subtree."""
-    if mm.root not in mm.nodes:
-        return None
-    root = Subtree(mm.nodes[mm.root], 0, "")
-    order = [root]
-    seen = {mm.root}
-    for tree in order:
-        left, _, right = tree.node.slots
-        for side, child in (("l", left), ("r", right)):
-            if child in mm.nodes and child not in seen and tree.depth < DEPTH_MAX:
-                seen.add(child)
-                below = Subtree(mm.nodes[child], tree.depth + 1, side)
-                tree.children.append(below)
-                order.append(below)
-    for tree in reversed(order):
-        tree.first, tree.last = tree.node.min, tree.node.max
-        for below in tree.children:
-            tree.nodes += below.nodes
-            if below.side == "l":
-                tree.first = below.first
-            else:
-                tree.last = below.last
-    return root
+def is_opened(frame: Frame, number: int, mm: MmState, node: int, height: int, look: Look) -> bool:
+    """Whether rows below a node show its children."""
+    return node in _draw(frame, number, mm, 80, _room(frame, mm, height, look), look).opened
 
 
-def _hot(frame: Frame, mm: MmState, here: dict[int, list[TaskState]]) -> dict[int, int]:
-    """The nodes to show first: those on the way to a walker (0), then to what is written (1)."""
-    hot: dict[int, int] = {}
-    written: list[int] = []
-    if is_writing(frame, mm):
-        written = [node.id for node in mm.nodes.values() if node.changed_ns == mm.write_ns]
-    for rank, wanted in enumerate((list(here), written)):
-        for number in wanted:
-            while number in mm.nodes and number not in hot:
-                hot[number] = rank
-                number = mm.nodes[number].parent
-    return hot
+def _room(frame: Frame, mm: MmState, height: int, look: Look) -> int:
+    caches = _cache_rows(frame, mm, 80, max(height // 4, 1) if height >= 5 else 0, look)
+    return height - len([*caches, *_last_write(frame, mm, 80)][: max(height - 1, 0)])
 
 
-def _opened(root: Subtree, hot: dict[int, int], room: int) -> set[int]:
-    """The nodes whose children are shown: hot ones first, then level by level while there is room.
+def _draw(frame: Frame, number: int, mm: MmState, width: int, room: int, look: Look) -> Drawing:
+    """Every row of the tree, as it is folded for so many rows."""
+    here = walkers(frame, number, mm)
+    drawing = Drawing(frame, mm, look, width, set(), here, _ways(mm, here))
+    root = gather(mm)
+    if root is not None:
+        drawing.opened = opened_nodes(root, frame, mm, here, room, look.tree)
+        drawing.column = _column(root, drawing.opened)
+        _put(drawing, root, "", "")
+    return drawing
 
-    A folded subtree takes one row, so opening it takes one more row for each child but none back.
-    """
-    opened: set[int] = set()
-    used = 1
-    trees = {root.node.id: root}
-    waiting = [(0, 0, root.first, root.node.id)]
-    while waiting:
-        tree = trees[heapq.heappop(waiting)[3]]
-        if used + len(tree.children) > room:
-            continue
-        used += len(tree.children)
-        opened.add(tree.node.id)
-        for child in tree.children:
-            if child.children:
-                number = child.node.id
-                trees[number] = child
-                heapq.heappush(waiting, (hot.get(number, 2), child.depth, child.first, number))
-    return opened
+
+def _kept(drawing: Drawing) -> int:
+    """The row that must be seen when not all fit: the one below the cursor's or first walker's."""
+    cursor = drawing.look.tree.cursor
+    wanted = [cursor] if cursor >= 0 else drawing.here
+    found = next((at for at, node in enumerate(drawing.ids) if node in wanted), -1)
+    return min(found + 1, len(drawing.ids) - 1) if found >= 0 else -1
 
 
 # Rows
@@ -145,6 +100,17 @@ class Drawing:
     column: int = 0
     """Where addresses begin."""
     rows: list[Row] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+    """The node of each row; -1 for a row that only counts what is below."""
+
+    def add(self, node: int, row: Row) -> None:
+        """One more row, of a node or of none."""
+        self.rows.append(row)
+        self.ids.append(node)
+
+    def name_style(self, tree: Subtree, style: str) -> str:
+        """How the name in a row is drawn: that of the cursor's node stands out."""
+        return "selected" if tree.node.id == self.look.tree.cursor else style
 
 
 def _ways(mm: MmState, here: dict[int, list[TaskState]]) -> dict[int, tuple[str, list[TaskState]]]:
@@ -170,13 +136,13 @@ def _column(tree: Subtree, opened: set[int]) -> int:
 def _put(drawing: Drawing, tree: Subtree, branch: str, under: str) -> None:
     glyphs = drawing.look.glyphs
     if tree.children and tree.node.id not in drawing.opened and tree.depth:
-        drawing.rows.append(_folded(drawing, tree, branch))
+        drawing.add(tree.node.id, _folded(drawing, tree, branch))
         return
-    drawing.rows.append(_node(drawing, tree, branch))
+    drawing.add(tree.node.id, _node(drawing, tree, branch))
     if tree.node.id not in drawing.opened:
         if tree.children:
             text = f"{glyphs.branch_last}… {count(tree.nodes - 1)} VMAs below"
-            drawing.rows.append(((text, "faint"),))
+            drawing.add(-1, ((text, "faint"),))
         return
     for child in tree.children:
         is_last = child is tree.children[-1]
@@ -188,7 +154,7 @@ def _put(drawing: Drawing, tree: Subtree, branch: str, under: str) -> None:
 def _folded(drawing: Drawing, tree: Subtree, branch: str) -> Row:
     row: list[Cell] = [
         (f"{branch}{tree.side} ", "faint"),
-        (f"… {count(tree.nodes)} VMAs ", "faint"),
+        (f"… {count(tree.nodes)} VMAs ", drawing.name_style(tree, "faint")),
     ]
     number = tree.node.id
     inside = [*drawing.here.get(number, []), *drawing.ways.get(number, ("", []))[1]]
@@ -211,7 +177,7 @@ def _node(drawing: Drawing, tree: Subtree, branch: str) -> Row:
     row: list[Cell] = [
         (branch + side, "faint"),
         (f"{glyph} {'B' if is_black else 'R'} ", "strong" if is_black else "bad"),
-        (f"{name} ", "node-walked" if is_walked else "node"),
+        (f"{name} ", drawing.name_style(tree, "node-walked" if is_walked else "node")),
     ]
     marks = walk_marks(drawing.frame, here, look)
     if here:

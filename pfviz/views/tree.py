@@ -56,11 +56,13 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
 
 
 def node_ids(frame: Frame, height: int, look: Look = DEFAULT) -> list[int]:
-    """The nodes of the maple tree that have a row, from top to bottom: what a cursor moves over."""
+    """The nodes of the tree that have a row, from top to bottom: what a cursor moves over."""
     number = tree_mm(frame, look)
     mm = frame.mms.get(number)
-    if mm is None or not mm.nodes or mm.has_rb_tree:
+    if mm is None or not mm.nodes:
         return []
+    if mm.has_rb_tree:
+        return rb_tree.node_ids(frame, number, mm, height, look)
     shown = _shape(frame, number, mm, height, look)
     rows = [line for line in shown.lines if line.slot < 0 and not line.run]
     return [line.node.id for line in rows if not line.is_built]
@@ -69,7 +71,10 @@ def node_ids(frame: Frame, height: int, look: Look = DEFAULT) -> list[int]:
 def is_opened(frame: Frame, node: int, height: int, look: Look = DEFAULT) -> bool:
     """Whether rows below a node show its children or its slots."""
     number = tree_mm(frame, look)
-    lines = _shape(frame, number, frame.mms[number], height, look).lines
+    mm = frame.mms[number]
+    if mm.has_rb_tree:
+        return rb_tree.is_opened(frame, number, mm, node, height, look)
+    lines = _shape(frame, number, mm, height, look).lines
     for line, after in pairwise(lines):
         if line.node.id == node and line.slot < 0 and not line.run and not line.is_dead:
             return len(after.ways) > len(line.ways)

@@ -76,12 +76,17 @@ def shape(mm: MmState, walkers: Walkers, room: int, look: TreeLook) -> Shape:
 
 
 def path_to(mm: MmState, address: int) -> list[int]:
-    """The nodes from the root to the leaf that covers an address; nothing without a tree."""
+    """The nodes from the root to the one that covers an address; nothing without a tree."""
     path: list[int] = []
     number = mm.root
     while number in mm.nodes and len(path) <= DEPTH_MAX:
         node = mm.nodes[number]
         path.append(number)
+        if node.is_rb:
+            if node.min <= address <= node.max:
+                break
+            number = node.slots[0 if address < node.min else 2]
+            continue
         slot = slot_of(node, address)
         if node.is_leaf or slot < 0:
             break

@@ -162,4 +162,4 @@ async def test_tree_keys_say_where_they_act() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("4", "x")
-        assert "No maple tree is known here" in text_of(app)
+        assert "No tree is known here" in text_of(app)

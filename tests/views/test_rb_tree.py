@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 
 from pfviz.mm.operations import Access, Mmap, Munmap
@@ -10,9 +13,11 @@ from pfviz.views import tree
 from pfviz.views.fold import fold
 from pfviz.views.frame import Frame
 from pfviz.views.glyphs import ASCII
-from pfviz.views.look import Look
+from pfviz.views.look import Look, TreeLook
+from pfviz.views.numbers import address_short
 from pfviz.views.rows import STYLES, plain, row_width
 from pfviz.views.timeline import Timeline
+from pfviz.views.tree_shape import path_to
 from tests.worlds import Scene, at, world
 
 from . import logs
@@ -40,6 +45,11 @@ def moment(scene: Scene, function: str, nth: int = 0) -> Frame:
         if row[1] == ev.STEP and log.steps[row[3]].function == function
     ]
     return Timeline(log).at(ends[nth])
+
+
+def last_frame(scene: Scene) -> Frame:
+    timeline = Timeline(scene.engine.log)
+    return timeline.at(len(timeline))
 
 
 def drawn(frame: Frame, width: int, height: int, look: Look | None = None) -> list[str]:
@@ -174,3 +184,38 @@ def test_links_that_run_in_a_circle_are_cut_off() -> None:
     story.root(1, 1)
     rows = drawn(fold(Frame(story.log), len(story.log)), 70, 8)
     assert len([row for row in rows if row]) == 2
+
+
+def test_a_tree_that_does_not_fit_can_be_gone_through_row_by_row() -> None:
+    """Every VMA can be reached: opened by hand, with the cursor on it, its row is on the pane."""
+    frame = last_frame(library(60))
+    mm = next(iter(frame.mms.values()))
+    everything = TreeLook(frozenset(mm.nodes), frozenset())
+    ids = tree.node_ids(frame, 18, Look(tree=everything))
+    assert sorted(ids) == sorted(mm.nodes)
+    for node in ids:
+        lines = drawn(frame, 78, 18, Look(tree=replace(everything, cursor=node)))
+        assert len(lines) == 18
+        start = address_short(mm.nodes[node].min)
+        assert any(start in line for line in lines), node
+    assert any(row.endswith("rows below") for row in drawn(frame, 78, 18, Look(tree=everything)))
+
+
+def test_a_subtree_is_opened_and_folded_by_hand() -> None:
+    frame = last_frame(library(60))
+    mm = next(iter(frame.mms.values()))
+    shut = Look(tree=TreeLook(frozenset(), frozenset((mm.root,)), mm.root))
+    assert tree.node_ids(frame, 18, shut) == [mm.root]
+    assert not tree.is_opened(frame, mm.root, 18, shut)
+    assert tree.is_opened(frame, mm.root, 18)
+    below = f"{len(mm.nodes) - 1} VMAs below"
+    assert any(below in line for line in drawn(frame, 78, 18, shut))
+
+
+def test_an_address_leads_down_to_the_vma_that_has_it() -> None:
+    frame = last_frame(library(60))
+    mm = next(iter(frame.mms.values()))
+    for node in mm.nodes.values():
+        path = path_to(mm, node.max)
+        assert (path[0], path[-1]) == (mm.root, node.id)
+        assert all(below in mm.nodes[above].slots for above, below in pairwise(path))

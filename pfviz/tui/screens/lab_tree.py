@@ -1,4 +1,4 @@
-"""The keys of the maple tree pane: a cursor, opening and folding, jumping, one node in detail."""
+"""The keys of the tree pane: a cursor, opening and folding, jumping, one node in detail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LabTree(LabChanges):
 
     def action_row(self, direction: int) -> None:
         """In the tree: the node above or below; elsewhere as everywhere."""
-        mm = self._maple() if self.pane_name == PANE else None
+        mm = self._tree() if self.pane_name == PANE else None
         if mm is None or self._is_detail_alone():
             super().action_row(direction)
             return
@@ -72,7 +72,9 @@ class LabTree(LabChanges):
             self.say(f"{len(mm.nodes):,} nodes are too many to open at once; x opens one.")
             self.moved()
         else:
-            inner = frozenset(node.id for node in mm.nodes.values() if not node.is_leaf)
+            inner = frozenset(
+                node.id for node in mm.nodes.values() if node.is_rb or not node.is_leaf
+            )
             self.say("Every node is shown; j and k go through them. X folds the tree again.")
             self._set(TreeLook(inner, frozenset(), max(look.cursor, 0) or mm.root))
 
@@ -80,6 +82,10 @@ class LabTree(LabChanges):
         """Show the node at the cursor slot by slot, or the tree again."""
         mm = self._asked()
         if mm is None:
+            return
+        if mm.has_rb_tree:
+            self.say("A node of a red-black tree is one VMA: its row says it all.")
+            self.moved()
             return
         look = self.look.tree
         cursor = look.cursor if look.cursor in mm.nodes or look.shows_slots else mm.root
@@ -133,23 +139,23 @@ class LabTree(LabChanges):
 
     # Helpers of these actions
 
-    def _maple(self) -> MmState | None:
-        """The address space shown, when its maple tree is known."""
+    def _tree(self) -> MmState | None:
+        """The address space shown, when its tree is known."""
         frame: Frame = self.player.frame
         mm = frame.mms.get(tree_mm(frame, self.look))
-        is_known = mm is not None and mm.root in mm.nodes and not mm.has_rb_tree
+        is_known = mm is not None and mm.root in mm.nodes
         return mm if is_known else None
 
     def _asked(self) -> MmState | None:
         """The same, or a word on why the key does nothing."""
         self.hush()
         if self.pane_name != PANE:
-            self.say("This key acts in the maple tree; 4 goes there.")
+            self.say("This key acts in the tree; 4 goes there.")
             self.moved()
             return None
-        mm = self._maple()
+        mm = self._tree()
         if mm is None:
-            self.say("No maple tree is known here: a capture and Linux 6.0 have none.")
+            self.say("No tree is known here: a capture does not tell its nodes.")
             self.moved()
         return mm
 
