@@ -75,6 +75,7 @@ MM_COSTS: Final[dict[str, int]] = {
     # userfaultfd
     "uffd_queue": 40,  # the message, the queue entry, the task state
     "uffd_read": 120,  # one message copied to the monitor
+    "uffd_notify": 30,
     "poll": 150,
     # TLB
     "tlb_local_page": 120,

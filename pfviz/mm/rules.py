@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from pfviz.mm import rules_locks, rules_pages
+from pfviz.mm import rules_locks, rules_pages, rules_uffd
 from pfviz.mm.rules_watch import RuleWatch
 from pfviz.mm.world import BrokenRule
 from pfviz.sim.machine import FOREVER_NS
@@ -36,6 +36,10 @@ STATE_RULES: Final[dict[str, tuple[str, Rule]]] = {
     "I20": (
         "mm_lock_seq is odd under a writer",
         rules_locks.sequences_are_odd_for_writers,
+    ),
+    "I26": (
+        "who sleeps for a userfaultfd monitor can be woken, and needs to be",
+        rules_uffd.sleepers_can_be_woken,
     ),
     "F1": ("no fault runs in a VMA that fork has copied", rules_locks.fork_keeps_faults_out),
 }

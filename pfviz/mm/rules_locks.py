@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pfviz.mm import rules_uffd
 from pfviz.mm.address_space import AddressSpace
 from pfviz.mm.paths.fork import ForkCall
 from pfviz.mm.paths.fork import copied as copied_by_fork
 from pfviz.mm.thread import Thread
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_lock import EXCLUDING, VM_REFCNT_WRITER
+from pfviz.sim.event import READ, WRITE
 from pfviz.sim.task import DONE, SLEEPING, Task
 from pfviz.sync.rwsem import RwSemaphore, holders
 
@@ -115,8 +118,24 @@ def waiting_is_allowed(engine: Mm) -> Iterator[str]:
     for thread in threads_of(engine):
         circle = circle_of(engine, thread)
         if circle:
-            yield "a circle of waiting: " + ", ".join(task.name for task in circle)
+            yield f"a circle of waiting: {told(circle)}"
             return
+
+
+def told(circle: list[Task]) -> str:
+    """A circle of waiting in words: who waits for whom, and what for."""
+    others = [*circle[1:], circle[0]]
+    return ", ".join(
+        f"{task.name} waits for {other.name} ({_wanted(task)})"
+        for task, other in zip(circle, others, strict=True)
+    )
+
+
+def _wanted(task: Task) -> str:
+    lock = _awaited(task)
+    if isinstance(lock, RwSemaphore):
+        return str(lock.name)
+    return task.asleep_why.removeprefix("waits for ")
 
 
 def _awaited(task: Task) -> Any:
@@ -127,11 +146,15 @@ def _awaited(task: Task) -> Any:
 def _waits_for(engine: Mm, task: Task) -> tuple[Task, ...]:
     lock = _awaited(task)
     if isinstance(lock, RwSemaphore):
+        if not lock.is_write_locked and task.waiting.mode == READ:
+            # Readers hold it: a reader waits only because a writer stands in the queue before it.
+            ahead = (one.task for one in lock.wait_list if one.mode == WRITE)
+            return tuple(itertools.islice(ahead, 1))
         return tuple(one for one in holders(lock) if one is not task)
     for mm in engine.world.mms:
         if mm.vma_writer_wait is task:
             return tuple(other for other in threads_of(engine) if task.vma in other.vma_read_locks)
-    return ()
+    return rules_uffd.monitors_of(task)
 
 
 def circle_of(engine: Mm, start: Task) -> list[Task]:

@@ -126,6 +126,8 @@ class UserfaultfdCtx:
     released: bool = False
     """The descriptor is closed."""
     refcount: int = 1
+    wakes_late: bool = False
+    """Its monitor puts pages in without waking (..._MODE_DONTWAKE), and wakes by UFFDIO_WAKE."""
     monitors: list[Thread] = field(default_factory=list)
     """Threads that have polled or read it: who is waited for."""
 

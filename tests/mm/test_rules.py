@@ -130,7 +130,7 @@ def test_each_rule_can_fail(rule: str) -> None:
 
 
 def test_every_rule_between_steps_is_tried_somewhere() -> None:
-    elsewhere = {"F1"}  # tests/mm/paths/test_fork.py
+    elsewhere = {"F1", "I26"}  # tests/mm/paths/test_fork.py, tests/mm/test_rules_uffd.py
     assert set(rules.STATE_RULES) == set(BREAKS) | elsewhere
 
 

@@ -95,6 +95,7 @@ def userfaultfd_ioctl(engine: Mm, thread: Thread) -> Step:
         protect=do == "protect" or operation.protect,
         source=None if operation.source is None else thread.resolve(operation.source),
     )  # fmt: skip
+    ctx.wakes_late |= not operation.wake
     if do in CHANGES_PAGES and ctx.mmap_changing:
         # Looked at without a lock first: no use to begin.
         thread.op_result = EAGAIN

@@ -99,7 +99,7 @@ def dst_vma_locked(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/userfaultfd.c", cost="find_vma", function="find_vma")
 def find_dst_vma(engine: Mm, thread: Thread) -> Step:
-    """Under mmap_lock find the VMA, and give it an anon_vma if its pages are to be private."""
+    """Under mmap_lock find the VMA; if its pages are to be private it needs an anon_vma."""
     call = _call(thread)
     vma = call.vma = thread.mm.tree.find(engine, call.start)
     if vma is None or not vma.covers(call.start):
@@ -108,21 +108,31 @@ def find_dst_vma(engine: Mm, thread: Thread) -> Step:
         mmap_read_unlock(engine, thread, thread.mm)
         return thread.back()
     if vma.vm_flags & VM_SHARED or vma.anon_vma is not None:
-        return dst_vma_ready
+        return _dst_vma_ready(engine, thread)
     thread.fault = call.fault
     call.fault.vma = vma
-    return thread.call(anon_vma_prepare, then=dst_vma_ready)
+    return thread.call(anon_vma_prepare, then=anon_vma_prepared)
 
 
-@step("mm/userfaultfd.c", cost="vma_check", function="uffd_lock_vma")
-def dst_vma_ready(engine: Mm, thread: Thread) -> Step:
-    """From 6.9 on change over to the VMA's own lock; earlier kernels keep mmap_lock."""
-    call, world = _call(thread), engine.world
+@step("mm/userfaultfd.c", cost="vma_check", function="find_vma_and_prepare_anon")
+def anon_vma_prepared(engine: Mm, thread: Thread) -> Step:
+    """The VMA has an anon_vma now."""
     thread.fault = None
-    if not (world.has_vma_lock and world.preset.uffd_ioctl_lock == "vma_lock"):
-        return _lock_map_changing(engine, thread)
+    return _dst_vma_ready(engine, thread)
+
+
+def _dst_vma_ready(engine: Mm, thread: Thread) -> Step:
+    world = engine.world
+    if world.has_vma_lock and world.preset.uffd_ioctl_lock == "vma_lock":
+        return change_over_to_vma
+    return _lock_map_changing(engine, thread)
+
+
+@step("mm/userfaultfd.c (6.9+)", cost="vma_check", function="uffd_lock_vma")
+def change_over_to_vma(engine: Mm, thread: Thread) -> Step:
+    """Lock the VMA itself, which cannot fail under mmap_lock, and give mmap_lock back."""
     vma_start_read_locked(engine, thread, _vma(thread))
-    call.under_vma_lock = True
+    _call(thread).under_vma_lock = True
     mmap_read_unlock(engine, thread, thread.mm)
     return _lock_map_changing(engine, thread)
 

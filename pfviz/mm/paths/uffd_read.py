@@ -147,7 +147,7 @@ def thread_ended(engine: Mm) -> None:
 # read
 
 
-@step("fs/userfaultfd.c", cost="uffd_read", function="userfaultfd_read")
+@step("fs/userfaultfd.c", cost="vma_check", function="userfaultfd_read")
 def userfaultfd_ctx_read(engine: Mm, thread: Thread) -> Step:
     """Read the next message: lock the descriptor's queue first."""
     call = _call(thread)
@@ -167,7 +167,7 @@ def read_wait(engine: Mm, thread: Thread) -> Step:
     return spin_lock(engine, thread, call.ctx.fault_pending_wqh.lock, then=find_userfault)
 
 
-@step("fs/userfaultfd.c")
+@step("fs/userfaultfd.c", cost="uffd_read")
 def find_userfault(engine: Mm, thread: Thread) -> Step:
     """Take the fault that waits longest out of its queue; for a moment it stands in none."""
     call = _call(thread)

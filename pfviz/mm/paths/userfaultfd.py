@@ -117,7 +117,7 @@ def notify_or_go_on(thread: Thread) -> Step:
     return userfault_woken
 
 
-@step("fs/userfaultfd.c", cost="vma_check")
+@step("fs/userfaultfd.c", cost="uffd_notify")
 def wake_up_poll(engine: Mm, thread: Thread) -> Step:
     """Tell the monitor: whoever polls or reads the descriptor is woken."""
     return spin_lock(engine, thread, _ctx(thread).fd_wqh.lock, then=wake_pollers)
