@@ -90,10 +90,9 @@ KINDS: Final = (
     Kind("kernel_mode", "by the kernel itself", PATHS),
     Kind("segv_access", "permission missing", PATHS),
     Kind("locked_write", "write in locked memory", PATHS, missing="mlock"),
-    Kind("populate", "MAP_POPULATE", PATHS, missing="populate by faults"),
+    Kind("populate", "MAP_POPULATE", PATHS),
     Kind("mlock", "mlock", PATHS, missing="mlock"),
-    Kind("gup", "pages pinned for a device (GUP)", PATHS, missing="get_user_pages"),
-    Kind("ptrace", "another process's memory", PATHS, missing="get_user_pages"),
+    Kind("gup", "pages pinned for a device (GUP)", PATHS),
 )
 """The rows, in the order in which they are shown."""
 
