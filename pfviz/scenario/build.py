@@ -124,7 +124,7 @@ class _Builder:
         for file in self.scenario.file:
             cached = file.pages if file.cached == "all" else file.cached
             self.engine.world.files[file.name] = new_file(
-                self.engine, file.name, file.pages, cached, file.driver
+                self.engine, file.name, file.pages, cached, file.driver, file.page_mkwrite
             )
         for area in self.scenario.swap:
             add_area(self.engine, area.name, area.kind, area.pages)

@@ -52,6 +52,9 @@ class File(Table, frozen=True, kw_only=True):
         "all"
     )
     driver: Annotated[bool, Meta(description="a device: its faults need mmap_lock")] = False
+    page_mkwrite: Annotated[
+        bool, Meta(description="the filesystem is asked before a shared page is written")
+    ] = True
 
 
 class Swap(Table, frozen=True, kw_only=True):
