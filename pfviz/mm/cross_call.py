@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pfviz.sim import event
-from pfviz.sim.event import SPIN
+from pfviz.sim.event import READ, SPIN
 from pfviz.sim.task import Step, Task, step
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _blame(engine: Engine[Any], call: CrossCall) -> None:
         return
     call.blamed, call.blamed_since_ns = call.late[0], engine.now_ns
     lock = engine.world.irqs.lock_of(engine, call.blamed)
-    engine.emit_of(call.waiter, event.SPIN_BEGIN, lock, SPIN)
+    engine.emit_of(call.waiter, event.SPIN_BEGIN, lock, READ)
 
 
 def _answer(engine: Engine[Any], to: tuple[int, CrossCall]) -> None:
@@ -136,7 +136,10 @@ def _answer(engine: Engine[Any], to: tuple[int, CrossCall]) -> None:
         call.blamed = -1
         lock = engine.world.irqs.lock_of(engine, cpu)
         waited_ns = engine.now_ns - call.blamed_since_ns
-        engine.emit_of(call.waiter, event.SPIN_END, lock, SPIN, waited_ns, 1)
+        engine.emit_of(call.waiter, event.SPIN_END, lock, READ, waited_ns, 1)
+        # Like a lock that was taken and let go at once: so the wait counts among its waits.
+        engine.emit_of(call.waiter, event.LOCK_ACQUIRED, lock, READ, waited_ns)
+        engine.emit_of(call.waiter, event.LOCK_RELEASED, lock, READ)
     if not call.spins:
         return
     if call.pending:

@@ -14,6 +14,7 @@ from pfviz.mm.page_table import (
     PAGE_SHIFT,
     PRESENT,
     PTES_PER_TABLE,
+    SWAP,
     TABLE_SHIFT,
     PageTable,
     PteTable,
@@ -39,7 +40,7 @@ def move_pte_range(
     assert_locked(engine, source)
     assert_locked(engine, target)
     first, to = source.index(old), target.index(new)
-    moved = present = 0
+    moved = present = elsewhere = 0
     for offset in range(length >> PAGE_SHIFT):
         pte = source.ptes[first + offset]
         if not pte:
@@ -49,8 +50,11 @@ def move_pte_range(
         target.ptes[to + offset] = pte
         moved += 1
         present += pte & PRESENT
+        elsewhere += pte & SWAP and 1
     source.occupied -= moved
     target.occupied += moved
+    source.elsewhere -= elsewhere
+    target.elsewhere += elsewhere
     if moved:
         stop = length >> PAGE_SHIFT
         log_cleared(engine, page_table, source, first, first + stop)

@@ -60,6 +60,8 @@ def _held(frame: Frame, lock: LockState, task: TaskState) -> str:
     held = duration(frame.now_ns - since)
     how = {0: " for read", 1: " for write"}.get(mode, "")
     doing = what_keeps(frame, frame.tasks[first], lock.id)
+    if lock.kind == "irq":
+        return f"{frame.label(first)} has kept {name} off for {held}{doing}"
     if len(others) == 1:
         return f"{frame.label(first)} has held {name}{how} for {held}{doing}"
     longest = f"{frame.label(first)} the longest ({held}{doing})"
@@ -154,7 +156,8 @@ def who_waits_for(frame: Frame, task: TaskState) -> str:
         if others:
             verb = "waits" if len(others) == 1 else "wait"
             names = names_of(frame, others)
-            found.append(f"{names} {verb} for {words_for(frame, lock)}, which it holds")
+            how = "keeps off" if lock.kind == "irq" else "holds"
+            found.append(f"{names} {verb} for {words_for(frame, lock)}, which it {how}")
     return "; ".join(found)
 
 
@@ -180,4 +183,6 @@ def words_for(frame: Frame, lock: LockState) -> str:
         return f"the page-table lock {lock.name}".rstrip()
     if lock.kind == "folio":
         return f"the folio lock {lock.name}".rstrip()
+    if lock.kind == "irq":
+        return f"the {lock.name}"
     return lock.name or f"a {lock.kind}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pfviz.mm.operations import IrqsOff, Munmap
 from pfviz.sim import event as ev
 from pfviz.views import narrator, waits
 from pfviz.views.look import Look
 from pfviz.views.rows import plain
 from pfviz.views.timeline import Timeline
+from tests.worlds import at, world
 
 from . import logs
 
@@ -161,3 +163,16 @@ def test_a_computing_thread_is_told_with_what_it_does_next() -> None:
     frame = Timeline(story.log).at(seen)
     text = narrator.spoken(frame, Look(selected=app))
     assert text.startswith("app computes in user mode; next, in 12.0 µs, it writes to a page")
+
+
+def test_who_waits_for_a_cpu_with_interrupts_off_says_so() -> None:
+    made = world("6.12", cpus=4).vma("m", 8).touched("m")
+    driver = made.thread("driver", IrqsOff(90_000), cpu=1)
+    waiter = made.thread("unmapper", Munmap(at("m"), 8), after_ns=5_000)
+    made.run(until_ns=60_000)
+    timeline = Timeline(made.engine.log)
+    frame = timeline.at(len(timeline))
+    told = narrator.spoken(frame, Look(selected=waiter.id))
+    assert told.startswith("unmapper spins: driver has kept the interrupts of CPU 1 off for ")
+    told = narrator.spoken(frame, Look(selected=driver.id))
+    assert "unmapper waits for the interrupts of CPU 1, which it keeps off" in told

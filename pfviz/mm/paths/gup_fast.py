@@ -178,7 +178,7 @@ def gup_slow_done(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/gup.c", cost="vma_check", function="get_user_pages_fast")
 def pages_taken(engine: Mm, thread: Thread) -> Step | None:
-    """The driver has its pages; it keeps them as long as its device works on them."""
+    """The driver has the pages that there are: a device may work on them until they are let go."""
     call, asked = _call(thread), _asked(thread)
     taken = (call.gup.address - call.start) >> PAGE_SHIFT
     thread.op_result = taken or call.gup.error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pfviz.mm.address_space import AddressSpace
 from pfviz.mm.page_move import move_pte_range, move_table
 from pfviz.mm.page_table import TABLE_SPAN, PteTable, UpperTable
+from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.tlb import flush_tlb_range
 from pfviz.mm.vma import Vma
 from pfviz.sim.task import Step, step
@@ -237,7 +238,7 @@ def move_ptes(engine: Mm, thread: Thread) -> Step:
     move = _move(thread)
     assert move.source is not None
     move.target = move.mm.page_tables.walk(move.to_address)
-    return spin_lock(engine, thread, move.source.ptl, lock_new_ptes)
+    return map_and_lock(engine, thread, move.source, lock_new_ptes)
 
 
 @step("mm/mremap.c", function="move_ptes")
@@ -247,7 +248,7 @@ def lock_new_ptes(engine: Mm, thread: Thread) -> Step:
     assert move.target is not None
     if move.target is move.source:
         return move_entries(engine, thread)
-    return spin_lock(engine, thread, move.target.ptl, move_entries)
+    return map_and_lock(engine, thread, move.target, move_entries)
 
 
 @step("mm/mremap.c", function="move_ptes")
@@ -277,8 +278,8 @@ def unlock_ptes(engine: Mm, thread: Thread) -> Step:
     assert move.source is not None
     assert move.target is not None
     if move.target is not move.source:
-        spin_unlock(engine, thread, move.target.ptl)
-    spin_unlock(engine, thread, move.source.ptl)
+        unlock_and_unmap(engine, thread, move.target)
+    unlock_and_unmap(engine, thread, move.source)
     return _extent_moved(engine, thread)
 
 
