@@ -60,12 +60,7 @@ KINDS: Final = (
     Kind("shared_write", "shared write (page_mkwrite)", FILES),
     Kind("shared_write_miss", "shared write, disk needed", FILES),
     Kind("shared_write_mapped", "shared write to a mapped page", FILES),
-    Kind(
-        "shared_write_plain",
-        "shared write, no page_mkwrite",
-        FILES,
-        missing="page_mkwrite of files",
-    ),
+    Kind("shared_write_plain", "shared write, no page_mkwrite", FILES),
     Kind("shmem_read", "shared memory: read", FILES),
     Kind("shmem_write", "shared memory: write", FILES),
     Kind("dax", "DAX: huge_fault", FILES, missing="DAX"),
