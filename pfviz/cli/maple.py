@@ -25,32 +25,34 @@ def command() -> None:
 
 @command.command("replay")
 @click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option("--all", "draws_all", is_flag=True, help="Draw every failure, not only three a file.")
 @data_options
-def replay(files: tuple[str, ...], output: str, as_json: bool) -> None:
+def replay(files: tuple[str, ...], draws_all: bool, output: str, as_json: bool) -> None:
     """Replay FILES (recorded from the kernel's own tree) and compare every node.
 
     A file that cannot be read does not hide the verdicts on the others. - is standard input.
     """
-    from pfviz.mm.maple.replay_report import report_lines, report_object
+    from pfviz.mm.maple.replay_report import FAILURES_DRAWN_MAX, report_lines, report_object
 
     reports: list[ReplayReport] = []
-    refusals: list[str] = []
+    refusals: list[tuple[str, str]] = []
     replayed = _replay_each(files, reports, refusals)
     if as_json:
         for _ in replayed:
             pass
-        write_json(report_object(reports), output)
+        write_json(report_object(reports, refusals), output)
     else:
-        write_lines(report_lines(replayed), output)
+        drawn_max = None if draws_all else FAILURES_DRAWN_MAX
+        write_lines(report_lines(replayed, drawn_max), output)
     if refusals:
-        for refusal in refusals[:-1]:
+        for _, refusal in refusals[:-1]:
             say(f"pfviz: {refusal}")
-        raise Complaint(refusals[-1], 3)
+        raise Complaint(refusals[-1][1], 3)
     leave(1 if any(report.failed for report in reports) else 0)
 
 
 def _replay_each(
-    files: tuple[str, ...], reports: list[ReplayReport], refusals: list[str]
+    files: tuple[str, ...], reports: list[ReplayReport], refusals: list[tuple[str, str]]
 ) -> Iterator[ReplayReport]:
     """Yield a report per file as soon as it is there, and collect what could not be read."""
     from pfviz.mm.maple.replay import replay_file, replay_source
@@ -64,7 +66,7 @@ def _replay_each(
             else:
                 report = replay_file(path)
         except (VectorError, Complaint) as error:
-            refusals.append(str(error))
+            refusals.append((name, str(error)))
             continue
         reports.append(report)
         yield report

@@ -157,9 +157,8 @@ class VmaTree:
     ) -> WritePlan:
         """Reserve the nodes of a store of `vma` (None clears) over [start, end): it cannot fail."""
         plan = self.maple.preallocate(start, end - 1, vma, via)
-        engine.charge(
-            self.maple.prealloc_count(plan) * engine.machine.costs["ma_node"] + _cost(engine)
-        )
+        reserved = self.maple.prealloc_count(plan, engine.world.preset.name)
+        engine.charge(reserved * engine.machine.costs["ma_node"] + _cost(engine))
         return plan
 
     def plan(
@@ -237,7 +236,7 @@ class VmaTree:
         plan = self.maple.build(plan)
         born = list(plan.graft.born) if plan.graft is not None else []
         replaced = replacements(plan.graft) if engine.logging else ()
-        write = self.maple.publish(plan)
+        write = self.maple.publish(plan, engine.world.preset.name)
         for node in born:
             self.nodes[node.id] = node
         engine.charge(_cost(engine))

@@ -10,12 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pfviz.cli import cli
+from tests.maple.recording import header, recorded, write_lines
 
 DATA = Path(__file__).parent.parent / "data" / "maple"
-HEADER = {"k": "file", "format": "maple-oracle", "version": 1, "vectors": 1}
-VECTOR = {"k": "vec", "id": "here", "alloc": True, "rcu": True, "nops": 1}
 LEAF = ["L", 0, 2**64 - 1, [4, 9, 2**64 - 1], [None, 1, None]]
-WRONG = {"k": "op", "i": 0, "op": ["store", 5, 8, 1], "r": 0, "d": "0" * 16, "tree": [1, LEAF]}
 
 
 def replay(*words: str, text: bytes | None = None) -> Result:
@@ -24,9 +22,11 @@ def replay(*words: str, text: bytes | None = None) -> Result:
 
 @pytest.fixture
 def wrong(tmp_path: Path) -> str:
-    path = tmp_path / "wrong.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in (HEADER, VECTOR, WRONG)))
-    return str(path)
+    lines = [header(5)]
+    for name in ("here", "b", "c", "d", "e"):
+        vector, op, end = recorded(["store", 5, 8, 1], name=name)
+        lines += [vector, op | {"d": "0" * 16, "tree": [1, LEAF]}, end]
+    return str(write_lines(tmp_path / "wrong.jsonl", *lines))
 
 
 @pytest.fixture
@@ -42,6 +42,9 @@ def test_vectors_that_all_pass_are_counted_over_all_files() -> None:
     assert done.exit_code == 0
     *files, total = done.stdout.splitlines()
     counts = [int(line.split(": ")[1].split()[0]) for line in files]
+    assert [line.split(": ")[0] for line in files] == [
+        str(DATA / "plain.jsonl.gz"), str(DATA / "bulk.jsonl.gz")
+    ]  # fmt: skip
     assert len(counts) == 2
     assert total == f"{sum(counts)} passed, 0 failed"
     assert not done.stderr
@@ -51,18 +54,36 @@ def test_a_failure_draws_both_trees_with_the_difference_marked(wrong: str) -> No
     done = replay(wrong)
     assert done.exit_code == 1
     assert "here fails at operation 0" in done.stdout
-    recorded, ours = done.stdout.split("recorded:\n")[1].split("ours:\n")
-    for drawn, range_ in ((recorded, "5–9  1"), (ours, "5–8  1")):
+    theirs, ours = done.stdout.split("recorded:\n")[1].split("ours:\n")
+    for drawn, range_ in ((theirs, "5–9  1"), (ours, "5–8  1")):
         assert "◀ pivot 1 9 recorded, 8 here" in drawn
         assert range_ in drawn
-    assert done.stdout.endswith("0 passed, 1 failed\n")
+    assert done.stdout.endswith("0 passed, 5 failed\n")
+
+
+def test_all_draws_every_failure(wrong: str) -> None:
+    done = replay(wrong)
+    assert done.stdout.count("recorded:\n") == 3
+    assert "not drawn: d, e" in done.stdout
+    done = replay("--all", wrong)
+    assert done.stdout.count("recorded:\n") == 5
+    assert "not drawn" not in done.stdout
+
+
+def test_a_number_of_thousands_of_digits_does_not_end_the_run(wrong: str, tmp_path: Path) -> None:
+    path = tmp_path / "digits.jsonl"
+    path.write_text('{"k": ' + "9" * 6000 + "}\n")
+    done = replay(str(path), wrong)
+    assert done.exit_code == 3
+    assert done.stdout.endswith("0 passed, 5 failed\n")
+    assert done.stderr == f"pfviz: {path}:1: not JSON that can be read: a number is too long\n"
 
 
 def test_a_damaged_file_does_not_hide_the_verdicts_on_the_others(wrong: str, cut: str) -> None:
     done = replay(cut, wrong, "/nowhere", str(DATA / "plain.jsonl.gz"))
     assert done.exit_code == 3
     assert "here fails at operation 0" in done.stdout
-    assert done.stdout.splitlines()[-1].endswith(" passed, 1 failed")
+    assert done.stdout.splitlines()[-1].endswith(" passed, 5 failed")
     assert done.stderr.splitlines() == [
         f"pfviz: {cut}: the gzip stream is cut off or damaged",
         "pfviz: /nowhere: there is no such file",
@@ -89,11 +110,13 @@ def test_standard_input_is_a_file_like_any_other(zipped: bool) -> None:
 
 def test_json_holds_the_counts_and_the_failures(wrong: str, tmp_path: Path) -> None:
     out = tmp_path / "found.json"
-    done = replay("--json", "-o", str(out), wrong)
-    assert done.exit_code == 1
+    done = replay("--json", "-o", str(out), wrong, "/nowhere")
+    assert done.exit_code == 3
     assert not done.stdout
     found = json.loads(out.read_text())
-    assert (found["passed"], found["failed"]) == (0, 1)
+    assert (found["passed"], found["failed"]) == (0, 5)
+    assert found["files"][0]["file"] == wrong
+    assert found["refused"] == [{"file": "/nowhere", "error": "/nowhere: there is no such file"}]
     failure = found["files"][0]["failures"][0]
     assert (failure["vector"], failure["operation"]) == ("here", 0)
     assert failure["op"] == ["store", 5, 8, 1]

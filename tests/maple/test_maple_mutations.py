@@ -1,7 +1,5 @@
 """An off-by-one in any part of the algorithm makes the replay of recorded vectors fail."""
 
-import inspect
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,30 +8,9 @@ import pytest
 
 from pfviz.mm.maple import gaps, node, plan, rebalance, rebuild, roots, spanning, split, store
 from pfviz.mm.maple.replay import replay_file
+from tests.maple.swap import swap_source
 
 DATA = Path(__file__).parent.parent / "data" / "maple"
-
-
-def swap_source(
-    monkeypatch: pytest.MonkeyPatch, function: Callable[..., Any], old: str, new: str
-) -> None:
-    """Recompile a function with one piece of its text replaced, wherever it is imported."""
-    source = inspect.getsource(function)
-    assert source.count(old) == 1, f"{old!r} must name one place in {function.__name__}"
-    module = sys.modules[function.__module__]
-    scope: dict[str, Any] = dict(vars(module))
-    exec(
-        compile(
-            "from __future__ import annotations\n" + source.replace(old, new), "mutant", "exec"
-        ),
-        scope,
-    )
-    mutant = scope[function.__name__]
-    for name, other in list(sys.modules.items()):
-        if name.startswith("pfviz.mm.maple"):
-            for key, value in list(vars(other).items()):
-                if value is function:
-                    monkeypatch.setattr(other, key, mutant)
 
 
 MUTATIONS: list[tuple[str, Callable[..., Any], str, str]] = [

@@ -12,7 +12,10 @@ NODES_MAX = 12
 
 
 def differences(recorded: Dump, ours: Dump) -> dict[Path, str]:
-    """Return what is different at which node, nearest to the root first; empty if equal."""
+    """Return what is different at which node, nearest to the root first; empty if equal.
+
+    Below a slot whose bounds differ nothing more is named.
+    """
     found: dict[Path, str] = {}
     if recorded[0] != ours[0]:
         found[()] = f"height {recorded[0]} recorded, {ours[0]} here"
@@ -30,9 +33,17 @@ def differences(recorded: Dump, ours: Dump) -> dict[Path, str]:
         if "L" in (theirs[0], mine[0]):
             continue
         for offset, (left, right) in enumerate(zip(theirs[4], mine[4], strict=False)):
-            if left != right and left[1:3] == right[1:3]:
+            if left != right and (
+                left[1:3] == right[1:3] or _bounds(theirs, offset) == _bounds(mine, offset)
+            ):
                 pending.append(((*path, offset), left, right))
     return found
+
+
+def _bounds(parent: Dump, offset: int) -> tuple[int, int]:
+    """The bounds of a child as its parent has them: where they differ, so do the children's."""
+    pivots = parent[3]
+    return (pivots[offset - 1] + 1 if offset else parent[1]), pivots[offset]
 
 
 def _node_differences(theirs: Dump, mine: Dump) -> list[str]:
@@ -41,13 +52,17 @@ def _node_differences(theirs: Dump, mine: Dump) -> list[str]:
     texts = []
     if theirs[1:3] != mine[1:3]:
         texts.append(f"bounds {_range(theirs)} recorded, {_range(mine)} here")
-    if len(theirs[3]) != len(mine[3]):
-        texts.append(f"{len(theirs[3])} slots recorded, {len(mine[3])} here")
+    if len(theirs[4]) != len(mine[4]):
+        texts.append(f"{len(theirs[4])} slots recorded, {len(mine[4])} here")
     texts.extend(_first_difference("pivot", theirs[3], mine[3], format_index))
+    if len(theirs[3]) != len(mine[3]) != len(mine[4]):
+        texts.append(f"{len(theirs[3])} pivots recorded, {len(mine[3])} here")
     if theirs[0] == "L":
         texts.extend(_first_difference("slot", theirs[4], mine[4], format_entry))
     if theirs[0] == "A":
         texts.extend(_first_difference("gap", theirs[5], mine[5], format_index))
+        if len(theirs[5]) != len(mine[5]):
+            texts.append(f"{len(theirs[5])} gaps recorded, {len(mine[5])} here")
         if theirs[6] != mine[6]:
             texts.append(f"gap slot {theirs[6]} recorded, {mine[6]} here")
     return texts

@@ -11,12 +11,13 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from pfviz.mm.maple.node import MAPLE_LEAF_64, MapleNode
+from pfviz.mm.maple.node import MAPLE_LEAF_64, MAX_INDEX, MapleNode
 
 if TYPE_CHECKING:
     from pfviz.mm.maple.tree import MapleTree
 
 Dump = list[Any]
+UNREADABLE = "unreadable"
 
 
 def dump_tree(tree: MapleTree) -> Dump:
@@ -33,6 +34,37 @@ def dump_node(node: MapleNode) -> Dump:
     if node.gaps is None:
         return ["R", node.min, pivots[-1], pivots, children]
     return ["A", node.min, pivots[-1], pivots, children, list(node.gaps), node.gap_slot]
+
+
+def dump_readable(tree: MapleTree) -> Dump | None:
+    """Return what can be read of a tree that may be broken, in the form of a dump.
+
+    Where a slot holds nothing that can be read stands a leaf whose only entry says so.
+    """
+    try:
+        if not tree.height or not isinstance(tree.root, MapleNode):
+            return [0, None if tree.root is None else ascii(tree.root)]
+        return [tree.height, _read_node(tree.root, 0, MAX_INDEX, tree.height)]
+    except (AttributeError, IndexError, TypeError, ValueError):
+        return None
+
+
+def _read_node(node: Any, low: int, high: int, level: int) -> Dump:
+    if not isinstance(node, MapleNode) or node.is_freed or node.is_leaf is not (level == 1):
+        return ["L", low, high, [high], [UNREADABLE]]
+    used = min(len(node.pivots), len(node.slots))
+    pivots = node.pivots[:used]
+    if not used or level == 1:
+        return ["L", node.min, node.pivots[-1], pivots or [high], node.slots[:used] or [UNREADABLE]]
+    children = []
+    start = node.min
+    for pivot, child in zip(pivots, node.slots, strict=False):
+        children.append(_read_node(child, start, pivot, level - 1))
+        start = pivot + 1
+    if node.gaps is None:
+        return ["R", node.min, pivots[-1], pivots, children]
+    gaps = (node.gaps + [0] * used)[:used]
+    return ["A", node.min, pivots[-1], pivots, children, gaps, node.gap_slot]
 
 
 def digest(dump: Any) -> str:

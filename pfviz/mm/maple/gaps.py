@@ -85,9 +85,9 @@ def carry_gap(parent: MapleNode, slot: int, gap: int, changed: list[int]) -> Non
 def empty_area(tree: MapleTree, low: int, high: int, size: int) -> tuple[int, int] | None:
     """Return the lowest free range of `size` indices inside [low, high], or None (mas_empty_area).
 
-    Raises ValueError where the kernel answers -EINVAL.
+    Raises ValueError where the kernel answers -EINVAL, and for a tree that keeps no gaps.
     """
-    _validate(low, high, size)
+    _validate(tree, low, high, size)
     if not tree.height:
         return _room_without_nodes(tree, low, high, size, upwards=True)
     node: MapleNode = tree.root
@@ -117,9 +117,10 @@ def empty_area(tree: MapleTree, low: int, high: int, size: int) -> tuple[int, in
 def empty_area_rev(tree: MapleTree, low: int, high: int, size: int) -> tuple[int, int] | None:
     """Return the highest free range of `size` indices inside [low, high], or None.
 
-    This is mas_empty_area_rev with its 64-bit wraps. Raises ValueError for -EINVAL.
+    This is mas_empty_area_rev with its 64-bit wraps. Raises ValueError for -EINVAL, and for a tree
+    that keeps no gaps.
     """
-    _validate(low, high, size)
+    _validate(tree, low, high, size)
     if not tree.height:
         return _room_without_nodes(tree, low, high, size, upwards=False)
     node: MapleNode = tree.root
@@ -150,7 +151,9 @@ def empty_area_rev(tree: MapleTree, low: int, high: int, size: int) -> tuple[int
         offset -= 1
 
 
-def _validate(low: int, high: int, size: int) -> None:
+def _validate(tree: MapleTree, low: int, high: int, size: int) -> None:
+    if not tree.alloc:
+        raise ValueError("a tree without gaps has no gap search")
     if low > high or size <= 0 or high - low < size - 1:
         raise ValueError(f"no range of {size} indices fits between {low} and {high}")
 

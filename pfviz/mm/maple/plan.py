@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pfviz.mm.maple.tree import MapleTree
 
 _LEAF_SLOTS = MT_SLOTS[MAPLE_LEAF_64]
+# Presets before 6.6: mas_preallocate knows no store types (refined in 6.6, d415bcd1ab53).
+_WORST_CASE_ALWAYS = ("6.1", "6.4", "6.5")
+# Presets since 6.16: the walk notes the lowest level that can absorb a change (vacant_height).
+_LEVELS_KNOWN = ("6.17", "6.18", "7.2", "beyond")
 _LEAF_MIN = MT_MIN_SLOTS[MAPLE_LEAF_64]
 
 
@@ -94,6 +98,7 @@ def plan_store(
     """Walk to `index` and decide the store type; entry None stores null."""
     plan = WritePlan(index, last, entry, via, tree.height)
     plan.generation = tree.generation
+    plan.rcu = tree.rcu
     plan.bulk = bulk
     if tree.height:
         node, offset, level = walk_to_store(tree, index, last, entry)
@@ -108,11 +113,15 @@ def plan_store(
 def prealloc_nodes(tree: MapleTree, plan: WritePlan, kernel: str = "6.12") -> int:
     """Return how many nodes the kernel reserves for a planned store, its worst case.
 
-    Up to 6.12 counted from the height; since 6.16 from the lowest level that can absorb the
-    change. Must be asked before the store is published.
+    `kernel` is a preset's name. Before 6.6 mas_preallocate asks for three nodes a level and one
+    more whatever the store type; other stores, and later kernels, count by type: from the height,
+    since 6.16 from the lowest level that can absorb the change. Must be asked before the store is
+    published.
     """
+    if kernel in _WORST_CASE_ALWAYS and plan.via == "mas_store_prealloc":
+        return 1 + 3 * plan.height
     kind = plan.store_type
-    if kind == "split_store" and kernel == "6.12":
+    if kind == "split_store" and kernel not in _LEVELS_KNOWN:
         return 2 * plan.height + 1
     if kind in ("exact_fit", "slot_store", "append"):
         return 0
@@ -123,7 +132,7 @@ def prealloc_nodes(tree: MapleTree, plan: WritePlan, kernel: str = "6.12") -> in
     if kind == "store_root":
         return int(plan.last > 0 or plan.index > 0 or type(plan.entry) is TaggedEntry)
     per_level = 3 if kind == "spanning_store" else 2
-    if kernel in ("6.18", "7.2", "beyond"):
+    if kernel in _LEVELS_KNOWN:
         return per_level * _levels_to_replace(plan) + 1
     if kind == "rebalance":
         return 2 * plan.height - 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from pfviz.mm.maple.compare import differences
 from pfviz.mm.maple.draw import Path, draw_tree, path_to
-from pfviz.mm.maple.dump import Dump
+from pfviz.mm.maple.dump import Dump, digest
 
 FAILURES_DRAWN_MAX = 3
 
@@ -22,6 +22,8 @@ class Failure:
 
     A recording has full trees at some operations only; `recorded` and `ours` are the trees after
     operation `drawn_at`, the first such one from `index` on (`recorded` None if there is none).
+    After an error of ours there is no tree of ours any more: `recorded` may then be that of a later
+    operation, `recorded_at`. `ours` is None where nothing of our tree could be read.
     """
 
     index: int
@@ -30,6 +32,13 @@ class Failure:
     ours: Dump | None = None
     recorded: Dump | None = None
     drawn_at: int = 0
+    recorded_at: int = 0
+    digest: str = ""
+
+    def keep_recorded(self, line: dict[str, Any]) -> None:
+        """Keep the tree and the digest of a recorded operation."""
+        self.recorded, self.recorded_at = line["tree"], line["i"]
+        self.digest = line.get("d", "")
 
 
 @dataclass(slots=True)
@@ -45,7 +54,7 @@ class VectorResult:
 
 @dataclass(slots=True)
 class ReplayReport:
-    """The vectors of one file."""
+    """The vectors of one file; `path` as it was given."""
 
     path: str
     vectors: list[VectorResult] = field(default_factory=list)
@@ -59,29 +68,41 @@ class ReplayReport:
         return len(self.vectors) - self.passed
 
 
-def render_reports(reports: Iterable[ReplayReport]) -> str:
+def render_reports(
+    reports: Iterable[ReplayReport], drawn_max: int | None = FAILURES_DRAWN_MAX
+) -> str:
     """Return the whole text: a line per file, failures with both trees, the total last."""
-    return "\n".join(report_lines(reports))
+    return "\n".join(report_lines(reports, drawn_max))
 
 
-def report_lines(reports: Iterable[ReplayReport]) -> Iterator[str]:
-    """Yield the lines of render_reports, those of each file as soon as its report is there."""
+def report_lines(
+    reports: Iterable[ReplayReport], drawn_max: int | None = FAILURES_DRAWN_MAX
+) -> Iterator[str]:
+    """Yield the lines of render_reports, those of each file as soon as its report is there.
+
+    Of each file `drawn_max` failures are drawn (None: all), the others named.
+    """
     passed = failed = 0
     for report in reports:
         passed += report.passed
         failed += report.failed
         yield _file_line(report)
         broken = [vector for vector in report.vectors if vector.failure is not None]
-        for vector in broken[:FAILURES_DRAWN_MAX]:
+        for vector in broken[:drawn_max]:
             yield from _failure_lines(vector)
-        if len(broken) > FAILURES_DRAWN_MAX:
-            names = ", ".join(printable(vector.id) for vector in broken[FAILURES_DRAWN_MAX:])
+        if drawn_max is not None and len(broken) > drawn_max:
+            names = ", ".join(printable(vector.id) for vector in broken[drawn_max:])
             yield f"  not drawn: {names}"
     yield f"{passed} passed, {failed} failed"
 
 
-def report_object(reports: Sequence[ReplayReport]) -> dict[str, Any]:
-    """Return the reports as plain values for JSON (`pfviz.maple-replay/1`)."""
+def report_object(
+    reports: Sequence[ReplayReport], refused: Sequence[tuple[str, str]] = ()
+) -> dict[str, Any]:
+    """Return the reports as plain values for JSON (`pfviz.maple-replay/1`).
+
+    `refused` are the files that could not be replayed, each with the reason.
+    """
     return {
         "schema": "pfviz.maple-replay/1",
         "passed": sum(report.passed for report in reports),
@@ -105,6 +126,7 @@ def report_object(reports: Sequence[ReplayReport]) -> dict[str, Any]:
             }
             for report in reports
         ],
+        "refused": [{"file": file, "error": error} for file, error in refused],
     }
 
 
@@ -130,21 +152,33 @@ def _failure_lines(vector: VectorResult) -> Iterator[str]:
     yield f"    {printable(_shorten(failure.op))}"
     for text in failure.wrong:
         yield f"    {printable(text)}"
-    if failure.ours is None:
-        return
-    later = f" after operation {failure.drawn_at}" if failure.drawn_at != failure.index else ""
-    if failure.recorded is None:
-        yield "    no full tree is recorded from here on; ours:"
-        yield from (f"      {line}" for line in draw_tree(failure.ours, _place_of(failure)))
-        return
-    marks = differences(failure.recorded, failure.ours)
-    if not marks:
-        yield f"    the trees are equal{later}"
-        return
-    yield f"    recorded{later}:"
-    yield from (f"      {line}" for line in draw_tree(failure.recorded, marks))
-    yield f"    ours{later}:"
-    yield from (f"      {line}" for line in draw_tree(failure.ours, marks))
+    ours, recorded = failure.ours, failure.recorded
+    marks: dict[Path, str] | None = _place_of(failure)
+    if ours is not None and recorded is not None:
+        marks = differences(recorded, ours)
+        if not marks:
+            yield f"    {_verdict_on_equal_trees(failure)}"
+            return
+    if recorded is None:
+        yield "    no full tree is recorded from here on that differs from ours"
+    else:
+        yield f"    recorded{_later(failure, failure.recorded_at)}:"
+        yield from (f"      {line}" for line in draw_tree(recorded, marks))
+    if ours is None:
+        yield "    nothing of our tree can be read"
+    else:
+        yield f"    ours{_later(failure, failure.drawn_at)}:"
+        yield from (f"      {line}" for line in draw_tree(ours, marks))
+
+
+def _later(failure: Failure, at: int) -> str:
+    return f" after operation {at}" if at != failure.index else ""
+
+
+def _verdict_on_equal_trees(failure: Failure) -> str:
+    if failure.digest and failure.digest != digest(failure.ours)[:16]:
+        return f"the recorded tree is ours; its recorded digest, {failure.digest}, is of another"
+    return f"the trees are equal{_later(failure, failure.drawn_at)}"
 
 
 def _place_of(failure: Failure) -> dict[Path, str]:

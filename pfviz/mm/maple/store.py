@@ -43,9 +43,9 @@ def build(tree: MapleTree, plan: WritePlan) -> None:
         plan.graft = build_new_root(tree, Graft(), plan)
 
 
-def publish(tree: MapleTree, plan: WritePlan) -> Write:
+def publish(tree: MapleTree, plan: WritePlan, kernel: str = "6.12") -> Write:
     """Make a built store visible by one pointer store, then mark the old nodes dead."""
-    reserved = prealloc_nodes(tree, plan)
+    reserved = prealloc_nodes(tree, plan, kernel)
     node = plan.node
     where = (0, 0, MAX_INDEX) if node is None else (node.id, node.min, node.pivots[-1])
     graft = plan.graft

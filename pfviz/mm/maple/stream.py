@@ -6,7 +6,7 @@ The random numbers are splitmix64, so a stream is the same everywhere. Touches n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 _MASK = (1 << 64) - 1
 PAGE = 4096
@@ -42,6 +42,24 @@ def pages_at(slot: int, pages: int) -> tuple[int, int]:
 def generate_ops(name: str, params: Params) -> Iterator[Op]:
     """Return the operations of a generated stream; KeyError for an unknown name."""
     return GENERATORS[name](params)
+
+
+def bad_parameter(name: str, params: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the first parameter of a known generator that is missing or out of its bounds.
+
+    With it what it must be, as words; None if all are well. Within the bounds every address stays
+    below 2^64.
+    """
+    for key in _PARAMETERS[name]:
+        low, high = _BOUNDS[key]
+        value = params.get(key)
+        if type(value) is not int:
+            return key, "not a whole number"
+        if not low <= value <= high:
+            return key, f"not between {low} and {high}"
+    if name == "saw" and params["n"] * params["rounds"] > OPERATIONS_MAX:
+        return "rounds", f"too many: n times rounds may be {OPERATIONS_MAX:,}"
+    return None
 
 
 def _ascending(p: Params) -> Iterator[Op]:
@@ -114,6 +132,28 @@ def _guarded_stacks(p: Params) -> Iterator[Op]:
             yield ["clear", start, start + count * PAGE - 1]
 
 
+OPERATIONS_MAX: Final = 10_000_000
+"""Longer streams than this are taken for a mistake."""
+# The widest store of "mix" begins at its last page and is 400 pages long.
+_SPACE_MAX = (_MASK - BASE) // PAGE - 400
+_BOUNDS = {
+    "n": (1, OPERATIONS_MAX),
+    "seed": (0, _MASK),
+    "space": (1, _SPACE_MAX),
+    "store": (0, 100),
+    "erase": (0, 100),
+    "clear": (0, 100),
+    "rounds": (1, OPERATIONS_MAX),
+    "keep": (1, _MASK),
+}
+_PARAMETERS = {
+    "asc": ("n",),
+    "desc": ("n",),
+    "shuf": ("n", "seed"),
+    "mix": ("n", "seed", "space", "store", "erase", "clear"),
+    "saw": ("n", "seed", "rounds", "keep"),
+    "guard": ("n", "seed"),
+}
 GENERATORS: dict[str, Callable[[Params], Iterator[Op]]] = {
     "asc": _ascending,
     "desc": _descending,

@@ -151,16 +151,20 @@ class MapleTree:
 
     def build(self, plan: WritePlan) -> WritePlan:
         """Build the new nodes of a planned store in private; readers see nothing of it."""
-        if plan.generation != self.generation:
+        if plan.generation != self.generation or plan.rcu != self.rcu:
             plan = plan_store(self, plan.index, plan.last, plan.entry, plan.via, bulk=plan.bulk)
         if plan.graft is None:
             store.build(self, plan)
         return plan
 
-    def publish(self, plan: WritePlan) -> Write:
-        """Publish a built store: one pointer store, then the replaced nodes are dead."""
+    def publish(self, plan: WritePlan, kernel: str = "6.12") -> Write:
+        """Publish a built store: one pointer store, then the replaced nodes are dead.
+
+        `kernel` is a preset's name: how many nodes were reserved is recorded as that one counts.
+        """
         assert plan.generation == self.generation, "the tree changed after the nodes were built"
-        return store.publish(self, plan)
+        assert plan.rcu == self.rcu, "RCU mode changed after the nodes were built"
+        return store.publish(self, plan, kernel)
 
     def store_prealloc(self, plan: WritePlan) -> Write:
         """Carry out a planned store (mas_store_prealloc)."""
@@ -183,19 +187,23 @@ class MapleTree:
         """Remove the entry that covers `index` with its whole range; return it (mas_erase)."""
         if not self.height:
             entry = self.root if index == 0 else None
-            if entry is not None:
-                self.store(0, 0, None, via)
-            return entry
-        leaf, offset = walk.slot_at(self, index)
-        entry = leaf.slots[offset]
-        if entry is not None:
+            if entry is None:
+                return None
+            write = self.store(0, 0, None, via)
+        else:
+            leaf, offset = walk.slot_at(self, index)
+            entry = leaf.slots[offset]
+            if entry is None:
+                return None
             first = leaf.slot_min(offset)
             last = leaf.pivots[offset]
             if last == leaf.pivots[-1]:
                 # A null at a leaf's edge spans, unless it is the edge of everything.
-                self.store(first, last, None, via)
+                write = self.store(first, last, None, via)
             else:
-                store.store_at(self, leaf, offset, 0, first, last, None, via)
+                write = store.store_at(self, leaf, offset, 0, first, last, None, via)
+        if via == "mtree_erase":
+            self.last_write = write.erasing(index)
         return entry
 
     def insert(self, first: int, last: int, entry: Any, via: str = "mtree_insert_range") -> bool:

@@ -95,7 +95,7 @@ class WritePlan:
 
     In a leaf the range begins in slot `offset`, which covers `r_min` to `r_max` and holds
     `content`, and ends in slot `offset_end`, which ends at `end_piv`; afterwards `new_end` is the
-    offset of the last slot.
+    offset of the last slot. A plan holds for one `generation` of the tree in one mode (`rcu`).
     """
 
     __slots__ = (
@@ -118,6 +118,7 @@ class WritePlan:
         "offset_end",
         "r_max",
         "r_min",
+        "rcu",
         "store_type",
         "via",
     )
@@ -131,6 +132,7 @@ class WritePlan:
         self.height = height
         self.bulk = False
         self.generation = 0
+        self.rcu = False
         self.store_type = "store_root"
         self.node: MapleNode | None = None
         self.level = height
@@ -197,19 +199,25 @@ class WriteFields(NamedTuple):
     dead: tuple[int, ...]
     changed: list[int]
     rearrangements: list[Rearrangement]
+    asked: int | None = None
 
 
 class Write(WriteFields):
     """The record of the last store: plain data, node ids only.
 
     `born` nodes entered the tree, `dead` ones left it, `changed` ones were altered in place (the
-    leaf itself, a parent whose slot was switched, ancestors whose gaps moved).
+    leaf itself, a parent whose slot was switched, ancestors whose gaps moved). `asked` is the index
+    that mtree_erase was called with, None for other stores.
     """
 
     # A record for viewers: two trees that differ only in it are the same world.
     is_cache = True
 
     __slots__ = ()
+
+    def erasing(self, index: int) -> Write:
+        """Return the same record, of an mtree_erase that was called with `index`."""
+        return Write(*self[:-1], index)
 
     def trace(self, kernel: str = "6.12") -> tuple[TraceEvent, ...]:
         """Return the trace events of this store in the order the kernel emits them.
@@ -222,7 +230,10 @@ class Write(WriteFields):
         span = self.store_type == "spanning_store"
         asked = (*place, self.index, self.last, self.node_id)
         widened = asked if span else (*place, self.first, self.end, self.node_id)
-        if self.via.startswith("mtree_"):
+        if self.asked is not None:
+            # mtree_erase announces itself before it has looked for the range.
+            call = (0, MAX_INDEX, self.asked, self.asked, 0)
+        elif self.via.startswith("mtree_"):
             call = (0, MAX_INDEX, self.index, self.last, 0)
         else:
             call = widened if self.via == "mas_store_prealloc" else asked
