@@ -177,10 +177,10 @@ def change_pte_range(
     writable: bool,
     private: bool,
 ) -> tuple[int, int]:
-    """Give the entries of a range another protection; how many changed, how many lost a right.
+    """Give the entries of a range another protection; how many changed, how many are to be flushed.
 
-    Only those that lost a right are to be flushed (pte_needs_flush): who meets an old entry that
-    allows less than the new one faults, and finds that there is nothing to do.
+    x86 flushes every entry that was present and whose rights change, more or fewer
+    (pte_needs_flush; recorded on 6.1, 6.12 and 6.18); what was not present no TLB knows.
     A page may become writable at once when it is exclusive (private) or dirty (shared); otherwise
     the next write faults (can_change_pte_writable).
     """
@@ -201,7 +201,7 @@ def change_pte_range(
         if now != pte:
             table.ptes[slot] = now
             changed += 1
-            to_flush += bool(pte & ~now & (PRESENT | WRITABLE))
+            to_flush += bool(pte & PRESENT and (pte ^ now) & (PRESENT | WRITABLE))
     if changed:
         log_set(engine, page_table, table, slots.start, slots.stop, 0)
     return changed, to_flush

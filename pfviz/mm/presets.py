@@ -108,6 +108,14 @@ class Preset:
     """6.18+: after a MISS the walk starts from the address of the fault, not from where it was."""
     pte_map_may_fail: bool = False
     """6.5+: pte_offset_map takes RCU and can find that the table has gone."""
+    split_stores_old_half: bool = False
+    """6.1-6.2: who cuts off the lower part of a VMA stores the upper part anew, too."""
+    links_file_around_store: bool = True
+    """Until 6.8 mmap holds the file's i_mmap lock around its store into the VMA tree."""
+    unlink_file_batches: bool = False
+    """6.10+: VMAs of one file leave its tree together, up to eight under one lock."""
+    madvise_batches_tlb: bool = False
+    """6.16+: madvise flushes once for all VMAs, after it has given a VMA's lock back."""
     page_tables_by_rcu: bool = False
     """6.15+: x86 always frees page tables by RCU; before, only with PARAVIRT."""
     fork_lock_killable: bool = False

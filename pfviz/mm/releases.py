@@ -84,8 +84,8 @@ RELEASES: Final[tuple[Release, ...]] = (
               "9471f1f2f502", "list"),
             C("unmap_store", "mas_store_prealloc", "munmap allocates nodes before it cuts VMAs",
               "", "source"),
-            C("unmap_splits_below", (True, False), "munmap's new VMA is the part below the cut",
-              "", "source"),
+            C("split_stores_old_half", True, "a split stores the part that stays anew, too",
+              "", "recorded"),
             C("swapcache_prepare", True, "two swap-ins of one entry cannot both skip the cache (a"
               " later 6.1.y has the fix of 6.8)", "13ddaf26be32", "recorded"),
         ),
@@ -105,6 +105,10 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("unmap_store", "mas_store_gfp", "munmap allocates nodes as it empties the range",
               "", "source"),
             C("vma_free", "rcu", "VMAs are freed after a grace period", "", "source"),
+            C("split_stores_old_half", False, "a split stores the new part only (6.3)",
+              "", "recorded"),
+            C("unmap_splits_below", (True, False), "munmap's new VMA is the part below the cut",
+              "", "recorded"),
             C("uffd_unprotect_writable", True, "a page whose write protection a monitor lifts can"
               " be written at once (6.2)", "", "memory"),
             C("swapcache_prepare", False, "6.4.0 still reads one swap entry twice, past the cache",
@@ -180,6 +184,8 @@ RELEASES: Final[tuple[Release, ...]] = (
         (
             C("uffd_ioctl_lock", "vma_lock", "UFFDIO_COPY and its kin hold the VMA lock",
               "867a43a34ff8", "source"),
+            C("links_file_around_store", False, "mmap links a file's VMA after the tree shows it",
+              "", "recorded"),
         ),
     ),
     Release(
@@ -196,6 +202,8 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("detached_before_range", True, "detached is tested before the range", "", "source"),
             C("rechecks_before_miss", True, "a missing page is no miss if its entry is set by now",
               "58f327f2ce80", "list"),
+            C("unlink_file_batches", True, "VMAs of one file leave its tree under one lock",
+              "3577dbb19241", "recorded"),
             C("lru_batch", 31, "LRU batches hold 31 pages (seen in 6.12; 15 before)", "", "source"),
         ),
     ),
@@ -238,6 +246,8 @@ RELEASES: Final[tuple[Release, ...]] = (
               "6772c457a865", "recorded"),
             C("madvise_dontneed_lock", "vma_lock", "MADV_DONTNEED and MADV_FREE hold the VMA lock",
               "a6fde7add78d", "recorded"),
+            C("madvise_batches_tlb", True, "madvise flushes once, after its VMA lock (6.16)",
+              "", "recorded"),
             C("minds_recycled_mm", True, "a recycled VMA cannot wake a process that is gone"
               " (CVE-2025-38554)", "", "list"),
             C("mremap_checks", "early", "mremap checks its VMA before it unmaps anything",

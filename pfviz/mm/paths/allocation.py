@@ -102,6 +102,16 @@ def lru_unlock(engine: Mm, thread: Thread) -> Step:
     return thread.back()
 
 
+@step("mm/swap.c")
+def lru_add_drain(engine: Mm, thread: Thread) -> Step:
+    """Put the pages that this CPU collected onto the LRU lists, if there are any."""
+    mine = _mine(engine)
+    if mine.lru_batch:
+        engine.cost("lru_drain")
+        mine.lru_batch = 0
+    return thread.back()
+
+
 # Freeing, for those who unmap
 
 

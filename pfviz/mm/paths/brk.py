@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import PAGE_SHIFT, PROT_READ, PROT_WRITE, Brk
+from pfviz.mm.paths.expand import expand
 from pfviz.mm.paths.merge import merge_new_range
 from pfviz.mm.paths.munmap import Unmap, unmap_range
 from pfviz.mm.paths.tree_store import build_store
-from pfviz.mm.paths.vma_change import VmaChange, commit_change
+from pfviz.mm.paths.vma_change import VmaChange
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_alloc import vm_area_alloc
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
@@ -93,15 +94,15 @@ def do_brk_flags(engine: Mm, thread: Thread) -> Step:
     if change is None:
         return new_heap_vma
     thread.change = change
-    return vma_start_write(engine, thread, change.vma, grow_heap)
+    return grow_heap
 
 
-@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_prepare", function="commit_merge")
-def grow_heap(engine: Mm, thread: Thread) -> Step:
-    """The heap's VMA is write-locked: give it its new end."""
+@step("mm/vma.c (6.12+), mm/mmap.c", function="vma_merge_new_range")
+def grow_heap(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The heap can grow over the new pages: give its VMA another end."""
     change = thread.change
     assert isinstance(change, VmaChange)
-    return commit_change(engine, thread, change, brk_unlock)
+    return expand(thread, change, brk_unlock)
 
 
 @step("kernel/fork.c, mm/vma_init.c (6.16+)", cost="vma_alloc", function="vm_area_alloc")

@@ -141,7 +141,7 @@ def map_folio(
     set_pte(engine, thread.mm.page_tables, table, address, pte, event_flags)
 
 
-@step("mm/filemap.c", cost="folio_unlock")
+@step("mm/filemap.c", cost="folio_unlock", function="folio_unlock")
 def unlock_folio(engine: Mm, thread: Thread) -> Step:
     """Unlock the page of the cache; who waits for it goes on."""
     put_folio(engine, thread)

@@ -207,7 +207,7 @@ def folio_locked(engine: Mm, thread: Thread) -> Step:
         _release_invalidate(engine, thread)
         return filemap_fault_again(engine, thread)
     if not folio.uptodate:
-        return filemap_read_folio
+        return unlock_for_read
     return page_found(engine, thread)
 
 
@@ -218,12 +218,17 @@ def filemap_fault_again(engine: Mm, thread: Thread) -> Step:
     return filemap_fault
 
 
+@step("mm/filemap.c", function="maybe_unlock_mmap_for_io")
+def unlock_for_read(engine: Mm, thread: Thread) -> Step:
+    """Nobody read this page: give the fault lock up before it is read, if that is allowed once."""
+    maybe_unlock_mmap_for_io(engine, thread, IO_NEEDED)
+    return filemap_read_folio
+
+
 @step("mm/filemap.c", cost="readahead")
 def filemap_read_folio(engine: Mm, thread: Thread) -> Step | None:
-    """Nobody read this page: read it now, and wait for it."""
-    fault = thread.in_flight
-    folio: Folio = fault.folio
-    maybe_unlock_mmap_for_io(engine, thread, IO_NEEDED)
+    """Read the page now, and wait for it."""
+    folio: Folio = thread.in_flight.folio
     submit_read(engine, folio.file, [folio])
     folio.waiters.append(thread)
     engine.sleep(folio_woken, "waits for a page of a file", folio.id)

@@ -1,13 +1,14 @@
 """free_pgtables: VMAs leave the reverse map one by one, then their empty page tables go.
 
-Nobody can reach the VMAs by the tree; the reverse map is the last way to them, so it goes first.
-The tables are only taken out here; they are freed after the TLB flush and a grace period.
+Nobody can reach the VMAs by the tree; the reverse map is the last way to them, so it goes first,
+for all VMAs that lie close together. The tables are only taken out here; they are freed after the
+TLB flush and a grace period.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.address_space import AddressSpace
 from pfviz.mm.page_table import TABLE_SPAN
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from pfviz.mm.world import Mm
 
 
+FILE_BATCH: Final = 8
+"""VMAs that leave the tree of their file under one lock (struct unlink_vma_file_batch)."""
+
+
 @dataclass(slots=True, eq=False)
 class TableWalk:
     """The VMAs whose tables go, and how far it got."""
@@ -31,11 +36,20 @@ class TableWalk:
     locks_vmas: bool
     """mm_wr_locked: exit holds mmap_lock for writing and write-locks each VMA once more."""
     position: int = 0
+    first: int = 0
+    """The first VMA of those that are close enough to be done together."""
+    batch: list[Vma] = field(default_factory=list)
+    """VMAs of one file that are to leave its tree."""
 
     @property
     def vma(self) -> Vma:
         """The VMA in work."""
         return self.vmas[self.position]
+
+    @property
+    def next(self) -> Vma | None:
+        """The VMA after it."""
+        return self.vmas[self.position + 1] if self.position + 1 < len(self.vmas) else None
 
 
 def free_pgtables(
@@ -85,41 +99,75 @@ def unlink_anon_locked(engine: Mm, thread: Thread) -> Step:
     rwsem = vma.anon_vma_chain[0].rwsem
     unlink_anon_vmas(vma)
     up_write(engine, thread, rwsem)
-    return unlink_file if vma.vm_file is not None else free_pgd_range
+    return unlink_file(engine, thread)
+
+
+def unlink_file(engine: Mm, thread: Thread) -> Step:
+    """Put the VMA into the batch of its file; a batch of another file, or a full one, goes first.
+
+    Before 6.10 every VMA is a batch of its own.
+    """
+    walk = _walk(thread)
+    vma = walk.vma
+    if vma.vm_file is None:
+        return _after_vma(thread)
+    batch = walk.batch
+    if batch and (batch[0].vm_file is not vma.vm_file or len(batch) == FILE_BATCH):
+        return unlink_batch
+    batch.append(vma)
+    if not engine.world.preset.unlink_file_batches:
+        return unlink_batch
+    return _after_vma(thread)
 
 
 @step("mm/vma.c", function="unlink_file_vma")
-def unlink_file(engine: Mm, thread: Thread) -> Step:
-    """Take the VMA out of its file's tree: truncation cannot find it any more."""
-    vma = _walk(thread).vma
-    if vma.vm_file is None:
-        return free_pgd_range
-    return down_write(engine, thread, vma.vm_file.i_mmap, unlink_file_locked)
+def unlink_batch(engine: Mm, thread: Thread) -> Step:
+    """Take the VMAs out of their file's tree: truncation cannot find them any more."""
+    file = _walk(thread).batch[0].vm_file
+    assert file is not None
+    return down_write(engine, thread, file.i_mmap, unlink_batch_locked)
 
 
 @step("mm/vma.c", cost="interval_tree", function="unlink_file_vma")
-def unlink_file_locked(engine: Mm, thread: Thread) -> Step:
+def unlink_batch_locked(engine: Mm, thread: Thread) -> Step:
     """The lock of the file's tree is held: unlink and unlock."""
-    vma = _walk(thread).vma
-    assert vma.vm_file is not None
-    vma.vm_file.vmas.remove(vma.id)
-    up_write(engine, thread, vma.vm_file.i_mmap)
-    return free_pgd_range
+    walk = _walk(thread)
+    file = walk.batch[0].vm_file
+    assert file is not None
+    is_in_batch = walk.batch[-1] is walk.vma
+    engine.charge((len(walk.batch) - 1) * engine.machine.costs["interval_tree"])
+    for vma in walk.batch:
+        file.vmas.remove(vma.id)
+    walk.batch.clear()
+    up_write(engine, thread, file.i_mmap)
+    if walk.vma.vm_file is not None and not is_in_batch:
+        return unlink_file(engine, thread)
+    return _after_vma(thread)
+
+
+def _after_vma(thread: Thread) -> Step:
+    """The next VMA if it lies close above this one; else the tables of all that lay close."""
+    walk = _walk(thread)
+    following = walk.next
+    if following is not None and following.vm_start <= walk.vma.vm_end + TABLE_SPAN:
+        walk.position += 1
+        return free_pgtables_of_vma
+    return unlink_batch if walk.batch else free_pgd_range
 
 
 @step("mm/memory.c")
 def free_pgd_range(engine: Mm, thread: Thread) -> Step:
     """Take out page tables that no neighbour needs; no page-table lock: nobody can reach them."""
     walk = _walk(thread)
-    vma = walk.vma
     floor, ceiling = _limits(walk)
     taken = walk.mm.page_tables.unlink_tables(engine, floor, ceiling)
     engine.charge(len(taken) * engine.machine.costs["free_table"])
     assert thread.zap is not None
     thread.zap.gather.tables.extend(taken)
     if taken:
-        thread.zap.gather.add_range(vma.vm_start, vma.vm_end)
+        thread.zap.gather.add_range(walk.vmas[walk.first].vm_start, walk.vma.vm_end)
     walk.position += 1
+    walk.first = walk.position
     if walk.position < len(walk.vmas):
         return free_pgtables_of_vma
     thread.sys_tables = None
@@ -128,13 +176,13 @@ def free_pgd_range(engine: Mm, thread: Thread) -> Step:
 
 def _limits(walk: TableWalk) -> tuple[int, int]:
     """floor and ceiling: tables that reach beyond them still serve a neighbour."""
-    vma, tree = walk.vma, walk.mm.tree
+    first, last, tree = walk.vmas[walk.first], walk.vma, walk.mm.tree
     below = tree.before(walk.vmas[0].vm_start)
-    floor = max(vma.vm_start // TABLE_SPAN * TABLE_SPAN, below.vm_end if below else 0)
-    above = next(tree.between(vma.vm_end, vma.vm_end + 2 * TABLE_SPAN), None)
-    ceiling = -(-vma.vm_end // TABLE_SPAN) * TABLE_SPAN
-    if walk.position + 1 < len(walk.vmas):
-        ceiling = min(ceiling, walk.vmas[walk.position + 1].vm_start)
+    floor = max(first.vm_start // TABLE_SPAN * TABLE_SPAN, below.vm_end if below else 0)
+    above = next(tree.between(last.vm_end, last.vm_end + 2 * TABLE_SPAN), None)
+    ceiling = -(-last.vm_end // TABLE_SPAN) * TABLE_SPAN
+    if walk.next is not None:
+        ceiling = min(ceiling, walk.next.vm_start)
     if above is not None:
-        ceiling = min(ceiling, max(above.vm_start, vma.vm_end))
+        ceiling = min(ceiling, max(above.vm_start, last.vm_end))
     return floor, ceiling

@@ -43,7 +43,10 @@ def lock_found(engine: Mm, thread: Thread, vma: Vma) -> str:
 
 
 def lock_next(engine: Mm, thread: Thread, mm: AddressSpace, start: int, then: Step) -> Step:  # noqa: ARG001
-    """Lock the first VMA that ends above `start`; `thread.vma` is None behind the last one."""
+    """Lock the first VMA that ends above `start`; `thread.vma` is None behind the last one.
+
+    The caller is in an RCU section, and is again afterwards.
+    """
     thread.locking_mm, thread.address = mm, start
     return thread.call(lock_next_vma, then)
 
@@ -54,12 +57,8 @@ def lock_next_vma(engine: Mm, thread: Thread) -> Step:
     mm = thread.locking_mm
     assert mm is not None
     thread.sequence = mm.mm_lock_seq.read(engine)
-    engine.world.rcu.read_lock(engine, thread)
     thread.vma = mm.tree.next_at(engine, thread.address)
-    if thread.vma is None:
-        engine.world.rcu.read_unlock(engine, thread)
-        return thread.back()
-    return lock_next_found
+    return thread.back() if thread.vma is None else lock_next_found
 
 
 @step("mm/mmap_lock.c (6.17+)", cost="vma_check", function="lock_next_vma")
@@ -69,13 +68,14 @@ def lock_next_found(engine: Mm, thread: Thread) -> Step:
     assert mm is not None
     assert vma is not None
     answer = lock_found(engine, thread, vma)
-    is_next = answer == LOCKED and _is_next(engine, thread, mm, vma)
-    engine.world.rcu.read_unlock(engine, thread)
-    if is_next:
+    if answer == LOCKED and _is_next(engine, thread, mm, vma):
         return thread.back()
     if answer == LOCKED:
         vma_end_read(engine, thread, vma)
-    elif answer == DETACHED:
+    # vma_start_read has left the section; the slow way may have to wait for mmap_lock.
+    engine.world.rcu.read_unlock(engine, thread)
+    if answer == DETACHED:
+        engine.world.rcu.read_lock(engine, thread)
         return lock_next_vma
     return mmap_read_lock(engine, thread, mm, lock_next_vma_slowly)
 
@@ -102,4 +102,5 @@ def lock_next_vma_slowly(engine: Mm, thread: Thread) -> Step:
         vma_start_read_locked(engine, thread, vma)
     thread.vma = vma
     mmap_read_unlock(engine, thread, mm)
+    engine.world.rcu.read_lock(engine, thread)
     return thread.back()

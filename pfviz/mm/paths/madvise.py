@@ -21,10 +21,11 @@ from pfviz.mm.operations import (
 )
 from pfviz.mm.page_range import free_pte_range
 from pfviz.mm.page_table import TABLE_SPAN
+from pfviz.mm.paths.allocation import lru_add_drain
 from pfviz.mm.paths.modify import Modify, modify_flags
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
-from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
+from pfviz.mm.paths.zap import begin_zap, tlb_finish, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ, Vma
 from pfviz.mm.vma_lock import vma_end_read, vma_start_write
 from pfviz.sim.task import Step, step
@@ -47,6 +48,9 @@ class MadviseCall:
     vma: Vma | None = None
     """The VMA in work."""
     under_vma_lock: bool = False
+    zap_start: int = 0
+    zap_end: int = 0
+    """What of that VMA goes."""
 
 
 def _call(thread: Thread) -> MadviseCall:
@@ -113,12 +117,30 @@ def madvise_dontneed_free(engine: Mm, thread: Thread) -> Step:
     if free and not vma.is_anonymous:
         thread.op_result = EINVAL
         return madvise_next_vma
-    zap = begin_zap(engine, thread, thread.mm, "madvise")
+    call.zap_start, call.zap_end = start, end
     thread.returns.append(madvise_next_vma)
-    if free:
-        zap.ranges, zap.address = [(vma, start, end)], start
+    if engine.world.preset.unmap_drains_lru:
+        return thread.call(lru_add_drain, then=zap_page_range_single)
+    return zap_page_range_single(engine, thread)
+
+
+@step("mm/memory.c", function="zap_page_range_single")
+def zap_page_range_single(engine: Mm, thread: Thread) -> Step:
+    """Collect the pages of this VMA; since 6.16 one flush follows for all VMAs of the call."""
+    call = _call(thread)
+    assert call.vma is not None
+    if thread.zap is None:
+        begin_zap(engine, thread, thread.mm, "madvise")
+    thread.zap.ranges = [(call.vma, call.zap_start, call.zap_end)]
+    if call.advice == MADV_FREE:
+        thread.zap.position, thread.zap.address = 0, call.zap_start
         return free_next_table
-    return unmap_vmas(thread, [(vma, start, end)], tlb_finish_mmu)
+    return unmap_vmas(thread, thread.zap.ranges, _flush_of_vma(engine, thread))
+
+
+def _flush_of_vma(engine: Mm, thread: Thread) -> Step:
+    """The flush if every VMA has its own; else what comes after the VMA."""
+    return thread.back() if engine.world.preset.madvise_batches_tlb else tlb_finish_mmu
 
 
 # Free lazily: the pages stay until memory is short, and clean entries let reclaim take them
@@ -132,7 +154,7 @@ def free_next_table(engine: Mm, thread: Thread) -> Step:
     if zap.address < zap.end:
         zap.table = zap.mm.page_tables.next_table(zap.address, zap.end)
     if zap.table is None:
-        return tlb_finish_mmu
+        return _flush_of_vma(engine, thread)
     return map_and_lock(engine, thread, zap.table, madvise_free_pte_range)
 
 
@@ -163,11 +185,20 @@ def madvise_next_vma(engine: Mm, thread: Thread) -> Step:
     assert vma is not None
     if call.under_vma_lock:
         vma_end_read(engine, thread, vma)
-        return thread.back()
+        # Nobody holds the VMA any more, but its pages are not freed before the flush.
+        return tlb_finish_mmu if thread.zap is not None else thread.back()
     following = thread.mm.tree.next_of(vma)
     if following is not None and following.vm_start < call.end:
         call.vma = following
         return madvise_dontneed_free(engine, thread)
+    if thread.zap is not None:
+        return tlb_finish(thread, madvise_read_unlock)
+    return madvise_read_unlock(engine, thread)
+
+
+@step("mm/madvise.c", function="mmap_read_unlock")
+def madvise_read_unlock(engine: Mm, thread: Thread) -> Step:
+    """Give mmap_lock back."""
     mmap_read_unlock(engine, thread, thread.mm)
     return thread.back()
 

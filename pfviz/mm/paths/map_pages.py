@@ -23,7 +23,7 @@ from pfviz.mm.page_table import (
 )
 from pfviz.mm.paths.file_page import install_and_lock
 from pfviz.mm.paths.outcome import VM_FAULT_NOPAGE
-from pfviz.mm.paths.pte_lock import pte_unmap_unlock
+from pfviz.mm.paths.pte_lock import pte_map, pte_unmap, pte_unmap_unlock
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -43,21 +43,21 @@ def window(address: int, vma: Vma, pages: int) -> tuple[int, int]:
 @step("mm/memory.c", cost="vma_check")
 def do_fault_around(engine: Mm, thread: Thread) -> Step:
     """Choose the window of pages around the address that are worth mapping with it."""
-    engine.world.rcu.read_lock(engine, thread)
-    return next_uptodate_folio
+    pte_map(engine, thread)  # Only so may the PMD be read, too.
+    return filemap_map_pages
 
 
-@step("mm/filemap.c", cost="page_cache_lookup", function="filemap_map_pages")
-def next_uptodate_folio(engine: Mm, thread: Thread) -> Step:
+@step("mm/filemap.c", cost="page_cache_lookup")
+def filemap_map_pages(engine: Mm, thread: Thread) -> Step:
     """Look for the first page of the window that can be mapped without waiting."""
+    engine.world.rcu.read_lock(engine, thread)
     fault = thread.in_flight
     start, end = _window(engine, thread)
     address = start
     while address < end and usable(engine, thread, address) is None:
         address += PAGE_SIZE
     if address >= end:
-        engine.world.rcu.read_unlock(engine, thread)
-        return thread.back()
+        return fault_around_done(engine, thread)
     fault.scratch["from"] = address
     return install_and_lock(engine, thread, then=set_pte_range)
 
@@ -80,6 +80,7 @@ def set_pte_range(engine: Mm, thread: Thread) -> Step:
 def fault_around_done(engine: Mm, thread: Thread) -> Step:
     """Leave the RCU section of the page-cache walk."""
     engine.world.rcu.read_unlock(engine, thread)
+    pte_unmap(engine, thread)
     return thread.back()
 
 

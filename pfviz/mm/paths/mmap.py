@@ -192,10 +192,20 @@ def lock_new_vma(engine: Mm, thread: Thread) -> Step:
     assert call.vma is not None
     if engine.world.preset.tree == "rb":
         return vma_link
-    publish = build_store(thread, thread.mm.tree, call.plan, vma_iter_store)
+    lock = call.file is not None and engine.world.preset.links_file_around_store
+    store = i_mmap_lock_write if lock else vma_iter_store
+    publish = build_store(thread, thread.mm.tree, call.plan, store)
     if not engine.world.preset.locks_new_vma:
         return publish
     return vma_start_write(engine, thread, call.vma, publish)
+
+
+@step("mm/mmap.c (until 6.8)", function="mmap_region")
+def i_mmap_lock_write(engine: Mm, thread: Thread) -> Step:
+    """Lock the tree of the file's mappings first: the VMA shows up there and here as one."""
+    file = _call(thread).file
+    assert file is not None
+    return down_write(engine, thread, file.i_mmap, vma_iter_store)
 
 
 @step("mm/vma.h", function="vma_iter_store_new")
@@ -205,9 +215,11 @@ def vma_iter_store(engine: Mm, thread: Thread) -> Step:
     assert call.vma is not None
     thread.mm.tree.store_prealloc(engine, call.plan)
     vma_mark_attached(engine, call.vma)
-    if call.file is not None:
-        return down_write(engine, thread, call.file.i_mmap, vma_link_file)
-    return perf_event_mmap
+    if call.file is None:
+        return perf_event_mmap
+    if engine.world.preset.links_file_around_store:
+        return vma_link_file
+    return down_write(engine, thread, call.file.i_mmap, vma_link_file)
 
 
 @step("mm/mmap.c (until 6.0)")
@@ -215,6 +227,8 @@ def vma_link(engine: Mm, thread: Thread) -> Step:
     """Link the new VMA into the list and hang it into the tree: from here on it can be found."""
     call = _call(thread)
     call.plan = thread.mm.tree.prealloc(engine, call.start, call.end, call.vma)
+    if call.file is not None:
+        return i_mmap_lock_write(engine, thread)
     return vma_iter_store(engine, thread)
 
 

@@ -18,6 +18,7 @@ from pfviz.mm.mmap_lock import (
     mmap_write_unlock,
 )
 from pfviz.mm.operations import PAGE_SHIFT, Munmap
+from pfviz.mm.paths.allocation import lru_add_drain
 from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.split import split_vma
 from pfviz.mm.paths.tree_store import build_store
@@ -243,34 +244,26 @@ def vms_complete_munmap_vmas(engine: Mm, thread: Thread) -> Step:
     unmap = _unmap(thread)
     if engine.world.preset.unmap_minds_stack and _ends_below_stack(unmap):
         unmap.downgrade = False
-    return downgrade if unmap.downgrade else _begin_slow_part(engine)
+    return downgrade if unmap.downgrade else _begin_slow_part(engine, thread)
 
 
 @step("include/linux/mmap_lock.h", function="mmap_write_downgrade")
 def downgrade(engine: Mm, thread: Thread) -> Step:
     """Downgrade mmap_lock to a read lock: the slow part needs no exclusion, faults may go on."""
     mmap_write_downgrade(engine, thread, _unmap(thread).mm)
-    return _begin_slow_part(engine)
+    return _begin_slow_part(engine, thread)
 
 
-def _begin_slow_part(engine: Mm) -> Step:
-    return lru_add_drain if engine.world.preset.unmap_drains_lru else tlb_gather_mmu
+def _begin_slow_part(engine: Mm, thread: Thread) -> Step:
+    if engine.world.preset.unmap_drains_lru:
+        return thread.call(lru_add_drain, then=tlb_gather_mmu)
+    return tlb_gather_mmu
 
 
 def _ends_below_stack(unmap: Unmap) -> bool:
     """Whether the next VMA above could grow into the range that is being unmapped."""
     above = next(unmap.mm.tree.between(unmap.end, 1 << 63), None)
     return above is not None and bool(above.vm_flags & VM_GROWSDOWN)
-
-
-@step("mm/swap.c")
-def lru_add_drain(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """Put the pages that this CPU collected onto the LRU lists first, if there are any."""
-    here = engine.world.frames.cpus[engine.cpu.id]
-    if here.lru_batch:
-        engine.cost("lru_drain")
-        here.lru_batch = 0
-    return tlb_gather_mmu
 
 
 @step("mm/mmu_gather.c")

@@ -24,10 +24,16 @@ class Populate:
     """Where the VMA in work ends, or the range."""
 
 
-def mm_populate(engine: Mm, thread: Thread, start: int, end: int, then: Step) -> Step:
+def mm_populate(engine: Mm, thread: Thread, start: int, end: int, then: Step) -> Step:  # noqa: ARG001
     """Make the pages of a range resident, then go on with `then`; no lock may be held."""
     thread.returns.append(then)
     thread.sys = Populate(start, end)
+    return begin_populate
+
+
+@step("mm/gup.c", function="__mm_populate")
+def begin_populate(engine: Mm, thread: Thread) -> Step:
+    """Take mmap_lock again, for reading: pages come in while faults go on elsewhere."""
     return mmap_read_lock(engine, thread, thread.mm, find_vma_intersection)
 
 

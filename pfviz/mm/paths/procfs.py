@@ -74,8 +74,16 @@ def m_start(engine: Mm, thread: Thread) -> Step:
     call.shown = 0
     call.reads += 1
     if call.under_vma_lock:
-        return lock_next(engine, thread, call.mm, call.position, proc_got_vma)
+        engine.world.rcu.read_lock(engine, thread)  # Until m_stop: no VMA met on the way is freed.
+        return proc_get_next_vma
     return mmap_read_lock(engine, thread, call.mm, proc_get_vma)
+
+
+@step("fs/proc/task_mmu.c (6.17+)", function="proc_get_vma")
+def proc_get_next_vma(engine: Mm, thread: Thread) -> Step:
+    """Lock the next VMA of the file, and no other."""
+    call = _call(thread)
+    return lock_next(engine, thread, call.mm, call.position, proc_got_vma)
 
 
 @step("fs/proc/task_mmu.c (6.17+)", function="proc_get_vma")
@@ -169,10 +177,16 @@ def m_next(engine: Mm, thread: Thread) -> Step:
     if call.shown == full:
         return m_stop
     if not call.under_vma_lock:
-        return proc_get_vma(engine, thread)
+        return proc_find_next_vma
     vma_end_read(engine, thread, vma)
     call.vma = None
-    return lock_next(engine, thread, call.mm, call.position, proc_got_vma)
+    return proc_get_next_vma
+
+
+@step("fs/proc/task_mmu.c", function="proc_get_vma")
+def proc_find_next_vma(engine: Mm, thread: Thread) -> Step:
+    """Go on to the next VMA of the file under the lock of them all."""
+    return proc_get_vma(engine, thread)
 
 
 def _rollup_next(engine: Mm, thread: Thread, call: ReadCall) -> Step:
@@ -202,8 +216,10 @@ def m_stop(engine: Mm, thread: Thread) -> Step:
     is_last = call.vma is None
     if not call.under_vma_lock:
         mmap_read_unlock(engine, thread, call.mm)
-    elif call.vma is not None:
-        vma_end_read(engine, thread, call.vma)
+    else:
+        if call.vma is not None:
+            vma_end_read(engine, thread, call.vma)
+        engine.world.rcu.read_unlock(engine, thread)
     call.vma = None
     if not is_last:
         return m_start

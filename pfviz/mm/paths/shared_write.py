@@ -201,13 +201,23 @@ def lock_written_folio(engine: Mm, thread: Thread) -> Step | None:
 # Dirty
 
 
-@step("mm/memory.c", cost="folio_unlock")
-def fault_dirty_shared_page(engine: Mm, thread: Thread) -> Step:
-    """Mark the page dirty and unlock it."""
-    folio: Folio = thread.in_flight.folio
-    dirtied, folio.dirty = not folio.dirty, True
+@step("mm/memory.c")
+def fault_dirty_shared_page(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Mark the page dirty."""
+    fault = thread.in_flight
+    folio: Folio = fault.folio
+    fault.scratch["dirtied"] = not folio.dirty
+    folio.dirty = True
+    return unlock_dirty_folio
+
+
+@step("mm/filemap.c", cost="folio_unlock", function="folio_unlock")
+def unlock_dirty_folio(engine: Mm, thread: Thread) -> Step:
+    """Unlock the page; whoever dirtied it may have to wait for the disk next."""
+    fault = thread.in_flight
+    folio: Folio = fault.folio
     put_folio(engine, thread)
-    if dirtied or folio.file.has_page_mkwrite:
+    if fault.scratch.pop("dirtied") or folio.file.has_page_mkwrite:
         return unlock_for_throttling
     return thread.back()
 

@@ -15,6 +15,7 @@ from pfviz.mm.reverse_map import AnonVma, anon_vma_clone, unlink_anon_vmas
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_alloc import vm_area_free
 from pfviz.mm.vma_lock import vma_mark_attached, vma_mark_detached
+from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_write, up_write
 
@@ -44,6 +45,8 @@ class VmaChange:
     file: File | None = None
     plan: Any = None
     """The store as the tree planned it."""
+    old_half: Any = None
+    """The store of the VMA that is cut, where a kernel stores both halves."""
 
 
 def commit_change(engine: Mm, thread: Thread, change: VmaChange, then: Step) -> Step:
@@ -127,7 +130,39 @@ def _store_step(engine: Mm, thread: Thread) -> Step:
     if engine.world.preset.tree == "rb":
         return adjust_in_place
     change = _change(thread)
-    return build_store(thread, change.vma.mm.tree, change.plan, vma_iter_store)
+    if change.insert is None:
+        return build_store(thread, change.vma.mm.tree, change.plan, vma_iter_store)
+    is_below = change.insert.vm_start == change.vma.vm_start
+    if is_below and engine.world.preset.split_stores_old_half:
+        return store_old_half
+    return build_store(thread, change.vma.mm.tree, change.plan, store_new_half)
+
+
+@step("mm/mmap.c (until 6.2)", function="vma_mas_store")
+def store_old_half(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The VMA that is cut is stored over what stays its own; below it, it is still found, too."""
+    change = _change(thread)
+    tree, vma = change.vma.mm.tree, change.vma
+    assert isinstance(tree, VmaTree)
+    change.old_half = tree.plan(change.end, vma.vm_end, vma, "mas_store_prealloc")
+    return build_store(thread, tree, change.old_half, publish_old_half)
+
+
+@step("mm/mmap.c (until 6.2)", function="vma_mas_store")
+def publish_old_half(engine: Mm, thread: Thread) -> Step:
+    """The tree has two slots for the VMA that is cut; the new one takes the lower of them next."""
+    change = _change(thread)
+    tree = change.vma.mm.tree
+    assert isinstance(tree, VmaTree)
+    tree.store_prealloc(engine, change.old_half)
+    change.plan = tree.plan(change.start, change.end, change.insert, "mas_store_prealloc")
+    return build_store(thread, tree, change.plan, store_new_half)
+
+
+@step("mm/vma.c", function="vma_complete")
+def store_new_half(engine: Mm, thread: Thread) -> Step:
+    """Set the ranges of both halves and store the new one: walkers see the old or the new entry."""
+    return vma_iter_store(engine, thread)
 
 
 @step("mm/mmap.c (until 6.0)", function="__vma_adjust")

@@ -75,7 +75,7 @@ def test_a_file_without_page_mkwrite_is_not_asked() -> None:
     thread = made.thread("t", WRITE)
     made.run()
     assert "do_page_mkwrite" not in made.functions(thread)
-    assert "folio_unlock" not in made.functions(thread)
+    assert made.functions(thread).count("folio_unlock") == 1  # Once it is mapped and dirty.
 
 
 def test_a_page_that_must_be_read_first_is_told_to_the_filesystem_once() -> None:
