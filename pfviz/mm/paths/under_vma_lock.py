@@ -189,7 +189,7 @@ def _missed(engine: Mm, thread: Thread) -> Step:
         engine.world.count("vma_lock_miss")
     else:
         fall_back(engine, thread, WAS_DETACHED, VMA_LOCK, "vma_lock_miss")
-    if engine.world.preset.vma_lock == "rwsem":
+    if not engine.world.preset.walk_begins_anew:
         return thread.call(mas_walk_again, then=check_found)
     # vma_start_read has left the RCU section: begin again, from the address of the fault (6.18).
     engine.world.rcu.read_unlock(engine, thread)

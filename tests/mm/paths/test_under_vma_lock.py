@@ -12,7 +12,7 @@ from pfviz.sim import event
 from tests.mm.fault_scenes import check_pages, fallbacks, kinds, race, scene
 from tests.worlds import Scene, at, world
 
-KERNELS = ["6.4", "6.12", "6.18"]
+KERNELS = ["6.4", "6.12", "6.15", "6.18"]
 SLOW = 20_000
 """Nanoseconds that one step is made to last, so that another thread gets in between."""
 
