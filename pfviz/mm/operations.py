@@ -31,12 +31,18 @@ MADV_RANDOM: Final = "random"
 MADV_SEQUENTIAL: Final = "sequential"
 MADV_DONTNEED: Final = "dontneed"
 MADV_FREE: Final = "free"
-ADVICE: Final = (MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTNEED, MADV_FREE)
+MADV_PAGEOUT: Final = "pageout"
+ADVICE: Final = (
+    MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT,
+)  # fmt: skip
 
 UFFD_CALLS: Final = (
     "open", "register", "unregister", "poll", "read", "resolve", "copy", "zeropage", "continue",
     "protect", "unprotect", "wake", "close",
 )  # fmt: skip
+
+UFFD_SLOT: Final = "uffd"
+"""Where a monitor finds the page that it read of."""
 
 PROC_FILES: Final = ("maps", "smaps", "smaps_rollup")
 
@@ -168,7 +174,7 @@ class Uffd:
     """
 
     do: str
-    place: Place = Place("uffd")
+    place: Place = Place(UFFD_SLOT)
     pages: int = 1
     modes: tuple[str, ...] = ()
     """Of `register`: "missing", "wp", "minor"."""

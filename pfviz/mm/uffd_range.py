@@ -11,6 +11,7 @@ from pfviz.mm.page_range import assert_locked, log_set, may_write_at_once
 from pfviz.mm.page_table import (
     MARKER,
     MARKER_UFFD_WP,
+    PAGE_SIZE,
     PRESENT,
     SWAP,
     UFFD_WP,
@@ -20,6 +21,7 @@ from pfviz.mm.page_table import (
     pfn_of,
     pte_of,
 )
+from pfviz.mm.userfaultfd import flags_of, new_userfaultfd
 from pfviz.mm.vma import VM_SHARED, VM_WRITE, Vma
 
 if TYPE_CHECKING:
@@ -86,3 +88,17 @@ def unprotect_range(engine: Mm, vma: Vma, table: PteTable, start: int, end: int)
     if changed:
         log_set(engine, vma.mm.page_tables, table, slots.start, slots.stop, 0)
     return changed
+
+
+def begin_registered(engine: Mm, vma: Vma, modes: tuple[str, ...], protected: int = 0) -> None:
+    """Register a VMA with the userfaultfd of its process before the run begins (builds worlds).
+
+    The first `protected` pages are write-protected.
+    """
+    mm = vma.mm
+    vma.vm_flags |= flags_of(modes)
+    vma.userfaultfd = mm.userfaultfd or new_userfaultfd(engine, mm)
+    vma.emit_changed(engine, "userfaultfd")
+    end = vma.vm_start + protected * PAGE_SIZE
+    for table in mm.page_tables.tables(vma.vm_start, end) if protected else ():
+        protect_range(engine, vma, table, vma.vm_start, end, markers=False)

@@ -26,6 +26,7 @@ from pfviz.mm.presets import Preset
 from pfviz.mm.reverse_map import link_vma, new_anon_vma
 from pfviz.mm.swap import add_area
 from pfviz.mm.swap_setup import begin_hinted, begin_on_device, begin_swapped
+from pfviz.mm.uffd_range import begin_registered
 from pfviz.mm.vma import VM_EXEC, VM_GROWSDOWN, VM_READ, VM_SHARED, VM_WRITE
 from pfviz.mm.vma import Vma as MmVma
 from pfviz.mm.world import World, new_engine
@@ -102,6 +103,8 @@ def policy_of(policy: Policy, overrides: Overrides = NO_CHANGES) -> MmPolicy:
         lockless_attempts_max=said["lockless_attempts"],
         fault_around_pages=said["fault_around"],
         downgrade=said["downgrade"],
+        uffd_notify=said["uffd_notify"],
+        io_wait_userfaultfd={"restart": "drop", "hold": "hold"}[said["io_wait_userfaultfd"]],
         tree_in_place=said["tree_in_place"],
     )
 
@@ -194,7 +197,7 @@ class _Builder:
             fields.update(vm_file=self.engine.world.files[vma.file], vm_pgoff=vma.offset)
         elif vma.perms[3] == "s":
             present = vma.pages if vma.resident == "all" else vma.resident
-            file = shmem_zero_setup(self.engine, vma.pages, present)
+            file = shmem_zero_setup(self.engine, vma.pages, max(present, vma.cached))
             fields.update(kind="file", vm_file=file, vm_pgoff=0)
         elif vma.kind == "other":
             # [vvar] and [vdso]: special mappings have a ->fault of their own and no map_pages.
@@ -211,6 +214,8 @@ class _Builder:
         elif (resident or vma.anon_vma or vma.swapped or vma.on_device) and made.vm_file is None:
             self._populate(mm, made, resident)
             self._place_elsewhere(mm, made, vma, resident)
+        if vma.uffd:
+            begin_registered(self.engine, made, vma.uffd, vma.uffd_protected)
 
     def _populate(self, mm: AddressSpace, vma: MmVma, pages: int) -> None:
         vma.anon_vma = new_anon_vma(self.engine)

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pfviz.mm.operations import UFFD_SLOT
 from pfviz.mm.presets import PRESETS, mode_of
 from pfviz.scenario import expectations, moments
 from pfviz.scenario import operations as op
@@ -18,7 +19,7 @@ from pfviz.scenario.places import parse_place
 from pfviz.scenario.positions import Path
 from pfviz.scenario.schema import Cue, Question, Scenario, Thread, Vma
 from pfviz.scenario.times import nanoseconds
-from pfviz.scenario.workloads import NAMES, NEEDS_PLACE, Workload
+from pfviz.scenario.workloads import NAMES, NEEDS_PLACE, Workload, named
 
 PAGE_BYTES = 4096
 ADDRESS_END = 1 << 47
@@ -38,6 +39,7 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     for index, vma in enumerate(scenario.vma):
         yield from _vma(scenario, ("vma", index), vma)
         yield from _elsewhere(scenario, ("vma", index), vma)
+        yield from _uffd(("vma", index), vma)
     yield from _overlaps(scenario)
     for index, thread in enumerate(scenario.thread):
         yield from _thread(scenario, ("thread", index), thread)
@@ -105,6 +107,8 @@ def _unique(table: str, names: list[str]) -> Iterator[Problem]:
 def _is_endless(thread: Thread) -> bool:
     if isinstance(thread.workload, Workload):
         return thread.workload.rounds == 0
+    if thread.workload in NAMES and thread.workload not in NEEDS_PLACE:
+        return named(thread.workload).rounds == 0
     return not thread.workload and thread.repeat == 0
 
 
@@ -158,6 +162,25 @@ def _elsewhere(scenario: Scenario, path: Path, vma: Vma) -> Iterator[Problem]:
         yield Problem((*path, "swap_cached"), reason)
 
 
+def _uffd(path: Path, vma: Vma) -> Iterator[Problem]:
+    """What a userfaultfd can serve."""
+    is_shared = vma.perms.endswith("s") and not vma.file
+    if vma.uffd and (vma.file or vma.kind in ("other", "file")):
+        reason = "a userfaultfd serves anonymous and shared memory, no files"
+        yield Problem((*path, "uffd"), reason)
+    elif "minor" in vma.uffd and not is_shared:
+        reason = 'minor faults are for shared memory: perms = "rw-s"'
+        yield Problem((*path, "uffd"), reason)
+    if vma.uffd_protected and "wp" not in vma.uffd:
+        yield Problem((*path, "uffd_protected"), 'uffd_protected needs uffd = ["wp"]')
+    if vma.cached and not is_shared:
+        reason = "cached is for shared memory; a [[file]] says itself what is cached"
+        yield Problem((*path, "cached"), reason)
+    if vma.cached > vma.pages:
+        reason = f"cached = {vma.cached}, but the VMA has {vma.pages} pages"
+        yield Problem((*path, "cached"), reason)
+
+
 def _overlaps(scenario: Scenario) -> Iterator[Problem]:
     placed = sorted(
         (vma.process, vma.start, vma.start + vma.pages * PAGE_BYTES, index)
@@ -197,8 +220,9 @@ def _thread(scenario: Scenario, path: Path, thread: Thread) -> Iterator[Problem]
             yield Problem((*path, "workload"), reason)
     vmas = {vma.name for vma in scenario.vma if vma.process == thread.process}
     if isinstance(thread.workload, Workload):
-        at = getattr(thread.workload, "at", "")
-        yield from _place((*path, "workload", "at"), at, vmas, scenario)
+        for key in ("at", "buffer"):
+            at = getattr(thread.workload, key, "")
+            yield from _place((*path, "workload", key), at, vmas, scenario)
         process = getattr(thread.workload, "process", "")
         yield from _process((*path, "workload", "process"), process, processes)
     slots: set[str] = set(vmas)
@@ -208,8 +232,11 @@ def _thread(scenario: Scenario, path: Path, thread: Thread) -> Iterator[Problem]
         if isinstance(one, op.Reclaim | op.MigratePages) and one.process:
             names = {vma.name for vma in scenario.vma if vma.process == one.process}
             yield from _process((*where, "process"), one.process, processes)
-        yield from _place((*where, "at"), getattr(one, "at", ""), names, scenario)
-        if isinstance(one, op.Mmap):
+        for key in ("at", "source"):
+            yield from _place((*where, key), getattr(one, key, ""), names, scenario)
+        if isinstance(one, op.UffdRead):
+            slots.add(UFFD_SLOT)
+        elif isinstance(one, op.Mmap):
             slots.add(one.slot)
             files = [file.name for file in scenario.file]
             if one.file and one.file not in files:

@@ -21,6 +21,10 @@ PLACE = (
     'where: the name of a VMA, or of a slot that an earlier mmap of this thread filled, with "+3" '
     'or "-3" for pages further on or back'
 )
+UffdModes = Annotated[
+    tuple[Literal["missing", "wp", "minor"], ...],
+    Meta(min_length=1, description="which faults a userfaultfd serves"),
+]
 At = Annotated[str, Meta(min_length=1, description=PLACE)]
 
 
@@ -114,7 +118,7 @@ class Madvise(_Operation, frozen=True, kw_only=True, tag="madvise"):
 
     at: At
     pages: Pages
-    advice: Literal["dontneed", "free", "normal", "random", "sequential"] = "dontneed"
+    advice: Literal["dontneed", "free", "normal", "pageout", "random", "sequential"] = "dontneed"
 
 
 class Fork(_Operation, frozen=True, kw_only=True, tag="fork"):
@@ -183,6 +187,85 @@ class IrqsOff(_Operation, frozen=True, kw_only=True, tag="irqs_off"):
     time: Time
 
 
+class UffdOpen(_Operation, frozen=True, kw_only=True, tag="uffd_open"):
+    """Open a userfaultfd for the process, if it is to have features."""
+
+    features: Annotated[
+        tuple[
+            Literal["sigbus", "wp_async", "wp_unpopulated", "event_fork", "event_unmap",
+                    "event_remove", "event_remap"], ...
+        ],
+        Meta(description="what UFFDIO_API is asked for"),
+    ] = ()  # fmt: skip
+    user_mode_only: Annotated[bool, Meta(description="the kernel's own faults get SIGBUS")] = False
+
+
+class UffdRegister(_Operation, frozen=True, kw_only=True, tag="uffd_register"):
+    """Let the userfaultfd of the process serve faults in pages."""
+
+    at: At
+    pages: Pages
+    modes: UffdModes = ("missing",)
+
+
+class UffdUnregister(_Operation, frozen=True, kw_only=True, tag="uffd_unregister"):
+    """Let the kernel serve faults in pages again."""
+
+    at: At
+    pages: Pages
+
+
+class UffdPoll(_Operation, frozen=True, kw_only=True, tag="uffd_poll"):
+    """Sleep until a fault or event can be read from the userfaultfd."""
+
+
+class UffdRead(_Operation, frozen=True, kw_only=True, tag="uffd_read"):
+    """Read the next fault or event; its page is the slot "uffd" from now on."""
+
+
+class UffdClose(_Operation, frozen=True, kw_only=True, tag="uffd_close"):
+    """Close the userfaultfd: faults go on as if it had never been."""
+
+
+class UffdPages(_Operation, frozen=True, kw_only=True):
+    """What the calls on pages may say."""
+
+    at: Annotated[str, Meta(min_length=1, description=PLACE)] = "uffd"
+    pages: Pages = 1
+    wake: Annotated[bool, Meta(description="wake who waits for these pages")] = True
+
+
+class UffdResolve(UffdPages, frozen=True, kw_only=True, tag="uffd_resolve"):
+    """Answer what was read last by the call that it needs."""
+
+
+class UffdCopy(UffdPages, frozen=True, kw_only=True, tag="uffd_copy"):
+    """Put pages with contents in (UFFDIO_COPY)."""
+
+    source: Annotated[str, Meta(description="where the contents are; left out: in memory")] = ""
+    protect: Annotated[bool, Meta(description="write-protected")] = False
+
+
+class UffdZeropage(UffdPages, frozen=True, kw_only=True, tag="uffd_zeropage"):
+    """Put zero pages in (UFFDIO_ZEROPAGE)."""
+
+
+class UffdContinue(UffdPages, frozen=True, kw_only=True, tag="uffd_continue"):
+    """Map pages of shared memory that are in the page cache (UFFDIO_CONTINUE)."""
+
+
+class UffdProtect(UffdPages, frozen=True, kw_only=True, tag="uffd_protect"):
+    """Write-protect pages, to be told of writes (UFFDIO_WRITEPROTECT)."""
+
+
+class UffdUnprotect(UffdPages, frozen=True, kw_only=True, tag="uffd_unprotect"):
+    """Lift the write protection of pages."""
+
+
+class UffdWake(UffdPages, frozen=True, kw_only=True, tag="uffd_wake"):
+    """Only wake who waits for pages (UFFDIO_WAKE)."""
+
+
 class Compute(_Operation, frozen=True, kw_only=True, tag="compute"):
     """Use the CPU in user mode."""
 
@@ -214,6 +297,19 @@ Op = (
     | NumaScan
     | GetUserPages
     | IrqsOff
+    | UffdOpen
+    | UffdRegister
+    | UffdUnregister
+    | UffdPoll
+    | UffdRead
+    | UffdClose
+    | UffdResolve
+    | UffdCopy
+    | UffdZeropage
+    | UffdContinue
+    | UffdProtect
+    | UffdUnprotect
+    | UffdWake
     | Compute
     | Sleep
 )

@@ -38,6 +38,14 @@ class Policy(Table, frozen=True, kw_only=True):
     lockless_attempts: Annotated[int, Meta(ge=1, le=100)] = 1
     fault_around: Annotated[int, Meta(ge=1, le=512, description="pages")] = 16
     downgrade: bool = True
+    uffd_notify: Annotated[
+        Literal["drop_first", "hold"],
+        Meta(description="drop the fault's lock before a userfaultfd monitor is told, or keep it"),
+    ] = "drop_first"
+    io_wait_userfaultfd: Annotated[
+        Literal["restart", "hold"],
+        Meta(description="start again when the monitor has answered, or keep the lock and go on"),
+    ] = "restart"
     tree_in_place: Annotated[
         bool, Meta(description="change maple nodes under their readers: what RCU mode prevents")
     ] = False
@@ -93,6 +101,16 @@ class Vma(Table, frozen=True, kw_only=True):
     ] = 0
     anon_vma: bool = False
     gap: Annotated[int, Meta(ge=0, description="pages left free on either side")] = 16
+    uffd: Annotated[
+        tuple[Literal["missing", "wp", "minor"], ...],
+        Meta(description="a userfaultfd serves these faults from the start"),
+    ] = ()
+    uffd_protected: Annotated[
+        int, Meta(ge=0, description="so many first resident pages are write-protected by uffd")
+    ] = 0
+    cached: Annotated[
+        int, Meta(ge=0, description="shared memory: first pages that exist, mapped or not")
+    ] = 0
     count: Annotated[int, Meta(ge=1, le=100_000, description="so many like it, numbered")] = 1
     per_thread: Annotated[bool, Meta(description="one for each thread that scales")] = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfviz.mm import operations as mm_ops
-from pfviz.mm.operations import PAGE_SHIFT, Operation, OperationList, Place
+from pfviz.mm.operations import PAGE_SHIFT, UFFD_SLOT, Operation, OperationList, Place
 from pfviz.scenario import operations as op
 from pfviz.scenario.errors import ScenarioError, hint
 from pfviz.scenario.places import parse_place
@@ -66,6 +66,17 @@ class Translator:
                 )  # fmt: skip
             case op.IrqsOff(time=time):
                 return mm_ops.IrqsOff(nanoseconds(time))
+            case op.UffdOpen():
+                return mm_ops.Uffd("open", features=one.features, user_mode_only=one.user_mode_only)
+            case op.UffdRegister(at=at, pages=pages, apart=apart):
+                return mm_ops.Uffd("register", self.place(at, apart), pages, modes=one.modes)
+            case op.UffdUnregister(at=at, pages=pages, apart=apart):
+                return mm_ops.Uffd("unregister", self.place(at, apart), pages)
+            case op.UffdPoll() | op.UffdRead() | op.UffdClose():
+                self.names.add(UFFD_SLOT)
+                return mm_ops.Uffd(_call(one))
+            case op.UffdPages():
+                return self._uffd_pages(one)
             case op.Compute(time=time):
                 return mm_ops.Compute(nanoseconds(time))
             case op.Sleep(time=time):
@@ -92,6 +103,17 @@ class Translator:
             return self.place(one.at, one.apart)
         names = {vma.name for vma in self.scenario.vma if vma.process == process}
         return self.place(one.at, one.apart, names)
+
+    def _uffd_pages(self, one: op.UffdPages) -> Operation:
+        source = one.source if isinstance(one, op.UffdCopy) else ""
+        return mm_ops.Uffd(
+            _call(one),
+            self.place(one.at, one.apart),
+            one.pages,
+            source=self.place(source) if source else None,
+            protect=isinstance(one, op.UffdCopy) and one.protect,
+            wake=one.wake,
+        )
 
     def _mmap(self, one: op.Mmap) -> Operation:
         flags = mm_ops.MAP_SHARED if one.shared else mm_ops.MAP_PRIVATE
@@ -130,3 +152,8 @@ class Translator:
         if one.child_time != "0ns":
             work.append(mm_ops.Compute(nanoseconds(one.child_time)))
         return OperationList((*work, mm_ops.Exit()))
+
+
+def _call(one: op.UffdPoll | op.UffdRead | op.UffdClose | op.UffdPages) -> str:
+    """What a call on a userfaultfd is called in the model."""
+    return str(one.__struct_config__.tag).removeprefix("uffd_")

@@ -118,6 +118,21 @@ class SmapsRollupReader(Workload, frozen=True, kw_only=True, tag="smaps_rollup_r
     process: str = "app"
 
 
+class UffdHandler(Workload, frozen=True, kw_only=True, tag="uffd_handler"):
+    """Serve the userfaultfd of the process: poll, read a fault, see to it, answer.
+
+    With `buffer` it prepares the page in memory of its own first, and gives that back afterwards:
+    a fault of the handler itself.
+    """
+
+    rounds: Rounds = 0
+    service: Annotated[Time, Meta(description="how long it sees to a fault")] = "4us"
+    answer: Annotated[
+        Literal["resolve", "zeropage"], Meta(description="what to put in for a missing page")
+    ] = "resolve"
+    buffer: Annotated[str, Meta(description="a VMA that it writes a page of for each fault")] = ""
+
+
 class Busy(Workload, frozen=True, kw_only=True, tag="compute"):
     """Use the CPU in user mode; touches no memory."""
 
@@ -136,6 +151,7 @@ AnyWorkload = (
     | MapsReader
     | SmapsReader
     | SmapsRollupReader
+    | UffdHandler
     | Busy
 )
 
@@ -213,9 +229,22 @@ def _round(workload: Workload, dice: Rng) -> tuple[Op, ...]:
             return (op.ReadProc(file="smaps", process=process),)
         case SmapsRollupReader(process=process):
             return (op.ReadProc(file="smaps_rollup", process=process),)
+        case UffdHandler():
+            return _serve(workload)
         case Busy(time=time):
             return (op.Compute(time=time),)
     raise AssertionError(workload)
+
+
+def _serve(workload: UffdHandler) -> tuple[Op, ...]:
+    answer = op.UffdZeropage() if workload.answer == "zeropage" else op.UffdResolve()
+    ops: list[Op] = [op.UffdPoll(), op.UffdRead(), op.Compute(time=workload.service)]
+    if workload.buffer:
+        ops.append(op.Write(at=workload.buffer))
+    ops.append(answer)
+    if workload.buffer:
+        ops.append(op.Madvise(at=workload.buffer, pages=1))
+    return tuple(ops)
 
 
 def _next_touch(workload: FirstTouch, number: int) -> tuple[Op, ...]:

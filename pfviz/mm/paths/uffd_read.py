@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pfviz.mm.operations import OperationList
+from pfviz.mm.operations import UFFD_SLOT, OperationList
 from pfviz.mm.thread import Thread
 from pfviz.mm.userfaultfd import POLLS, Message, UffdCall, UffdEvent, Userfault, Waiter
 from pfviz.sim.task import DONE, Step, step
@@ -16,9 +16,6 @@ from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.world import Mm
-
-SLOT = "uffd"
-"""Where a monitor finds the page that it read of."""
 
 
 def _call(thread: Thread) -> UffdCall:
@@ -178,7 +175,7 @@ def find_userfault(engine: Mm, thread: Thread) -> Step:
     ctx.refile_seq.write_begin(engine)
     waiting: Userfault = ctx.fault_pending_wqh.waiters.pop(0)
     thread.message = Message(waiting.reason, waiting.address)
-    thread.slots[SLOT] = waiting.address
+    thread.slots[UFFD_SLOT] = waiting.address
     call.fault = waiting
     return spin_lock(engine, thread, ctx.fault_wqh.lock, then=add_wait_queue)
 
@@ -204,7 +201,7 @@ def find_userfault_evt(engine: Mm, thread: Thread) -> Step:
     if events:
         events[0].is_read = True
         thread.message = Message(events[0].what, events[0].start, events[0].end)
-        thread.slots[SLOT] = events[0].start
+        thread.slots[UFFD_SLOT] = events[0].start
         ctx.event_wqh.waiters.remove(events[0])
         events[0].wake(engine)
     spin_unlock(engine, thread, ctx.event_wqh.lock)
