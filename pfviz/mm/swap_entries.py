@@ -84,8 +84,8 @@ def copy_elsewhere(
         target.rss_swap += 1
         source_table.ptes[slot] = target_table.ptes[slot] = pte & ~SWP_EXCLUSIVE
         return 0
-    if cow:
-        source_table.ptes[slot] = target_table.ptes[slot] = pte & ~(WRITABLE | SWP_EXCLUSIVE)
+    pte &= ~(WRITABLE | SWP_EXCLUSIVE) if cow else ~SWP_EXCLUSIVE
+    source_table.ptes[slot] = target_table.ptes[slot] = pte
     if is_on_device(pte):
         frames: Frames = engine.world.frames
         frames.share(pte >> PFN_SHIFT)

@@ -14,6 +14,7 @@ from pfviz.mm.mmap_lock import (
 from pfviz.mm.operations import (
     MADV_DONTNEED,
     MADV_FREE,
+    MADV_PAGEOUT,
     MADV_RANDOM,
     MADV_SEQUENTIAL,
     PAGE_SHIFT,
@@ -23,6 +24,7 @@ from pfviz.mm.page_range import free_pte_range
 from pfviz.mm.page_table import TABLE_SPAN
 from pfviz.mm.paths.allocation import lru_add_drain
 from pfviz.mm.paths.modify import Modify, modify_flags
+from pfviz.mm.paths.pageout import pageout_range
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
 from pfviz.mm.paths.zap import begin_zap, tlb_finish, tlb_finish_mmu, unmap_vmas
@@ -70,6 +72,8 @@ def do_madvise(engine: Mm, thread: Thread) -> Step:
         return thread.back()
     end = start + (operation.pages << PAGE_SHIFT)
     thread.sys = MadviseCall(start, end, operation.advice)
+    if operation.advice == MADV_PAGEOUT:
+        return mmap_read_lock(engine, thread, thread.mm, madvise_walk_vmas)
     if operation.advice not in (MADV_DONTNEED, MADV_FREE):
         return mmap_write_lock(engine, thread, thread.mm, madvise_vma_behavior)
     world = engine.world
@@ -108,11 +112,13 @@ def madvise_walk_vmas(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/madvise.c")
 def madvise_dontneed_free(engine: Mm, thread: Thread) -> Step:
-    """Begin with the pages of this VMA: drop them, or (MADV_FREE, anonymous memory) offer them."""
+    """Begin with the pages of this VMA: drop them, offer them (MADV_FREE), or swap them out."""
     call = _call(thread)
     vma = call.vma
     assert vma is not None
     start, end = max(call.start, vma.vm_start), min(call.end, vma.vm_end)
+    if call.advice == MADV_PAGEOUT:
+        return pageout_range(engine, thread, vma, start, end, then=madvise_next_vma)
     free = call.advice == MADV_FREE
     if free and not vma.is_anonymous:
         thread.op_result = EINVAL
