@@ -31,6 +31,8 @@ CODES: Final = {
 
 _ARCH: Final = "do_user_addr_fault"
 _GIVING_BACK: Final = (_ARCH, "vma_end_read", "vma_refcount_put")
+_FOR_ITS_CALLER: Final = {"release_fault_lock": "handle_userfault"}
+"""Who gives the lock back for another function that has decided so."""
 
 
 @dataclass(slots=True)
@@ -198,6 +200,6 @@ class _Reader:
         if fall.from_regime == VMA_LOCK and self.new_release and function == _ARCH:
             return function  # access_error, seen by the exception's own code
         if fall.check and fall.check not in _GIVING_BACK:
-            return fall.check
+            return _FOR_ITS_CALLER.get(fall.check, fall.check)
         before = [one for one in self.last_functions if one not in _GIVING_BACK]
         return before[-1] if before else function

@@ -40,6 +40,8 @@ class Cell:
     """The check in words."""
     counters: tuple[str, ...] = ()
     """The counters of /proc/vmstat that told of fallbacks, in order."""
+    fallbacks: tuple[tuple[str, str], ...] = ()
+    """(function, cause) of each attempt that was given up, in order; `check` is the last one's."""
     steps: tuple[str, ...] = ()
     """The kernel functions that ran in the fault, in order."""
     fault_kind: str = ""
@@ -72,6 +74,7 @@ def cell_under(kind: str, kernel: Preset, overrides: Overrides = NO_CHANGES) -> 
         fall.check if fall else story.nested,
         fall.cause if fall else "",
         tuple(one.counter for one in story.fallbacks if one.counter),
+        tuple((one.check, one.cause) for one in story.fallbacks),
         tuple(story.functions),
         story.kind,
         max(story.ended_ns - story.begun_ns, 0),
