@@ -96,6 +96,7 @@ def policy_of(policy: Policy, overrides: Overrides = NO_CHANGES) -> MmPolicy:
         merge=said["merge"],
         restart_lock={"mmap": "mmap_lock", "vma": "vma_lock"}[said["restart_lock"]],
         io_wait={"restart": "drop", "hold": "hold"}[said["io_wait"]],
+        io_wait_swap={"restart": "drop", "hold": "hold"}[said["io_wait_swap"]],
         page_table_free=said["page_table_free"],
         lockless_scope=said["lockless_scope"],
         lockless_snapshot=said["lockless_snapshot"],

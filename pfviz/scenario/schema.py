@@ -30,6 +30,10 @@ class Policy(Table, frozen=True, kw_only=True):
 
     merge: bool = True
     io_wait: Literal["restart", "hold"] = "restart"
+    io_wait_swap: Annotated[
+        Literal["restart", "hold"],
+        Meta(description="the same for a page in swap, on a device that is waited for"),
+    ] = "restart"
     restart_lock: Literal["mmap", "vma"] = "mmap"
     page_table_free: Literal["rcu", "ipi"] = "rcu"
     lockless_scope: Literal["mm_seq", "vma_seq"] = "mm_seq"
