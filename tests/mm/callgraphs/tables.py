@@ -1,0 +1,268 @@
+"""Which calls are not compared, and why: the tables of `docs/model.md`, "Call order".
+
+Each line is a name (or a name within a function) under its reason. A name that is not here is
+compared; a function of ours that a kernel's recordings show is compared there in any case.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+Reasons = dict[str, str]
+"""Reason -> names, separated by blanks."""
+
+ACCOUNTING: Final = "statistics and memory-cgroup accounting: no lock that faults meet"
+ALLOCATOR: Final = "the allocator's and LRU lists' locks, which depend on what per-CPU caches hold"
+ELSEWHERE: Final = "locks of another subsystem"
+LOOK_UP: Final = "a look-up in the tree under mmap_lock, or for a hint: it protects nothing"
+QUESTION: Final = "asks or checks something, takes no lock"
+WRAPPER: Final = "a wrapper; what it calls is compared"
+PER_PAGE: Final = "once per page under the page-table lock; the lock is compared"
+NODES: Final = "which nodes a store replaces depends on the tree (tests/mm/maple compares that)"
+
+THEIRS_BELOW: Final[Reasons] = {
+    ACCOUNTING: """
+        mem_cgroup_charge __mem_cgroup_charge folio_add_new_anon_rmap page_add_new_anon_rmap
+        page_add_file_rmap folio_add_file_rmap_ptes force_sig_fault lru_add_fn lru_add
+        next_uptodate_folio next_uptodate_page
+    """,
+    ALLOCATOR: """
+        vma_alloc_folio vma_alloc_folio_noprof folio_add_lru lru_add_drain __alloc_pages
+        __alloc_pages_noprof __alloc_frozen_pages_noprof filemap_alloc_folio
+        filemap_alloc_folio_noprof folio_alloc_mpol_noprof tlb_batch_pages_flush
+        pte_alloc_one
+    """,
+    ELSEWHERE: """
+        schedule file_update_time filemap_add_folio filemap_get_entry security_mmap_file
+        ext4_page_mkwrite ext4_readahead filemap_read_folio mmput mutex_lock mutex_unlock
+    """,
+    "the interrupts of a flush: who answers when is not the writer's doing": """
+        flush_tlb_mm_range
+    """,
+}  # fmt: skip
+"""Reason -> functions below which nothing is compared (of what such a step of ours does, only
+locks are)."""
+
+THEIRS_LEFT_OUT: Final[Reasons] = {
+    ACCOUNTING: """
+        mm_trace_rss_stat force_sig_fault userfaultfd_unmap_prep userfaultfd_unmap_complete
+        perf_event_mmap uprobe_mmap khugepaged_enter_vma
+    """,
+    ALLOCATOR: """
+        filemap_alloc_folio filemap_alloc_folio_noprof __alloc_pages __alloc_pages_noprof
+        __alloc_frozen_pages_noprof tlb_batch_pages_flush tlb_next_batch lru_add_drain_cpu
+        mlock_drain_local mlock_page_drain_local pte_alloc_one
+    """,
+    ELSEWHERE: """
+        security_mmap_file security_mmap_addr security_vm_enough_memory_mm mutex_lock
+        mutex_unlock mmput ext4_page_mkwrite filemap_add_folio file_update_time
+        filemap_get_entry filemap_read_folio ext4_readahead
+    """,
+    QUESTION: """
+        can_vma_merge_before can_vma_merge_after can_vma_merge_left can_vma_merge_right
+        vma_wants_writenotify vma_is_secretmem vma_pgtable_walk_begin vma_pgtable_walk_end
+        vma_is_shmem vma_is_anon_shmem mlock_future_ok mm_get_unmapped_area_vmflags
+        get_vma_policy vma_kernel_pagesize vma_mmu_pagesize get_vma_name vma_set_page_prot
+        pte_mkwrite vma_dup_policy vma_adjust_trans_huge flush_tlb_batched_pending vma_close
+        madvise_dontneed_free_valid_vma userfaultfd_remove
+    """,
+    WRAPPER: """
+        __handle_mm_fault __pte_offset_map __pte_offset_map_lock pte_offset_map_nolock
+        pte_offset_map_rw_nolock lru_cache_add_inactive_or_unevictable folio_add_lru_vma
+        expand_stack_locked vma_link_file unlink_file_vma unlink_file_vma_batch_init
+        unlink_file_vma_batch_add unlink_file_vma_batch_process unlink_file_vma_batch_final
+        unlink_anon_vmas vm_area_free unmap_vmas unmap_page_range shmem_get_folio_gfp
+        vma_mas_store __do_fault ksys_mmap_pgoff mmap_region __mmap_region __x64_sys_mmap
+        __x64_sys_mprotect __x64_sys_munmap __x64_sys_madvise __x64_sys_read do_mmap
+        do_mas_munmap do_vmi_align_munmap unmap_region do_mas_align_munmap split_vma
+        __split_vma vma_modify unmap_single_vma zap_page_range_single
+        zap_page_range_single_batched madvise_lock madvise_unlock madvise_do_behavior
+        madvise_vma_behavior page_cache_ra_order page_cache_ra_unbounded __get_user_pages
+        show_map_vma smap_gather_stats __x64_sys_brk
+    """,
+    "marks a flush as pending, takes no lock": """
+        tlb_gather_mmu tlb_gather_mmu_fullmm
+    """,
+    PER_PAGE: """
+        next_uptodate_folio next_uptodate_page set_pte_range do_set_pte page_add_file_rmap
+        folio_add_file_rmap_ptes
+    """,
+    LOOK_UP: """
+        find_vma_prev
+    """,
+    "insertion into and removal from a tree under the lock that is compared": """
+        anon_vma_interval_tree_insert anon_vma_interval_tree_remove
+        anon_vma_interval_tree_pre_update_vma anon_vma_interval_tree_post_update_vma
+        vma_interval_tree_insert vma_interval_tree_remove vma_interval_tree_insert_after
+    """,
+    NODES: """
+        ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store) ma_write(mas_wr_bnode)
+        ma_op(mas_split) ma_op(mas_rebalance) ma_op(mas_wr_spanning_store)
+        call_rcu(maple~node)
+    """,
+}  # fmt: skip
+"""Reason -> calls that are not compared; what they call is."""
+
+THEIRS_WITHIN: Final[Reasons] = {
+    ACCOUNTING: """
+        handle_mm_fault:_raw_spin_lock_irqsave handle_mm_fault:_raw_spin_unlock_irqrestore
+        handle_mm_fault:_raw_spin_trylock
+    """,
+    LOOK_UP: """
+        find_vma:__rcu_read_lock find_vma:__rcu_read_unlock do_mmap:ma_read
+        do_mmap:__rcu_read_lock do_mmap:__rcu_read_unlock __split_vma:ma_read
+        __split_vma:__rcu_read_lock __split_vma:__rcu_read_unlock vma_merge:ma_read
+        vma_merge:__rcu_read_lock vma_merge:__rcu_read_unlock
+        find_vma_intersection:__rcu_read_lock find_vma_intersection:__rcu_read_unlock
+    """,
+    "one scheduling is one step": """
+        io_schedule:schedule
+    """,
+    "page by page under the page-table lock: the memory cgroup's counters": """
+        6.1:unmap_page_range:__rcu_read_lock 6.1:unmap_page_range:__rcu_read_unlock
+    """,
+    ALLOCATOR: """
+        tlb_finish_mmu:lru_add_drain
+    """,
+    NODES: """
+        do_vmi_align_munmap:ma_write
+    """,
+    "into the side tree of what is to be freed: nobody else knows it": """
+        do_mas_align_munmap:ma_write(mas_store_gfp)
+    """,
+    "called in vain where nothing was mapped before": """
+        __mmap_region:vms_clean_up_area __mmap_region:vms_complete_munmap_vmas
+    """,
+}  # fmt: skip
+"""Reason -> `function:call`, not compared where that function itself calls it."""
+
+THEIRS_IDLE_RCU: Final[Reasons] = {
+    ACCOUNTING: """
+        handle_mm_fault do_anonymous_page do_wp_page wp_page_copy __handle_mm_fault do_fault
+        filemap_fault fault_dirty_shared_page shmem_get_folio_gfp unmap_page_range
+    """,
+    LOOK_UP: """
+        __get_user_pages
+    """,
+    ELSEWHERE: """
+        __x64_sys_read m_start ksys_mmap_pgoff page_cache_ra_unbounded
+    """,
+}  # fmt: skip
+"""Reason -> functions with RCU sections in which nothing is done that is compared."""
+
+THEIRS_OTHER_LOCKS: Final[Reasons] = {
+    ALLOCATOR: """
+        tlb_finish_mmu lru_add_drain_cpu mlock_folio_batch unmap_page_range
+    """,
+    ELSEWHERE: """
+        rwsem_down_read_slowpath filemap_fault shmem_get_folio_gfp m_start
+        fault_dirty_shared_page
+    """,
+    "signal delivery, after the fault": """
+        -
+    """,
+}  # fmt: skip
+"""Reason -> functions whose unnamed spinlocks are not compared ("-": outside of any)."""
+
+SAME: Final[dict[str, str]] = {
+    "vma_alloc_folio_noprof": "vma_alloc_folio",
+    "folio_alloc_mpol_noprof": "vma_alloc_folio",
+    "page_add_new_anon_rmap": "folio_add_new_anon_rmap",
+    "__mem_cgroup_charge": "mem_cgroup_charge",
+    "down_write_killable": "down_write",
+    "down_read_killable": "down_read",
+    "do_mas_munmap": "do_vmi_munmap",
+    "vma_merge": "vma_modify_flags",
+}
+"""A kernel's name -> pfviz's for the same function."""
+
+OURS_NAMED: Final[dict[str, str]] = {
+    "get_page_from_freelist": "vma_alloc_folio",
+    "rmqueue_bulk": "vma_alloc_folio",
+    "vmf_anon_prepare": "__vmf_anon_prepare",
+    "folio_add_lru_vma": "folio_add_lru",
+    "gup_vma_lookup": "find_vma",
+    "6.1:gup_vma_lookup": "vma_lookup",
+}
+"""A step's function (on one kernel) -> the one that a recording shows for it."""
+
+OURS_BY_REASON: Final[Reasons] = {
+    "user mode, or assembler: no function of its own": """
+        access asm_exc_page_fault irqentry_exit user do_syscall_64 syscall_exit_to_user_mode
+        copy_to_user copied
+    """,
+    "always inlined": """
+        access_error mmap_read_unlock mmap_write_unlock pte_unmap_unlock clear_user_highpage
+        copy_mc_user_highpage mm_lock_seqcount_begin __vma_enter_locked __vma_exit_locked
+        __is_vma_write_locked mmap_write_downgrade upgrade_mmap_lock
+        lock_folio_maybe_drop_mmap __filemap_get_folio do_mprotect_pkey do_fault_around
+        zap_pte_range tlb_flush_mmu tlb_table_flush change_pte_range check_brk_limits
+        get_unmapped_area __get_unmapped_area vma_iter_prealloc vma_iter_store
+        vma_iter_store_new commit_merge dup_anon_vma __mmap_new_vma __mmap_complete
+        vma_merge_existing_range vma_iter_clear_gfp madvise_walk_vmas try_vma_read_lock
+        seq_read_iter maybe_unlock_mmap_for_io balance_dirty_pages_ratelimited
+        follow_page_mask shmem_add_to_page_cache smp_call_function_many_cond proc_get_vma
+        faultin_page smaps_pte_range follow_page_pte vma_lookup
+    """,
+    "6.1 does it inline, or under another name: pfviz keeps the later kernels' names": """
+        vms_gather_munmap_vmas vms_complete_munmap_vmas vma_prepare vma_complete
+        vma_merge_new_range vma_expand vma_link_file vma_modify
+    """,
+    "lib/: notrace; the maple events are compared instead": """
+        mas_wr_node_store mas_split mas_rebalance mas_wr_spanning_store mas_preallocate
+        mas_store_gfp mas_store_prealloc mas_new_root mas_store_root
+    """,
+}  # fmt: skip
+"""Reason -> functions of ours that no recording can show."""
+
+OUR_EVENTS_BY_REASON: Final[Reasons] = {
+    ALLOCATOR: """
+        _raw_spin_lock(zone) _raw_spin_unlock(zone) _raw_spin_lock(lru_lock)
+        _raw_spin_unlock(lru_lock)
+    """,
+    "a reference count, inlined": """
+        6.18:down_read_trylock(vma_lock) 6.18:up_read(vma_lock) 6.18:down_write(vma_lock)
+        6.18:up_write(vma_lock)
+    """,
+    NODES: """
+        ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store) ma_write(mas_wr_bnode)
+        ma_op(mas_split) ma_op(mas_rebalance) ma_op(mas_wr_spanning_store)
+        call_rcu(maple~node)
+    """,
+}  # fmt: skip
+"""Reason -> events of ours that are not compared (`kernel:event` on one kernel; ~ is a blank)."""
+
+
+def _by_name(groups: Reasons) -> dict[str, str]:
+    return {
+        name.replace("~", " "): reason for reason, names in groups.items() for name in names.split()
+    }
+
+
+def _by_pair(groups: Reasons) -> dict[tuple[str, str], str]:
+    found = {}
+    for name, reason in _by_name(groups).items():
+        first, colon, rest = name.partition(":")
+        found[(first, rest) if colon else ("", first)] = reason
+    return found
+
+
+def _by_place(groups: Reasons) -> dict[tuple[str, str, str], str]:
+    """`function:call` or `kernel:function:call`, as (kernel or "", function, call)."""
+    found = {}
+    for name, reason in _by_name(groups).items():
+        *kernel, function, call = name.split(":")
+        found[kernel[0] if kernel else "", function, call] = reason
+    return found
+
+
+BELOW_EVENTS: Final = ("schedule", "io_schedule", "__rcu_read_lock", "__rcu_read_unlock")
+"""What is not compared of ours in a step of a function of `THEIRS_BELOW`: locks are."""
+
+BELOW: Final = _by_name(THEIRS_BELOW)
+LEFT_OUT: Final = _by_name(THEIRS_LEFT_OUT)
+WITHIN: Final = _by_place(THEIRS_WITHIN)
+IDLE_RCU: Final = _by_name(THEIRS_IDLE_RCU)
+OTHER_LOCKS: Final = _by_name(THEIRS_OTHER_LOCKS)
+OURS_ALONE: Final = _by_name(OURS_BY_REASON)
+OUR_EVENTS: Final = _by_pair(OUR_EVENTS_BY_REASON)

@@ -1,0 +1,51 @@
+"""pfviz takes the steps that real kernels were recorded to take, in their order, kind by kind.
+
+A new kind needs a scene (see `scenes`); what it then does differently names itself here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mm.callgraphs.compare import compare
+from tests.mm.callgraphs.recorder import record
+from tests.mm.callgraphs.recordings import KERNELS, recording
+from tests.mm.callgraphs.scenes import SCENES, window
+
+NO_SCENE_YET = {
+    "driver_fault_drm": "pages that a driver inserts itself are not modelled yet",
+    "execve_mm": "exec is not modelled yet",
+    "exit_mmap": "to be played like the recorded process",
+    "fork": "to be played like the recorded process",
+    "mlock": "mlock is not modelled yet",
+    "mmap_devmem_pfnmap": "remap_pfn_range is not modelled yet",
+    "mremap_grow_inplace": "mremap is being modelled",
+    "mremap_move": "mremap is being modelled",
+    "swapin_read": "swap is being modelled",
+    "thp_read_zero": "huge pages are not modelled yet",
+    "thp_write": "huge pages are not modelled yet",
+    "uffd_copy": "userfaultfd is being modelled",
+    "uffd_missing": "userfaultfd is being modelled",
+    "vvar_fault": "pages that a driver inserts itself are not modelled yet",
+}
+"""Recorded kinds that pfviz cannot play, and why; a kind with a scene may not stand here."""
+
+KINDS = sorted(set(recording("6.12").kinds) - set(NO_SCENE_YET))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_pfviz_calls_what_the_kernel_called_in_its_order(kind: str, kernel: str) -> None:
+    recorded = recording(kernel)
+    played = SCENES[kind](kernel)
+    items = record(played.scene, played.rows)
+    found = compare(recorded, window(recorded.calls(kind), kind), items)
+    assert not found.difference, f"{kind} on {kernel}: {found.difference}"
+    assert found.compared == len(found.theirs)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_recorded_kind_has_a_scene_or_a_reason_why_not(kernel: str) -> None:
+    kinds = set(recording(kernel).kinds)
+    assert kinds == set(SCENES) | set(NO_SCENE_YET)
+    assert not set(SCENES) & set(NO_SCENE_YET), "these have scenes now: take them off the list"
