@@ -66,6 +66,18 @@ class VmaTree:
         self.show_walk(engine, node, mas.target, -1 if mas.status == "start" else mas.offset)
         return ended
 
+    def next_slot(self, engine: Mm, mas: MaState) -> bool:
+        """From the gap that a walk found to the VMA behind it: the same leaf, at no more cost.
+
+        True when that has ended; like `walk_step` it notices that the leaf has died.
+        """
+        node = mas.node
+        ended = self.maple.next_slot(mas)
+        if node is not None:
+            slot = -1 if mas.status == "start" else mas.offset
+            engine.emit(event.TREE_WALK, node.id, signed(mas.target), slot, self.mm_id)
+        return ended
+
     def show_walk(self, engine: Mm, node: MapleNode | None, address: int, slot: int) -> None:
         """Charge one level of a walk and emit TREE_WALK, unless it is at no node."""
         if node is None:

@@ -108,6 +108,10 @@ class MapleTree:
         """Take one step of a reader's walk; True when it has ended. See MaState."""
         return walk.walk_step(self, mas)
 
+    def next_slot(self, mas: MaState) -> bool:
+        """Go from the gap that a walk found to the entry behind it. See walk.next_slot."""
+        return walk.next_slot(self, mas)
+
     def empty_area(self, low: int, high: int, size: int) -> tuple[int, int] | None:
         """Return the lowest free range of `size` indices in [low, high], or None."""
         return gaps.empty_area(self, low, high, size)

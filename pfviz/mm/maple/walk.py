@@ -114,6 +114,38 @@ def walk_load(tree: MapleTree, mas: MaState) -> bool:
     return False
 
 
+def next_slot(tree: MapleTree, mas: MaState) -> bool:  # noqa: ARG001
+    """Go from the gap that a walk found to the entry behind it (mas_next_slot in mas_find).
+
+    True when the search has ended: found, or none up to the end. Two gaps are never neighbours and
+    only the last leaf ends in one, so the entry is in the same leaf; a leaf that died meanwhile
+    sends the search back to the root.
+    """
+    node = mas.node
+    if node is None:
+        mas.status = "none"
+        return True
+    if node.is_freed:
+        mas.status = "freed"
+        return True
+    offset = mas.offset + 1
+    is_last = offset >= len(node.slots)
+    entry = None if is_last else node.slots[offset]
+    last = mas.max if is_last else node.pivots[offset]
+    if node.parent is node:
+        mas.restarts += 1
+        mas.reset()
+        return False
+    if is_last:
+        mas.status = "none"
+        return True
+    mas.offset = offset
+    mas.index = mas.last + 1
+    mas.last = last
+    mas.entry = entry
+    return entry is not None
+
+
 def _load_root(tree: MapleTree, mas: MaState) -> bool:
     if tree.height:
         mas.node = tree.root

@@ -1,13 +1,14 @@
 """Locking one VMA after another for reading, without mmap_lock: how /proc/PID/maps walks (6.17+).
 
-The look-up is one step, the checks of a fault the next; what could not be locked this way is looked
-up under mmap_lock, which is given back at once: a reader of /proc never holds up more than one VMA.
+The look-up goes node by node, as a fault's does; what could not be locked this way is looked up
+under mmap_lock, which is given back at once: a reader of /proc never holds up more than one VMA.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pfviz.mm.maple import MaState
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_lock import (
@@ -20,6 +21,7 @@ from pfviz.mm.vma_lock import (
     vma_read_trylock,
     vma_start_read_locked,
 )
+from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -57,7 +59,60 @@ def lock_next_vma(engine: Mm, thread: Thread) -> Step:
     mm = thread.locking_mm
     assert mm is not None
     thread.sequence = mm.mm_lock_seq.read(engine)
-    thread.vma = mm.tree.next_at(engine, thread.address)
+    return _find(thread, lock_next_walked)
+
+
+def _find(thread: Thread, then: Step) -> Step:
+    """Look for the first VMA that ends above the position; `thread.walk` will hold it."""
+    thread.walk = MaState(thread.address)
+    return thread.call(mas_find, then=then)
+
+
+def _walk(thread: Thread) -> tuple[MaState, VmaTree]:
+    mas, mm = thread.walk, thread.locking_mm
+    assert isinstance(mas, MaState)
+    assert mm is not None
+    tree = mm.tree
+    assert isinstance(tree, VmaTree), "a red-black tree cannot be walked without mmap_lock"
+    return mas, tree
+
+
+@step("lib/maple_tree.c")
+def mas_find(engine: Mm, thread: Thread) -> Step:
+    """Go down one node; a node that was replaced meanwhile sends the walk back to the root."""
+    mas, tree = _walk(thread)
+    if mas.status == "start":
+        tree.walk_step(engine, mas)  # The root pointer; its first node goes with this step.
+    if not mas.is_done and not tree.walk_step(engine, mas):
+        return mas_find
+    if mas.status == "freed":
+        return _lost(engine, thread)
+    return mas_next_slot if mas.status == "found" and mas.entry is None else thread.back()
+
+
+@step("lib/maple_tree.c", function="mas_find")
+def mas_next_slot(engine: Mm, thread: Thread) -> Step:
+    """Nothing is mapped there: take what lies behind the gap, if the leaf is still alive."""
+    mas, tree = _walk(thread)
+    if not tree.next_slot(engine, mas):
+        return mas_find if mas.status == "start" else mas_next_slot
+    return _lost(engine, thread) if mas.status == "freed" else thread.back()
+
+
+def _lost(engine: Mm, thread: Thread) -> Step:
+    """Only with `Policy.tree_in_place` are nodes given back under readers: report, begin again."""
+    mas, _ = _walk(thread)
+    text = f"{thread.name} stands on a node that was given back"
+    engine.world.break_rule(engine, "I3", text)
+    mas.reset()
+    return mas_find
+
+
+@step("mm/mmap_lock.c (6.17+)", function="lock_next_vma")
+def lock_next_walked(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Take what the walk found; behind the last VMA there is nothing to lock."""
+    mas, _ = _walk(thread)
+    thread.vma = mas.entry
     return thread.back() if thread.vma is None else lock_next_found
 
 
@@ -68,28 +123,39 @@ def lock_next_found(engine: Mm, thread: Thread) -> Step:
     assert mm is not None
     assert vma is not None
     answer = lock_found(engine, thread, vma)
-    if answer == LOCKED and _is_next(engine, thread, mm, vma):
-        return thread.back()
-    if answer == LOCKED:
-        vma_end_read(engine, thread, vma)
-    # vma_start_read has left the section; the slow way may have to wait for mmap_lock.
-    engine.world.rcu.read_unlock(engine, thread)
     if answer == DETACHED:
+        # vma_start_read has left the section.
+        engine.world.rcu.read_unlock(engine, thread)
         engine.world.rcu.read_lock(engine, thread)
         return lock_next_vma
-    return mmap_read_lock(engine, thread, mm, lock_next_vma_slowly)
-
-
-def _is_next(engine: Mm, thread: Thread, mm: AddressSpace, vma: Vma) -> bool:
-    """Whether a locked VMA ends above the position and nothing came to lie before it (FP 5.2)."""
-    start = thread.address
-    if vma.mm is not mm or vma.vm_end <= start:
-        return False
-    if vma.vm_start <= start or not mm.mm_lock_seq.retry(engine, thread.sequence):
-        return True
+    if answer != LOCKED:
+        return _ask_mmap_lock(engine, thread, mm)
+    if vma.mm is not mm or vma.vm_end <= thread.address:
+        vma_end_read(engine, thread, vma)
+        return _ask_mmap_lock(engine, thread, mm)
+    if vma.vm_start <= thread.address or not mm.mm_lock_seq.retry(engine, thread.sequence):
+        return thread.back()
     # Somebody writes, or has written, meanwhile: he may have mapped something into the gap.
     engine.cost("vma_lookup")
-    return mm.tree.next_at(engine, start) is vma
+    return _find(thread, lock_next_found_again)
+
+
+@step("mm/mmap_lock.c (6.17+)", function="lock_next_vma")
+def lock_next_found_again(engine: Mm, thread: Thread) -> Step:
+    """See whether what is locked is still the next VMA, and the gap before it a gap (FP 5.2)."""
+    (mas, _), mm, vma = _walk(thread), thread.locking_mm, thread.vma
+    assert mm is not None
+    assert vma is not None
+    if mas.entry is vma:
+        return thread.back()
+    vma_end_read(engine, thread, vma)
+    return _ask_mmap_lock(engine, thread, mm)
+
+
+def _ask_mmap_lock(engine: Mm, thread: Thread, mm: AddressSpace) -> Step:
+    """Take the slow way, outside the RCU section: it may have to wait for mmap_lock."""
+    engine.world.rcu.read_unlock(engine, thread)
+    return mmap_read_lock(engine, thread, mm, lock_next_vma_slowly)
 
 
 @step("mm/mmap_lock.c (6.17+)", cost="find_vma", function="lock_next_vma_under_mmap_lock")
