@@ -142,7 +142,8 @@ NO_FILES = dict.fromkeys(
         "file_read_hit", "file_read_alone", "file_read_miss", "file_cow", "file_cow_first",
         "file_cow_mapped", "file_cow_mapped_first", "shared_write", "shared_write_miss",
         "shared_write_mapped", "shared_write_plain", "shmem_read", "shmem_write", "dax",
-        "driver", "pfn_mkwrite", "pfn_mkwrite_mapped", "hugetlb", "hugetlb_first", "uffd_minor",
+        "driver", "special_mapping", "pfn_mkwrite", "pfn_mkwrite_mapped", "hugetlb",
+        "hugetlb_first", "uffd_minor",
     ),
     "M",
 )  # fmt: skip

@@ -78,6 +78,7 @@ KINDS: Final = (
     Kind("hugetlb", "hugetlb", HUGE, missing="hugetlb"),
     Kind("hugetlb_first", "hugetlb, no anon_vma yet", HUGE, missing="hugetlb"),
     Kind("driver", "device without map_pages", DRIVERS),
+    Kind("special_mapping", "vvar and vdso", DRIVERS),
     Kind("pfn_mkwrite", "pfn_mkwrite, no map_pages", DRIVERS, missing="pfn_mkwrite"),
     Kind("pfn_mkwrite_mapped", "pfn_mkwrite and map_pages", DRIVERS, missing="pfn_mkwrite"),
     Kind("present", "entry repaired by somebody else", PATHS),
