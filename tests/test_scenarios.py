@@ -26,7 +26,7 @@ NAMES = [path.stem for path in bundled()]
 
 REQUIRED = {
     "hello-fault", "fault-storm", "one-vma-storm", "smaps-monitor", "writer-convoy", "two-mallocs",
-    "fault-vs-munmap", "fork-vs-faults", "file-io-wait", "lockless-abort",
+    "fault-vs-munmap", "fork-vs-faults", "file-io-wait", "lockless-abort", "userfaultfd",
 }  # fmt: skip
 
 
@@ -131,6 +131,8 @@ SPOILERS: dict[str, Callable[[Scenario], Scenario]] = {
     "fault-vs-munmap": lambda s: group(s, "unmapper", start="1ms"),
     "fork-vs-faults": lambda s: vma(s, "cache", resident=0),
     "file-io-wait": lambda s: replace(s, file=tuple(replace(one, cached="all") for one in s.file)),
+    "userfaultfd": lambda s: vma(s, "memory", uffd=()),
+    "userfaultfd-hold": lambda s: group(s, "mapper", start="1ms"),
     "lockless-abort": lambda s: workload(s, "protector", pause="1ms"),
     "stack-growth": lambda s: vma(s, "stack", kind="anon"),
     "maps-vs-smaps": lambda s: vma(s, "lib", count=2),

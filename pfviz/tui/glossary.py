@@ -70,6 +70,8 @@ WORDS: Final = (
     ("vmacache", "Until 6.0 each thread remembered the four VMAs that it found last. Any unmap "
      "made all of these caches void."),
     ("minor, major fault", "Major: the page had to be read from a device. Minor: it did not."),
+    ("userfaultfd", "A way for a program to serve its own page faults: a monitor thread is told of "
+     "the fault, puts a page in, and wakes the thread that waits (a in the lanes)."),
     ("cache line", "64 bytes that move between CPUs as a whole. Taking a lock means owning its "
      "line, so a busy lock costs time even when nobody has to wait for it."),
     ("priority inversion", "A low-priority thread holds what a high-priority one needs, and loses "

@@ -288,6 +288,8 @@ def _verb(tasks: list[TaskState]) -> Cell:
     one = len(tasks) == 1
     if all(task.state == states.IO for task in tasks):
         return ("waits for I/O" if one else "wait for I/O", "io")
+    if all(task.state == states.ASK for task in tasks):
+        return ("waits for its monitor" if one else "wait for their monitor", "io")
     waiting = [task for task in tasks if task.state in states.WAITING]
     if len(waiting) == len(tasks):
         return ("waits" if one else "wait", "wait-read")

@@ -83,6 +83,7 @@ _LOUD: Final = frozenset(
         states.WAIT_READ,
         states.WAIT_WRITE,
         states.IO,
+        states.ASK,
         states.OFF_CPU_HOLDING,
         states.HOLD_WRITE,
     )

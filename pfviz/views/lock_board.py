@@ -362,7 +362,7 @@ def _holder(frame: Frame, task: int, hold: Hold, look: Look, brief: bool) -> lis
     if seen is not None and seen.state in (states.OFF_CPU, states.OFF_CPU_HOLDING):
         off = duration(frame.now_ns - seen.off_cpu_since_ns)
         cells.append((" off CPU" if brief else f", off CPU {off}", "off-cpu-holding"))
-    elif seen is not None and seen.state in (states.IO, states.SLEEP, *states.WAITING):
+    elif seen is not None and seen.state in (states.IO, states.ASK, states.SLEEP, *states.WAITING):
         cells.append((" asleep" if brief else f", asleep ({seen.asleep_why})", "dim"))
     return cells
 

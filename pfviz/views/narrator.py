@@ -79,6 +79,11 @@ def _of_task(frame: Frame, task: TaskState) -> Iterator[Cell]:
         why = task.asleep_why or "the device is not done"
         yield (f"{why}; it holds {held or 'no lock'} meanwhile.", "text")
         return
+    if state == states.ASK:
+        held = ", ".join(frame.lock_name(lock) for lock in task.holds)
+        yield (f"{name} {task.asleep_why}", style)
+        yield (f"; it holds {held or 'no lock'} meanwhile.", "text")
+        return
     if state == states.SLEEP:
         yield (f"{name} sleeps", style)
         yield (f": {task.asleep_why}." if task.asleep_why not in ("", "sleeps") else ".", "text")

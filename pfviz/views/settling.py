@@ -11,6 +11,8 @@ from .frame import Frame, TaskState
 
 USER_OPS: Final = frozenset(("access", "compute", "sleep", ""))
 """Operations whose own time is user time: their faults are seen as faults."""
+ASK_WORDS: Final = "userfaultfd monitor"
+"""In the reason of a sleep: a thread in user space is to answer a fault."""
 IO_WORDS: Final = ("I/O", "folio", "page of a file", "page cache")
 """Words in the reason of a sleep that say it is for a device."""
 
@@ -58,6 +60,8 @@ def _off_cpu(frame: Frame, task: TaskState) -> int:
             return states.WAIT_WRITE if task.waits_mode == WRITE else states.WAIT_READ
         if task.io or any(word in task.asleep_why for word in IO_WORDS):
             return states.IO
+        if ASK_WORDS in task.asleep_why:
+            return states.ASK
         if task.asleep_lock >= 0:
             # A writer that waits for the readers of a refcounted VMA lock is in no queue.
             return states.WAIT_WRITE

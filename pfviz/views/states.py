@@ -23,6 +23,7 @@ OFF_CPU: Final = 14
 OFF_CPU_HOLDING: Final = 15
 SLEEP: Final = 16
 ENDED: Final = 17
+ASK: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ STATES: Final = (
     State("h", "•", "h", "off-cpu-holding", "off CPU, holds"),
     State("z", "┄", "z", "sleep", "sleeps"),
     State("e", " ", " ", "ended", "ended"),
+    State("a", "╍", "a", "io", "asks monitor"),
 )
 """Indexed by the numbers above."""
 

@@ -231,6 +231,8 @@ def _standing(frame: Frame, task: TaskState) -> Cell:
         return (f"spins {_lock_title(frame, task.spins_lock)}", style)
     if task.state == states.IO:
         return (task.asleep_why or "waits for I/O", style)
+    if task.state == states.ASK:
+        return ("waits for monitor", style)
     if task.state in (states.OFF_CPU, states.OFF_CPU_HOLDING):
         why = "lost its CPU" if task.preempted else "waits for a CPU"
         return (why, style)
@@ -273,7 +275,7 @@ def _lock(frame: Frame, task: TaskState, width: int) -> Cell:
             " ".join(part for part in (letter, clip_name(name, width - 2), held) if part),
             "dim",
         )
-    if task.state in (states.OFF_CPU, states.SLEEP, states.IO):
+    if task.state in (states.OFF_CPU, states.SLEEP, states.IO, states.ASK):
         return (duration(now - task.since_ns), "dim")
     return ("", "dim")
 

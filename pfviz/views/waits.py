@@ -109,6 +109,8 @@ def what_keeps(frame: Frame, holder: TaskState, lock: int) -> str:
         return f" and itself waits for {words_for(frame, other)}"
     if holder.state == states.IO:
         return " and waits for I/O"
+    if holder.state == states.ASK:
+        return f" and {holder.asleep_why}"
     if 0 <= holder.step < len(frame.log.steps):
         return f" (now in {frame.log.steps[holder.step].function})"
     return ""
