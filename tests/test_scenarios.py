@@ -131,6 +131,7 @@ SPOILERS: dict[str, Callable[[Scenario], Scenario]] = {
     "fault-vs-munmap": lambda s: group(s, "unmapper", start="1ms"),
     "fork-vs-faults": lambda s: vma(s, "cache", resident=0),
     "file-io-wait": lambda s: replace(s, file=tuple(replace(one, cached="all") for one in s.file)),
+    "swap-in": lambda s: replace(s, swap=tuple(replace(one, kind="zram") for one in s.swap)),
     "userfaultfd": lambda s: vma(s, "memory", uffd=()),
     "userfaultfd-hold": lambda s: group(s, "mapper", start="1ms"),
     "lockless-abort": lambda s: workload(s, "protector", pause="1ms"),
