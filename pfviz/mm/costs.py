@@ -45,6 +45,9 @@ MM_COSTS: Final[dict[str, int]] = {
     "page_alloc": 60,
     "page_free": 40,
     "zone_refill": 600,
+    "huge_page_alloc": 400,  # 2 MiB in one piece
+    "zero_huge_part": 3_800,  # 32 of the 512 pages of a huge page
+    "huge_rmap": 120,
     "charge": 10,
     "zero": 120,
     "copy": 200,

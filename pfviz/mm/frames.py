@@ -19,6 +19,8 @@ from pfviz.sync.spinlock import SpinLock
 PCP_BATCH: Final = 63
 """Pages that move between a per-CPU list and the buddy lists at once (zone_batchsize)."""
 PCP_HIGH: Final = 6 * PCP_BATCH
+BLOCK_PAGES: Final = 512
+"""Pages of a huge page of 2 MiB (HPAGE_PMD_NR)."""
 CHARGE_BATCH: Final = 64
 """Pages that a CPU takes from the memcg counter at once (MEMCG_CHARGE_BATCH)."""
 RSS_BATCH: Final = 64
@@ -42,6 +44,8 @@ class Zone:
     lock: SpinLock
     lru_lock: SpinLock
     free: list[int] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)
+    """First frames of free pieces of 2 MiB."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +53,8 @@ class PerCpuPages:
     """What one CPU has at hand: free frames, memcg stock, the batch of folios bound for the LRU."""
 
     free: list[int] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)
+    """First frames of pieces of 2 MiB: per-CPU lists keep those, too (PCP_THP)."""
     stock: int = 0
     lru_batch: int = 0
 
@@ -105,6 +111,15 @@ class Frames:
                 self.node_of_range.append(zone.node)
             taken.extend(reversed(fresh))
         return taken
+
+    def take_block(self, zone: Zone) -> int:
+        """The first of 512 frames in one piece, from a zone's lists; the caller holds its lock."""
+        if zone.blocks:
+            return zone.blocks.pop()
+        if zone.node != self.node_of_range[-1]:
+            self.first_of_range.append(len(self.state))
+            self.node_of_range.append(zone.node)
+        return self.grow(BLOCK_PAGES).start
 
     def node_of(self, pfn: int) -> int:
         """The node whose memory a frame is part of; frames of the set-up are on node 0."""

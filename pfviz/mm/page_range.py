@@ -352,6 +352,11 @@ def rss_by_count(page_table: PageTable) -> tuple[int, int]:
                     anon += 1
             elif has_page_elsewhere(pte):
                 anon += 1
+    for huge in page_table.huge.values():
+        if huge.value & FILE:
+            file += huge.counted_pages
+        else:
+            anon += huge.counted_pages
     return anon, file
 
 

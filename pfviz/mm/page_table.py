@@ -1,5 +1,7 @@
 """Four levels of page tables of one mm, with a spinlock per PTE table (split PTLs).
 
+A PMD entry points to a PTE table or, as a leaf, to 2 MiB of memory; it is then in `huge`.
+
 A PTE is one integer, a PTE table an array of 512 of them, so large address spaces stay small.
 Knows nothing of VMAs and frames: who may write an entry is decided by the paths.
 """
@@ -65,6 +67,7 @@ FLAG_FILE: Final = 8
 FLAG_SHARED: Final = 16
 FLAG_PREFAULTED: Final = 32
 FLAG_ELSEWHERE: Final = 64
+FLAG_HUGE: Final = 128
 """Bits of the `flags` of a PTE_SET event."""
 
 
@@ -151,6 +154,34 @@ class PteTable:
 
 
 @dataclass(slots=True, eq=False)
+class HugePmd:
+    """A PMD entry that maps 2 MiB itself; guarded by the lock of its PMD table (PML)."""
+
+    id: int
+    base: int
+    """Virtual address of the first byte that it maps."""
+    lock: SpinLock
+    value: int
+    """As a PTE: the first of 512 frames, and flags. Not PRESENT while it is being split."""
+    deposit: PteTable | None = None
+    """The PTE table kept for the day it is split: a split may not fail."""
+    hugetlb: bool = False
+    """A page of the hugetlb pool: not counted as resident, never split."""
+    is_linked: bool = True
+    """It is the PMD entry; False once it was cleared, split or moved."""
+
+    @property
+    def end(self) -> int:
+        """Where its 2 MiB end."""
+        return self.base + TABLE_SPAN
+
+    @property
+    def counted_pages(self) -> int:
+        """How many pages of the resident set it stands for."""
+        return 0 if self.hugetlb or self.value & SPECIAL else PTES_PER_TABLE
+
+
+@dataclass(slots=True, eq=False)
 class UpperTable:
     """A PGD, PUD or PMD table: entries point to tables one level down."""
 
@@ -171,8 +202,9 @@ class PageTable:
     """The page tables of one mm: walk, allocate, iterate. Callers hold the locks they need."""
 
     __slots__ = (
-        "flush_pending", "flushes", "mm", "page_table_lock", "pgd", "rss_anon", "rss_file",
-        "rss_line", "rss_pending", "rss_swap", "table_count", "tlb_gen", "tlb_gen_line",
+        "flush_pending", "flushes", "huge", "mm", "page_table_lock", "pgd", "rss_anon",
+        "rss_file", "rss_line", "rss_pending", "rss_swap", "table_count", "tlb_gen",
+        "tlb_gen_line",
     )  # fmt: skip
 
     def __init__(self, engine: Engine[Any], mm: int) -> None:
@@ -180,6 +212,8 @@ class PageTable:
         self.page_table_lock = SpinLock(engine, "ptl", f"page_table_lock mm {mm}", mm)
         self.pgd = UpperTable(engine.new_id(), 4, 0, self.page_table_lock)
         self.table_count = 0
+        self.huge: dict[int, HugePmd] = {}
+        """PMD entries that map 2 MiB themselves, by address >> 21; `walk` finds no table there."""
         self.rss_anon = 0
         self.rss_file = 0
         self.rss_swap = 0
@@ -206,9 +240,38 @@ class PageTable:
         return None if pmd is None else pmd.entries.get(address >> TABLE_SHIFT)
 
     def pte(self, address: int) -> int:
-        """The entry of an address; 0 when it or a table above it is none."""
+        """The entry of an address, of a huge page its PMD; 0 when it or a table is none."""
         table = self.walk(address)
-        return 0 if table is None else table.read(address)
+        if table is None:
+            huge = self.huge.get(address >> TABLE_SHIFT)
+            return 0 if huge is None else huge.value
+        return table.read(address)
+
+    def huge_at(self, address: int) -> HugePmd | None:
+        """The PMD entry of an address if it maps a huge page."""
+        return self.huge.get(address >> TABLE_SHIFT)
+
+    def pmd_none(self, address: int) -> bool:
+        """Whether the PMD entry of an address is empty: neither a table nor a huge page."""
+        return self.walk(address) is None and address >> TABLE_SHIFT not in self.huge
+
+    def next_entry(self, address: int, end: int) -> PteTable | HugePmd | None:
+        """The first PTE table or huge page that has an address in [address, end), or None."""
+        table = self.next_table(address, end)
+        if not self.huge:
+            return table
+        return self.next_huge(address, end if table is None else table.base) or table
+
+    def next_huge(self, address: int, end: int) -> HugePmd | None:
+        """The first huge page that has an address in [address, end); None when there is none."""
+        if address >= end or not self.huge:
+            return None
+        first, last = address >> TABLE_SHIFT, (end - 1) >> TABLE_SHIFT
+        if last - first < len(self.huge):
+            found = (self.huge.get(index) for index in range(first, last + 1))
+            return next((huge for huge in found if huge is not None), None)
+        index = min((at for at in self.huge if first <= at <= last), default=-1)
+        return self.huge.get(index)
 
     def next_table(self, address: int, end: int) -> PteTable | None:
         """The first PTE table that has an address in [address, end); None when there is none."""
@@ -244,7 +307,11 @@ class PageTable:
 
     def count_present(self, start: int, end: int) -> int:
         """How many pages of a range are mapped; for tests and for rss, not for a timed walk."""
-        return sum(table.count(start, end) for table in self.tables(start, end))
+        small = sum(table.count(start, end) for table in self.tables(start, end))
+        huge = (self.huge[at] for at in self.huge)
+        return small + sum(
+            max(min(one.end, end) - max(one.base, start), 0) >> PAGE_SHIFT for one in huge
+        )
 
     # Allocating
 
@@ -278,6 +345,7 @@ class PageTable:
         pmd = self.pmd_table(table.base)
         assert pmd is not None
         assert table.base >> TABLE_SHIFT not in pmd.entries, "two tables for one PMD entry"
+        assert table.base >> TABLE_SHIFT not in self.huge, "a table where a huge page is mapped"
         pmd.entries[table.base >> TABLE_SHIFT] = table
         self.table_count += 1
         self._log(engine, "alloc", table.base, 1)
@@ -300,6 +368,7 @@ class PageTable:
         taken = []
         first = -(-floor >> TABLE_SHIFT) << TABLE_SHIFT
         last = ceiling >> TABLE_SHIFT << TABLE_SHIFT
+        assert not self.huge or self.next_huge(first, last) is None, "a huge page outlives its VMA"
         for table in list(self.tables(first, last)) if first < last else ():
             assert not table.occupied, f"page table {table.base:#x} freed with live entries"
             pmd = self.pmd_table(table.base)

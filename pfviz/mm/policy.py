@@ -34,6 +34,11 @@ class Policy:
     fault_around_pages: int = 16
     downgrade: bool = True
     """Whether munmap downgrades mmap_lock before it zaps (the kernel's behaviour)."""
+    thp: str = "never"
+    """Where anonymous memory may get huge pages: "always", "madvise" (only where MADV_HUGEPAGE
+    asked for them) or "never"."""
+    fragmented: bool = False
+    """Whether memory is so fragmented that no huge page can be allocated."""
     tree_in_place: bool = False
     """Whether the maple tree is changed as without RCU mode although readers walk it: a mistake
     that no kernel makes, to see what RCU mode is for (rules I3 and I4)."""

@@ -116,6 +116,10 @@ class Preset:
     """6.10+: VMAs of one file leave its tree together, up to eight under one lock."""
     madvise_batches_tlb: bool = False
     """6.16+: madvise flushes once for all VMAs, after it has given a VMA's lock back."""
+    thp_zero_wp: str = "split"
+    """What a write to the huge zero page does: "split" it, or (6.13+) replace it by a huge page."""
+    thp_zeroes_first: bool = False
+    """Whether a huge page is zeroed before the page table for a split is allocated (6.13+)."""
     page_tables_by_rcu: bool = False
     """6.15+: x86 always frees page tables by RCU; before, only with PARAVIRT."""
     fork_lock_killable: bool = False

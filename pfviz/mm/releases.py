@@ -232,6 +232,10 @@ RELEASES: Final[tuple[Release, ...]] = (
               "f35ab95ca0af", "memory"),
             C("vma_free", "typesafe", "VMAs are reused without a grace period (type-safe slab)",
               "3104138517fc", "memory"),
+            C("thp_zero_wp", "thp", "a write to the huge zero page gets a huge page, no longer a"
+              " small one (6.13)", "1ced09e0331f", "list"),
+            C("thp_zeroes_first", True, "a huge page is zeroed as it is allocated (6.13)",
+              "", "recorded"),
             C("page_tables_by_rcu", True, "x86 always frees page tables by RCU",
               "a37259732a7d", "source"),
             C("", None, "mmap_lock can be speculated on by mm_lock_seq: uprobes do (6.13)",

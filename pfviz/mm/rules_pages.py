@@ -14,6 +14,7 @@ from pfviz.mm.page_table import (
     PFN_SHIFT,
     PRESENT,
     SPECIAL,
+    TABLE_SHIFT,
     TABLE_SPAN,
     WRITABLE,
 )
@@ -30,6 +31,10 @@ def pages_lie_in_vmas(engine: Mm) -> Iterator[str]:
     """I1: a mapped page lies in an attached VMA, or in a detached one that is being unmapped."""
     for mm in engine.world.mms:
         leaving = _leaving(engine, mm)
+        for huge in mm.page_tables.huge.values():
+            vmas = [*mm.tree.between(huge.base, huge.end), *leaving]
+            if not any(vma.vm_start <= huge.base and huge.end <= vma.vm_end for vma in vmas):
+                yield f"the huge page at {huge.base:#x} of {mm.name} lies in no VMA"
         for table in mm.page_tables.all_tables():
             if not table.occupied:
                 continue
@@ -76,7 +81,8 @@ def writable_pages_of(vma: Vma) -> Iterator[str]:
     tables = vma.mm.page_tables.tables(vma.vm_start, vma.vm_end)
     is_writable = WRITABLE.__and__
     ranges = ((table, table.slots(vma.vm_start, vma.vm_end)) for table in tables if table.occupied)
-    if not any(any(map(is_writable, t.ptes[slots.start : slots.stop])) for t, slots in ranges):
+    small = any(any(map(is_writable, t.ptes[slots.start : slots.stop])) for t, slots in ranges)
+    if not small and not vma.mm.page_tables.huge:
         return  # Nearly always so, and this look is quick.
     for address, pte in _entries(vma.mm, vma):
         if pte & PRESENT and pte & WRITABLE:
@@ -85,6 +91,11 @@ def writable_pages_of(vma: Vma) -> Iterator[str]:
 
 
 def _entries(mm: AddressSpace, vma: Vma) -> Iterator[tuple[int, int]]:
+    huge = mm.page_tables.next_huge(vma.vm_start, vma.vm_end)
+    while huge is not None:
+        if huge.value & OCCUPIED and not huge.hugetlb:
+            yield huge.base, huge.value
+        huge = mm.page_tables.next_huge(huge.end, vma.vm_end)
     for table in mm.page_tables.tables(vma.vm_start, vma.vm_end):
         if not table.occupied:
             continue
@@ -104,9 +115,11 @@ def tlbs_are_not_stale(engine: Mm) -> Iterator[str]:
         mm = by_id.get(tlb.mm)
         if mm is None or is_written(mm) or mm.page_tables.flush_pending:
             continue
-        for page, entry in tlb.entries.items():
-            if entry & WRITABLE and is_stale(tlb, mm, page << PAGE_SHIFT, entry):
-                yield f"CPU {tlb.cpu} can still write page {page << PAGE_SHIFT:#x} through its TLB"
+        known = [(page << PAGE_SHIFT, entry) for page, entry in tlb.entries.items()]
+        known += [(index << TABLE_SHIFT, entry) for index, entry in tlb.huge.items()]
+        for address, entry in known:
+            if entry & WRITABLE and is_stale(tlb, mm, address, entry):
+                yield f"CPU {tlb.cpu} can still write page {address:#x} through its TLB"
                 return
 
 
@@ -118,13 +131,16 @@ def is_stale(tlb: Tlb, mm: AddressSpace, address: int, entry: int) -> bool:
     """
     tables = mm.page_tables
     table = tables.walk(address)
-    pte = 0 if table is None else table.read(address)
+    huge = tables.huge_at(address) if table is None else None
+    pte = tables.pte(address)
     if pte & WRITABLE and pte >> PFN_SHIFT == entry >> PFN_SHIFT:
         return False
     # A CPU that is behind flushes before it runs this mm again, or is interrupted just now.
     if is_written(mm) or tables.flush_pending or tlb.gen != tables.tlb_gen:
         return False
-    return table is None or table.ptl.holder is None
+    if table is None:
+        return huge is None or huge.lock.holder is None
+    return table.ptl.holder is None
 
 
 def pages_can_be_found(engine: Mm) -> Iterator[str]:
@@ -153,7 +169,8 @@ def nothing_is_left_behind(engine: Mm) -> Iterator[str]:
     """I24: ended address spaces keep nothing; no lock, section or callback is left."""
     world = engine.world
     for mm in world.mms:
-        if mm.exited and (len(mm.tree) or any(mm.page_tables.all_tables())):
+        tables = mm.page_tables
+        if mm.exited and (len(mm.tree) or any(tables.all_tables()) or tables.huge):
             yield f"{mm.name} has ended but keeps VMAs or page tables"
         if mm.page_tables.flush_pending:
             yield f"{mm.name} has a TLB flush pending for ever"

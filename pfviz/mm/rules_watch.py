@@ -80,7 +80,7 @@ class RuleWatch:
         if lock.kind == "mmap_lock" and mode == WRITE:
             self._sequence_is_even(engine, lock.owner)
             for vma in self.changed.pop(lock.owner, ()):
-                if not vma.detached:
+                if not vma.detached and not vma.vm_flags & VM_WRITE:
                     for text in rules_pages.writable_pages_of(vma):
                         self._broke(engine, "I6", text)
 

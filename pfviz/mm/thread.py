@@ -115,6 +115,8 @@ class Thread(Task):
     """What a walk from a page to its entries must remember (`paths/rmap.py`)."""
     gup: Any = None
     """What making pages resident for the kernel must remember (`paths/gup.py`)."""
+    huge: Any = None
+    """What work on a huge PMD entry must remember (`paths/huge_split.py`)."""
     unmap: Any = None
     """What taking VMAs out of the address space must remember (`paths/munmap.py`)."""
     vma: Vma | None = None

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pfviz.mm.cross_call import smp_call_function_many
 from pfviz.mm.page_table import (
     PAGE_SHIFT,
+    TABLE_SHIFT,
     WRITABLE,
     PageTable,
     PteTable,
@@ -38,6 +39,8 @@ class Tlb:
     """The mm's tlb_gen up to which this CPU has flushed."""
     entries: dict[int, int] = field(default_factory=dict)
     """Virtual page number -> page-table entry as it was when it was loaded."""
+    huge: dict[int, int] = field(default_factory=dict)
+    """The same for pages of 2 MiB, by address >> 21."""
 
     def switch(self, page_table: PageTable) -> None:
         """Load an mm at a task switch (switch_mm_irqs_off): outdated translations go.
@@ -46,20 +49,22 @@ class Tlb:
         using what it holds until the flush reaches it.
         """
         if self.mm != page_table.mm:
-            self.entries.clear()
+            self.flush()
             self.mm = page_table.mm
         elif self.gen < page_table.tlb_gen:
-            self.entries.clear()
+            self.flush()
         self.gen = page_table.tlb_gen
 
     def allows(self, address: int, write: bool) -> bool:
         """Whether an access hits: the page tables are then not looked at."""
         entry = self.entries.get(address >> PAGE_SHIFT)
+        if entry is None and self.huge:
+            entry = self.huge.get(address >> TABLE_SHIFT)
         return entry is not None and (not write or entry & WRITABLE != 0)
 
     def entry(self, address: int) -> int:
         """What it holds for an address; 0 for nothing."""
-        return self.entries.get(address >> PAGE_SHIFT, 0)
+        return self.entries.get(address >> PAGE_SHIFT) or self.huge.get(address >> TABLE_SHIFT, 0)
 
     def load(self, address: int, pte: int) -> None:
         """Remember a translation that the hardware walked to."""
@@ -69,13 +74,28 @@ class Tlb:
             del entries[next(iter(entries))]
         entries[page] = pte
 
-    def drop(self, start: int, end: int) -> None:
+    def load_huge(self, address: int, pmd: int) -> None:
+        """Remember the translation of a huge page; it takes one entry of the same TLB."""
+        if len(self.huge) + len(self.entries) >= ENTRIES_MAX:
+            oldest = self.huge if self.huge else self.entries
+            del oldest[next(iter(oldest))]
+        self.huge[address >> TABLE_SHIFT] = pmd
+
+    def flush(self) -> None:
+        """Forget all translations."""
+        self.entries.clear()
+        self.huge.clear()
+
+    def drop(self, start: int, end: int, stride_shift: int = PAGE_SHIFT) -> None:
         """Forget the translations of a range (invlpg), or all of them when it is large."""
-        first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
-        if last - first > FULL_FLUSH_PAGES:
-            self.entries.clear()
-        else:
-            for page in range(first, last):
+        if (end - start) >> stride_shift > FULL_FLUSH_PAGES:
+            self.flush()
+            return
+        if self.huge:
+            for index in range(start >> TABLE_SHIFT, -(-end >> TABLE_SHIFT)):
+                self.huge.pop(index, None)
+        if stride_shift == PAGE_SHIFT:
+            for page in range(start >> PAGE_SHIFT, end >> PAGE_SHIFT):
                 self.entries.pop(page, None)
 
 
@@ -110,6 +130,8 @@ class TlbFlush:
     start: int
     end: int
     gen: int
+    stride_shift: int = PAGE_SHIFT
+    """How far apart the translations are: 2 MiB when only huge pages were mapped."""
 
 
 @dataclass(slots=True, eq=False)
@@ -121,7 +143,11 @@ class MmuGather:
     end: int = 0
     pages: int = 0
     """Translations removed or changed; none means that no flush is due."""
+    huge: int = 0
+    """How many of them were of huge pages; when all were, the flush goes in steps of 2 MiB."""
     frames: list[int] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)
+    """First frames of huge pages that go as a whole."""
     tables: list[PteTable] = field(default_factory=list)
     nested: bool = False
 
@@ -129,6 +155,11 @@ class MmuGather:
         """Extend the range that is to be flushed."""
         self.start = min(self.start, start)
         self.end = max(self.end, end)
+
+    @property
+    def stride_shift(self) -> int:
+        """tlb_get_unmap_shift: how far apart what changed is."""
+        return TABLE_SHIFT if self.huge and self.huge == self.pages else PAGE_SHIFT
 
 
 def tlb_gather(page_table: PageTable) -> MmuGather:
@@ -146,6 +177,7 @@ def flush_tlb_range(
     then: Step,
     reason: str,
     freed_tables: bool = False,
+    stride_shift: int = PAGE_SHIFT,
 ) -> Step:
     """Flush a range of an mm on every CPU that may know it (flush_tlb_mm_range), then go on.
 
@@ -159,11 +191,11 @@ def flush_tlb_range(
     mine = tlbs.of_cpu[here]
     if mine.mm == page_table.mm:
         if mine.gen < page_table.tlb_gen - 1:
-            mine.entries.clear()  # It was idle during a flush: only a full one is safe.
+            mine.flush()  # It was idle during a flush: only a full one is safe.
         else:
-            mine.drop(start, end)
+            mine.drop(start, end, stride_shift)
         mine.gen = page_table.tlb_gen
-        pages = (end - start) >> PAGE_SHIFT
+        pages = (end - start) >> stride_shift
         if pages > FULL_FLUSH_PAGES:
             engine.cost("tlb_local_full")
         else:
@@ -181,7 +213,7 @@ def flush_tlb_range(
         )
     if not targets:
         return then
-    flush = TlbFlush(page_table, start, end, page_table.tlb_gen)
+    flush = TlbFlush(page_table, start, end, page_table.tlb_gen, stride_shift)
     return smp_call_function_many(
         engine, task, targets, _flush_tlb_func, "flush_tlb_func", flush, then
     )
@@ -193,9 +225,9 @@ def _flush_tlb_func(engine: Engine[Any], cpu: int, flush: TlbFlush) -> None:
     if tlb.mm != flush.page_table.mm:
         return
     if tlb.gen < flush.gen - 1:
-        tlb.entries.clear()  # It missed a generation: only a full flush is safe.
+        tlb.flush()  # It missed a generation: only a full flush is safe.
     else:
-        tlb.drop(flush.start, flush.end)
+        tlb.drop(flush.start, flush.end, flush.stride_shift)
     tlb.gen = max(tlb.gen, flush.gen)
 
 

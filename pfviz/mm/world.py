@@ -59,6 +59,8 @@ class World:
     """Monitors that sleep because no fault is waiting."""
     watch: RuleWatch | None = None
     """Who checks rules at the very steps that can break them; None when nobody does."""
+    huge_zero: bool = False
+    """Whether the huge zero page was made: the first read of an untouched huge range does."""
     faults: int = 0
     """Page faults begun, over all threads; numbers them."""
 

@@ -161,6 +161,17 @@ def check_pages(made: Scene) -> None:
                     anon += 1
                     mapped[pfn_of(pte)] = mapped.get(pfn_of(pte), 0) + 1
                     assert not pte & WRITABLE or frames.is_exclusive(pfn_of(pte))
+        for huge in mm.page_tables.huge.values():
+            vma = mm.vma_at(huge.base)
+            assert vma is not None
+            assert huge.end <= vma.vm_end, f"I1: a huge page at {huge.base:#x} outlives its VMA"
+            assert vma.vm_flags & VM_WRITE or not huge.value & WRITABLE, "I6"
+            if huge.value & SPECIAL or huge.hugetlb:
+                continue
+            anon += 512
+            for pfn in range(pfn_of(huge.value), pfn_of(huge.value) + 512):
+                mapped[pfn] = mapped.get(pfn, 0) + 1
+                assert not huge.value & WRITABLE or frames.is_exclusive(pfn)
         assert (anon, file) == (mm.page_tables.rss_anon, mm.page_tables.rss_file), "I23: rss"
         assert sum(t.occupied for t in mm.page_tables.tables(0, 1 << 47)) == sum(
             len(t.ptes) - t.ptes.count(0) for t in mm.page_tables.tables(0, 1 << 47)

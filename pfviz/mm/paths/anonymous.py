@@ -82,7 +82,7 @@ def pmd_install(engine: Mm, thread: Thread) -> Step:
     pmd = page_tables.pmd_table(fault.address)
     assert pmd is not None
     table: PteTable = fault.scratch.pop("table")
-    if page_tables.walk(fault.address) is None:
+    if page_tables.pmd_none(fault.address):
         page_tables.link_table(engine, table)
     else:
         engine.cost("page_free")

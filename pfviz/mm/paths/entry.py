@@ -66,8 +66,15 @@ def access(engine: Mm, thread: Thread) -> Step:
         return thread.back()
     engine.cost("tlb_miss")
     table = page_tables.walk(address)
-    pte = 0 if table is None else table.read(address)
-    if table is not None and pte & PRESENT and (not write or pte & WRITABLE):
+    if table is None:
+        huge = page_tables.huge_at(address) if page_tables.huge else None
+        if huge is None or not huge.value & PRESENT or (write and not huge.value & WRITABLE):
+            return asm_exc_page_fault
+        huge.value |= ACCESSED | (DIRTY if write else 0)
+        tlb.load_huge(address, huge.value)
+        return thread.back()
+    pte = table.read(address)
+    if pte & PRESENT and (not write or pte & WRITABLE):
         pte |= ACCESSED | (DIRTY if write else 0)
         table.ptes[table.index(address)] = pte
         tlb.load(address, pte)

@@ -119,7 +119,7 @@ def pmd_install(engine: Mm, thread: Thread) -> Step:
     page_tables = thread.mm.page_tables
     pmd = page_tables.pmd_table(fault.address)
     assert pmd is not None
-    if page_tables.walk(fault.address) is None:
+    if page_tables.pmd_none(fault.address):
         page_tables.link_table(engine, fault.scratch.pop("table"))
     spin_unlock(engine, thread, pmd.lock)
     pte_free_prealloc(engine, thread)

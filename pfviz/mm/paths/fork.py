@@ -13,8 +13,9 @@ from pfviz.mm.address_space import AddressSpace, new_mm
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import Exit, Fork, OperationList
 from pfviz.mm.page_range import copy_pte_range
-from pfviz.mm.page_table import TABLE_SPAN, PteTable
+from pfviz.mm.page_table import TABLE_SPAN, HugePmd, PteTable
 from pfviz.mm.paths import run
+from pfviz.mm.paths.huge_copy import HugeCopy, copy_huge
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import anon_vma_clone, own_anon_vma
 from pfviz.mm.tlb import flush_tlb_range
@@ -273,18 +274,35 @@ def copy_pte_range_begin(engine: Mm, thread: Thread) -> Step:
     end = call.vma.vm_end
     source = None
     if call.address < end:
-        source = thread.mm.page_tables.next_table(call.address, end)
+        source = thread.mm.page_tables.next_entry(call.address, end)
     if source is None:
         if is_cow_mapping(call.vma):
             engine.cost("seqcount")
             thread.mm.write_protect_seq += 1
         return next_copied
+    if isinstance(source, HugePmd):
+        call.address = source.end
+        copy = HugeCopy(source, call.child.page_tables, _is_cow(call.vma))
+        return copy_huge(thread, copy, huge_copied)
     tables = call.child.page_tables
     if tables.walk(source.base) is None:
         engine.cost("page_table_alloc")
     call.source = source
     call.target = tables.table_for(engine, source.base)
     return spin_lock(engine, thread, call.target.ptl, copy_pte_range_nested)
+
+
+def _is_cow(vma: Vma) -> bool:
+    """is_cow_mapping: private, and may be written."""
+    return vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE
+
+
+@step("mm/memory.c", function="copy_pmd_range")
+def huge_copied(engine: Mm, thread: Thread) -> Step:
+    """A huge page is copied as a whole; go on behind it."""
+    if engine.world.watch is not None:
+        engine.world.watch.vma_copied(engine, thread, _call(thread).vma)
+    return copy_pte_range_begin
 
 
 @step("mm/memory.c", function="copy_pte_range")
@@ -304,7 +322,7 @@ def copy_present_ptes(engine: Mm, thread: Thread) -> Step:
     assert target is not None
     copied = copy_pte_range(
         engine, thread.mm.page_tables, source, call.child.page_tables, target,
-        call.address, vma.vm_end, cow=vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE,
+        call.address, vma.vm_end, cow=_is_cow(vma),
     )  # fmt: skip
     engine.charge(copied * engine.machine.costs["copy_pte"])
     if engine.world.watch is not None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from pfviz.mm.page_range import set_pte
 from pfviz.mm.page_table import ACCESSED, DIRTY, PRESENT, SWAP, WRITABLE, PteTable
 from pfviz.mm.paths import anonymous, copy_on_write, file, numa, swap_in
+from pfviz.mm.paths.huge_anon import do_huge_pmd_anonymous_page, may_be_huge
+from pfviz.mm.paths.huge_wp import found_huge
+from pfviz.mm.paths.outcome import VM_FAULT_FALLBACK
 from pfviz.mm.paths.pte_lock import pte_changed, pte_map, pte_unmap, pte_unmap_unlock
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_lock, spin_unlock
@@ -21,10 +24,35 @@ if TYPE_CHECKING:
 
 
 @step("mm/memory.c", cost="handle_mm_fault")
-def handle_mm_fault(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+def handle_mm_fault(engine: Mm, thread: Thread) -> Step:
     """Account the fault to its memory cgroup and handle it: the VMA is stable from here on."""
     if thread.mm.page_tables.missing_upper(thread.in_flight.address):
         return pud_alloc
+    return _below_pmd(engine, thread)
+
+
+def _below_pmd(engine: Mm, thread: Thread) -> Step:
+    """What comes first in the PMD: a huge page that is there or may be made, or a PTE table."""
+    page_tables = thread.mm.page_tables
+    if engine.world.policy.thp == "never" and not page_tables.huge:
+        return handle_pte_fault
+    fault = thread.in_flight
+    assert fault.vma is not None
+    huge = page_tables.huge_at(fault.address)
+    if huge is not None:
+        return thread.call(found_huge(thread, huge), then=huge_done)
+    if page_tables.walk(fault.address) is None and may_be_huge(engine, fault.vma, fault.address):
+        return thread.call(do_huge_pmd_anonymous_page, then=huge_done)
+    return handle_pte_fault
+
+
+@step("mm/memory.c", cost="vma_check", function="__handle_mm_fault")
+def huge_done(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """See whether the fault was handled for all 2 MiB, or must go on with a small page."""
+    fault = thread.in_flight
+    if not fault.result & VM_FAULT_FALLBACK:
+        return thread.back()
+    fault.result &= ~VM_FAULT_FALLBACK
     return handle_pte_fault
 
 
@@ -42,7 +70,7 @@ def pmd_populate(engine: Mm, thread: Thread) -> Step:
     if page_tables.missing_upper(thread.in_flight.address):
         page_tables.alloc_upper(engine, thread.in_flight.address)
     spin_unlock(engine, thread, page_tables.page_table_lock)
-    return handle_pte_fault
+    return _below_pmd(engine, thread)
 
 
 @step("mm/memory.c", cost="handle_pte_fault")

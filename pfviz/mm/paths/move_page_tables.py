@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.huge_pmd import move_huge_pmd, new_huge_pmd
 from pfviz.mm.page_move import move_pte_range, move_table
-from pfviz.mm.page_table import TABLE_SPAN, PteTable, UpperTable
+from pfviz.mm.page_table import TABLE_SHIFT, TABLE_SPAN, HugePmd, PteTable, UpperTable
+from pfviz.mm.paths.huge_split import split_huge_pmd
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.tlb import flush_tlb_range
 from pfviz.mm.vma import Vma
@@ -40,6 +42,8 @@ class Move:
     """Bytes moved so far."""
     extent: int = 0
     source: PteTable | None = None
+    huge: HugePmd | None = None
+    """What is next when it is a huge page."""
     target: PteTable | None = None
     rwsems: list[RwSemaphore] = field(default_factory=list)
     """Reverse-map locks that are held."""
@@ -63,7 +67,7 @@ class Move:
     @property
     def whole_table(self) -> bool:
         """Whether what is next can be moved by its PMD entry."""
-        return self.extent == TABLE_SPAN and self.mm.page_tables.walk(self.to_address) is None
+        return self.extent == TABLE_SPAN and self.mm.page_tables.pmd_none(self.to_address)
 
 
 def move_pages(thread: Thread, move: Move, then: Step) -> Step:
@@ -83,17 +87,21 @@ def move_page_tables(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """Find the next page table that holds pages of the old range."""
     move = _move(thread)
     tables, end = move.mm.page_tables, move.old + move.length
-    move.source = tables.next_table(move.from_address, end) if move.from_address < end else None
-    if move.source is None:
+    source = tables.next_entry(move.from_address, end) if move.from_address < end else None
+    if source is None:
         thread.move = None
         return thread.back()
-    move.done = max(move.done, move.source.base - move.old)
+    move.huge = source if isinstance(source, HugePmd) else None
+    move.source = source if isinstance(source, PteTable) else None
+    move.done = max(move.done, source.base - move.old)
     # get_extent: not beyond a table on either side.
     move.extent = min(
         TABLE_SPAN - move.from_address % TABLE_SPAN,
         TABLE_SPAN - move.to_address % TABLE_SPAN,
         end - move.from_address,
     )
+    if move.huge is not None and not move.whole_table:
+        return split_huge_pmd(thread, move.mm, move.huge, move_page_tables)
     if tables.missing_upper(move.to_address):
         return alloc_new_pmd
     return _below_new_pmd(thread)
@@ -121,7 +129,7 @@ def pmd_populate(engine: Mm, thread: Thread) -> Step:
 
 def _below_new_pmd(thread: Thread) -> Step:
     move = _move(thread)
-    if move.whole_table or move.rmap_locks:
+    if move.rmap_locks or (move.whole_table and move.huge is None):
         return take_rmap_locks
     return _pte_table(thread)
 
@@ -200,9 +208,10 @@ def lock_new_pmd(engine: Mm, thread: Thread) -> Step:
     """And, nested in it, the PMD that is to point to it, unless one lock serves both."""
     move = _move(thread)
     old, new = _pmd(move, move.from_address), _pmd(move)
+    then = set_new_pmd if move.huge is None else move_huge
     if new is old:
-        return set_new_pmd(engine, thread)
-    return spin_lock(engine, thread, new.lock, set_new_pmd)
+        return then(engine, thread)
+    return spin_lock(engine, thread, new.lock, then)
 
 
 @step("mm/mremap.c", cost="set_pte", function="move_normal_pmd")
@@ -213,9 +222,24 @@ def set_new_pmd(engine: Mm, thread: Thread) -> Step:
     start = move.from_address
     move.moved += move.source.occupied
     move.target = move_table(engine, move.mm.page_tables, move.source, move.to_address)
+    tables, end = move.mm.page_tables, start + TABLE_SPAN
+    return flush_tlb_range(engine, thread, tables, start, end, unlock_pmds, "mremap")
+
+
+@step("mm/huge_memory.c", cost="set_pte", function="move_huge_pmd")
+def move_huge(engine: Mm, thread: Thread) -> Step:
+    """Map the huge page at its new address by one entry; flush the old address."""
+    move = _move(thread)
+    huge, tables = move.huge, move.mm.page_tables
+    assert huge is not None
+    if not huge.is_linked:
+        return unlock_pmds(engine, thread)
+    move_huge_pmd(engine, tables, huge, new_huge_pmd(engine, tables, move.to_address, huge.value))
+    move.moved += huge.counted_pages
     return flush_tlb_range(
-        engine, thread, move.mm.page_tables, start, start + TABLE_SPAN, unlock_pmds, "mremap"
-    )
+        engine, thread, tables, huge.base, huge.end, unlock_pmds, "mremap",
+        stride_shift=TABLE_SHIFT,
+    )  # fmt: skip
 
 
 @step("mm/mremap.c", function="move_normal_pmd")

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pfviz.mm.huge_pmd import change_huge_pmd, is_covered
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import PAGE_SHIFT, Mprotect
 from pfviz.mm.page_range import change_pte_range
-from pfviz.mm.page_table import TABLE_SPAN, PteTable
+from pfviz.mm.page_table import TABLE_SPAN, HugePmd, PteTable
+from pfviz.mm.paths.huge_split import split_huge_pmd
 from pfviz.mm.paths.modify import Modify, modify_flags
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.zap import begin_zap, tlb_finish
 from pfviz.mm.vma import VM_ACCESS, VM_SHARED, VM_WRITE, Vma
 from pfviz.mm.vma_lock import vma_start_write
 from pfviz.sim.task import Step, step
+from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -36,6 +39,7 @@ class MprotectCall:
     """How far the page tables of that VMA were rewritten."""
     stop: int = 0
     table: PteTable | None = None
+    huge: HugePmd | None = None
 
 
 def _call(thread: Thread) -> MprotectCall:
@@ -109,12 +113,51 @@ def change_protection(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     table = None
     if call.address < call.stop:
-        table = thread.mm.page_tables.next_table(call.address, call.stop)
+        table = thread.mm.page_tables.next_entry(call.address, call.stop)
     if table is None:
         call.address = call.stop
         return next_vma
+    if isinstance(table, HugePmd):
+        if not is_covered(table, call.address, call.stop):
+            return split_huge_pmd(thread, thread.mm, table, change_protection)
+        call.huge = table
+        return spin_lock(engine, thread, table.lock, change_huge)
     call.table = table
     return map_and_lock(engine, thread, table, change_pte_table)
+
+
+@step("mm/huge_memory.c", cost="protect_table", function="change_huge_pmd")
+def change_huge(engine: Mm, thread: Thread) -> Step:
+    """A huge page lies in the range as a whole: rewrite its one entry."""
+    call = _call(thread)
+    vma, huge = call.vma, call.huge
+    assert vma is not None
+    assert huge is not None
+    if not huge.is_linked:
+        return change_huge_unlock
+    _, to_flush = change_huge_pmd(
+        engine, thread.mm.page_tables, huge,
+        accessible=call.prot != 0,
+        writable=bool(call.prot & VM_WRITE),
+        private=not vma.vm_flags & VM_SHARED,
+    )  # fmt: skip
+    if to_flush:
+        gather = thread.zap.gather
+        gather.pages += 1
+        gather.huge += 1
+        gather.add_range(huge.base, huge.end)
+    call.address = huge.end
+    return change_huge_unlock
+
+
+@step("mm/huge_memory.c", function="spin_unlock")
+def change_huge_unlock(engine: Mm, thread: Thread) -> Step:
+    """Release the PMD lock."""
+    call = _call(thread)
+    huge, call.huge = call.huge, None
+    assert huge is not None
+    spin_unlock(engine, thread, huge.lock)
+    return change_protection
 
 
 @step("mm/mprotect.c", cost="protect_table", function="change_pte_range")

@@ -27,6 +27,8 @@ VM_FAULT_NOPAGE: Final = 8
 VM_FAULT_MAJOR: Final = 16
 VM_FAULT_SIGBUS: Final = 32
 VM_FAULT_OOM: Final = 64
+VM_FAULT_FALLBACK: Final = 128
+"""No huge page here: go on with small ones."""
 VM_FAULT_SIGSEGV: Final = 256
 VM_FAULT_ERROR: Final = VM_FAULT_SIGBUS | VM_FAULT_OOM | VM_FAULT_SIGSEGV
 VM_FAULT_UNLOCKED: Final = VM_FAULT_RETRY | VM_FAULT_COMPLETED
@@ -49,6 +51,10 @@ KINDS: Final = (
     "migration",  # waited for a page that was being moved
     "device_private",  # fetched from a device's memory
     "numa_hint",
+    "thp_write",  # a huge page of its own, at the first write or over the huge zero page
+    "thp_read_zero",  # read of an untouched huge range: the huge zero page
+    "thp_reuse",  # write to a huge page that is exclusive (again)
+    "hugetlb",
     "stack_growth",
     "uffd_missing",  # a userfaultfd monitor was asked for the page
     "uffd_wp",  # ... and told of a write

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 from pfviz.mm.address_space import AddressSpace
 from pfviz.mm.mmap_lock import mmap_lock_is_contended, mmap_read_lock, mmap_read_unlock
 from pfviz.mm.operations import ReadProc
-from pfviz.mm.page_table import TABLE_SPAN, PteTable
+from pfviz.mm.page_table import TABLE_SPAN, HugePmd, PteTable
 from pfviz.mm.paths.lock_vma import lock_next
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.vma import Vma
 from pfviz.mm.vma_lock import vma_end_read
 from pfviz.sim.task import Step, step
+from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -42,6 +43,7 @@ class ReadCall:
     vma: Vma | None = None
     address: int = 0
     table: PteTable | None = None
+    huge: HugePmd | None = None
     resident: int = 0
     reads: int = 0
 
@@ -132,11 +134,27 @@ def walk_page_vma(engine: Mm, thread: Thread) -> Step:
     assert vma is not None
     table = None
     if call.address < vma.vm_end:
-        table = call.mm.page_tables.next_table(call.address, vma.vm_end)
+        table = call.mm.page_tables.next_entry(call.address, vma.vm_end)
     if table is None:
         return m_next
+    if isinstance(table, HugePmd):
+        call.huge = table
+        return spin_lock(engine, thread, table.lock, smaps_pmd_entry)
     call.table = table
     return map_and_lock(engine, thread, table, smaps_pte_range)
+
+
+@step("fs/proc/task_mmu.c", cost="smaps_table")
+def smaps_pmd_entry(engine: Mm, thread: Thread) -> Step:
+    """A huge page: one entry under the PMD lock counts for 512 pages."""
+    call = _call(thread)
+    huge, call.huge = call.huge, None
+    assert huge is not None
+    if huge.is_linked:
+        call.resident += huge.counted_pages
+        call.address = huge.end
+    spin_unlock(engine, thread, huge.lock)
+    return walk_page_vma
 
 
 @step("fs/proc/task_mmu.c", cost="smaps_table")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.page_table import TABLE_SPAN
+from pfviz.mm.paths.huge_split import split_huge_pmd
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.uffd_wake import wake_userfault
 from pfviz.mm.paths.zap import begin_zap, tlb_finish
@@ -77,6 +78,9 @@ def change_protection(engine: Mm, thread: Thread) -> Step:
             return tlb_finish(thread, wp_unlock)
         call.vma = following
         return change_protection
+    huge = tables.next_huge(call.address, min(vma.vm_end, call.end))
+    if huge is not None:
+        return split_huge_pmd(thread, thread.mm, huge, change_protection)
     if call.protect and wants_markers(call) and tables.walk(call.address) is None:
         tables.table_for(engine, call.address)
         engine.cost("page_table_alloc")

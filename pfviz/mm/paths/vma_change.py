@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.page_cache import File
+from pfviz.mm.paths.huge_split import split_huge_pmd
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import AnonVma, anon_vma_clone, unlink_anon_vmas
 from pfviz.mm.vma import Vma
@@ -121,8 +122,25 @@ def vma_prepare(engine: Mm, thread: Thread) -> Step:
 def vma_prepare_anon(engine: Mm, thread: Thread) -> Step:
     """Lock the anon_vma, if pages of the VMA hang on one, and take the VMA out of its tree."""
     change = _change(thread)
+    huge = change.vma.mm.page_tables.huge
+    then = vma_adjust_trans_huge if huge else _store_step(engine, thread)
     if change.anon_vma is not None:
-        return down_write(engine, thread, change.anon_vma.rwsem, _store_step(engine, thread))
+        return down_write(engine, thread, change.anon_vma.rwsem, then)
+    return then
+
+
+@step("mm/huge_memory.c", cost="vma_check")
+def vma_adjust_trans_huge(engine: Mm, thread: Thread) -> Step:
+    """A huge page that the new border would cut through is split first."""
+    change = _change(thread)
+    mm = change.vma.mm
+    others = (change.insert, change.shrink)
+    borders = {change.start, change.end, change.vma.vm_start, change.vma.vm_end}
+    borders.update(edge for vma in others if vma for edge in (vma.vm_start, vma.vm_end))
+    for border in sorted(borders):
+        huge = mm.page_tables.huge_at(border)
+        if huge is not None and huge.base != border:
+            return split_huge_pmd(thread, mm, huge, vma_adjust_trans_huge)
     return _store_step(engine, thread)
 
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from pfviz.mm.huge_pmd import is_covered, zap_huge_pmd
 from pfviz.mm.page_range import zap_pte_range
-from pfviz.mm.page_table import TABLE_SPAN, PteTable
+from pfviz.mm.page_table import TABLE_SPAN, HugePmd, PteTable
 from pfviz.mm.paths.allocation import free_frames
+from pfviz.mm.paths.huge_alloc import free_huge_frames
+from pfviz.mm.paths.huge_split import split_huge_pmd
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.tlb import MmuGather, flush_tlb_range, tlb_gather, tlb_remove_table_sync_one
 from pfviz.mm.vma import Vma
 from pfviz.sim.task import Step, step
+from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
@@ -37,6 +41,8 @@ class Zap:
     position: int = 0
     address: int = 0
     table: PteTable | None = None
+    huge: HugePmd | None = None
+    """The huge page that goes as a whole."""
     zapped: int = 0
 
     @property
@@ -86,10 +92,60 @@ def _next_table(thread: Thread) -> Step:
             if zap.position == len(zap.ranges):
                 return thread.back()
             zap.address = zap.ranges[zap.position][1]
-        zap.table = zap.mm.page_tables.next_table(zap.address, zap.end)
-        if zap.table is None:
+        entry = zap.mm.page_tables.next_entry(zap.address, zap.end)
+        if isinstance(entry, HugePmd):
+            return _huge_page(thread, zap, entry)
+        zap.table = entry
+        if entry is None:
             zap.address = zap.end
     return unmap_page_range
+
+
+def _huge_page(thread: Thread, zap: Zap, huge: HugePmd) -> Step:
+    """All of a huge page goes by its PMD entry; a part of it only after a split."""
+    if is_covered(huge, zap.address, zap.end):
+        zap.huge = huge
+        return zap_pmd_range
+    return split_huge_pmd(thread, zap.mm, huge, zap_split)
+
+
+@step("mm/memory.c", cost="zap_empty_table", function="zap_pmd_range")
+def zap_split(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The huge page is split: go on with the page table that has taken its place."""
+    return _next_table(thread)
+
+
+@step("mm/memory.c", cost="zap_empty_table")
+def zap_pmd_range(engine: Mm, thread: Thread) -> Step:
+    """A huge page lies in the range as a whole: take the lock of its PMD entry."""
+    huge = _zap(thread).huge
+    assert huge is not None
+    return spin_lock(engine, thread, huge.lock, zap_huge)
+
+
+@step("mm/huge_memory.c", cost="zap_table", function="zap_huge_pmd")
+def zap_huge(engine: Mm, thread: Thread) -> Step:
+    """Clear the one entry, and free the page table that was kept for a split."""
+    zap = _zap(thread)
+    huge = zap.huge
+    assert huge is not None
+    if huge.is_linked:
+        zap_huge_pmd(engine, zap.mm.page_tables, huge, zap.gather)
+        engine.cost("page_free")
+        zap.zapped += 1
+    return zap_huge_unlock
+
+
+@step("mm/huge_memory.c", function="spin_unlock")
+def zap_huge_unlock(engine: Mm, thread: Thread) -> Step:
+    """Release the PMD lock: 512 pages are gone."""
+    zap = _zap(thread)
+    huge, zap.huge = zap.huge, None
+    assert huge is not None
+    spin_unlock(engine, thread, huge.lock)
+    # Somebody may have split it meanwhile: then its table comes next.
+    zap.address = huge.end if zap.mm.page_tables.pmd_none(huge.base) else huge.base
+    return _next_table(thread)
 
 
 @step("mm/memory.c", cost="zap_empty_table")
@@ -137,7 +193,10 @@ def tlb_finish_mmu(engine: Mm, thread: Thread) -> Step:
     start, end = (gather.start, gather.end) if gather.pages else (0, 0)
     tables = bool(gather.tables)
     then = tlb_remove_tables if tables else tlb_flush_done
-    return flush_tlb_range(engine, thread, zap.mm.page_tables, start, end, then, zap.reason, tables)
+    return flush_tlb_range(
+        engine, thread, zap.mm.page_tables, start, end, then, zap.reason, tables,
+        gather.stride_shift,
+    )  # fmt: skip
 
 
 @step("mm/mmu_gather.c", function="tlb_flush_mmu")
@@ -172,6 +231,8 @@ def _gathered(thread: Thread) -> Step:
     zap = _zap(thread)
     if zap.gather.frames:
         return tlb_batch_pages_flush
+    if zap.gather.blocks:
+        return free_huge_folios
     zap.mm.page_tables.flush_pending -= 1
     thread.zap = None
     return thread.back()
@@ -184,6 +245,13 @@ def tlb_batch_pages_flush(engine: Mm, thread: Thread) -> Step:
     batch = gather.frames[:FREE_BATCH]
     del gather.frames[:FREE_BATCH]
     return free_frames(engine, thread, batch, then=_gathered(thread))
+
+
+@step("mm/mmu_gather.c", function="tlb_batch_pages_flush")
+def free_huge_folios(engine: Mm, thread: Thread) -> Step:
+    """Free a huge page in one piece."""
+    free_huge_frames(engine, _zap(thread).gather.blocks.pop())
+    return _gathered(thread)
 
 
 @dataclass(slots=True, eq=False)
