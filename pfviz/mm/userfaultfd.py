@@ -34,7 +34,7 @@ FEATURES: Final = (
 """What UFFDIO_API can be asked for."""
 
 WAITS: Final = "waits for the userfaultfd monitor"
-POLLS: Final = "polls the userfaultfd: no fault is waiting"
+POLLS: Final = "polls for faults"
 """Why a thread sleeps, as SLEEP events and the screen say it."""
 
 

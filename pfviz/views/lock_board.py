@@ -363,7 +363,8 @@ def _holder(frame: Frame, task: int, hold: Hold, look: Look, brief: bool) -> lis
         off = duration(frame.now_ns - seen.off_cpu_since_ns)
         cells.append((" off CPU" if brief else f", off CPU {off}", "off-cpu-holding"))
     elif seen is not None and seen.state in (states.IO, states.ASK, states.SLEEP, *states.WAITING):
-        cells.append((" asleep" if brief else f", asleep ({seen.asleep_why})", "dim"))
+        why = f" ({seen.asleep_why})" if seen.asleep_why else ""
+        cells.append((" asleep" if brief else f", asleep{why}", "dim"))
     return cells
 
 
