@@ -6,7 +6,7 @@ Every cell was found by running the fault (`scenario/matrix.py`); nothing is kno
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pfviz
@@ -14,7 +14,7 @@ from pfviz.mm.releases import RELEASES, Change
 from pfviz.scenario import matrix
 from pfviz.scenario.fault_code import CODES
 from pfviz.scenario.fault_kinds import BY_ID, GROUPS, KINDS, Kind, scenario_of
-from pfviz.scenario.matrix import KERNELS, UNKNOWN, Cell
+from pfviz.scenario.matrix import KERNELS, UNKNOWN, Cell, Policies
 from pfviz.views.rows import beside, cell_width, clip
 
 GAP: Final = "  "
@@ -22,16 +22,48 @@ TITLE_ROOM: Final = 14
 """Where there is hardly any room, titles are clipped to leave this much beside them."""
 
 
-def matrix_object(kinds: Sequence[str] = (), kernels: Sequence[str] = ()) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of the matrix is wanted, and how wide it may be; () is all of it."""
+
+    kinds: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
+    policy: Policies = ()
+    width: int | None = None
+
+    @property
+    def rows(self) -> tuple[Kind, ...]:
+        """The kinds that are shown."""
+        return tuple(BY_ID[name] for name in self.kinds) or KINDS
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The kernels that are shown."""
+        return self.kernels or KERNELS
+
+    def cell(self, kind: str, kernel: str) -> Cell:
+        """One cell, its policies turned."""
+        return matrix.cell(kind, kernel, self.policy)
+
+    def code(self, kind: Kind, kernel: str) -> str:
+        """Its code."""
+        return self.cell(kind.id, kernel).code
+
+
+ALL: Final = Asked()
+
+
+def matrix_object(asked: Asked = ALL) -> dict[str, Any]:
     """The JSON of `pfviz matrix`: codes, and the function whose check sent each fault back."""
-    rows, columns = tuple(kinds) or tuple(BY_ID), tuple(kernels) or KERNELS
-    cells = {kind: {name: matrix.cell(kind, name) for name in columns} for kind in rows}
+    cells = {kind.id: {name: asked.cell(kind.id, name) for name in asked.columns}
+             for kind in asked.rows}  # fmt: skip
     return {
         "schema": "pfviz.matrix/1",
         "pfviz": pfviz.__version__,
-        "kernels": list(columns),
-        "kinds": list(rows),
-        "titles": {kind: f"{BY_ID[kind].group}: {BY_ID[kind].title}" for kind in rows},
+        "kernels": list(asked.columns),
+        "kinds": [kind.id for kind in asked.rows],
+        "policy": dict(asked.policy),
+        "titles": {kind.id: f"{kind.group}: {kind.title}" for kind in asked.rows},
         "codes": CODES | {UNKNOWN: "not modelled yet"},
         "cells": {kind: {name: one.code for name, one in row.items()}
                   for kind, row in cells.items()},
@@ -42,44 +74,57 @@ def matrix_object(kinds: Sequence[str] = (), kernels: Sequence[str] = ()) -> dic
     }  # fmt: skip
 
 
-def plain_lines(kinds: Sequence[str] = (), kernels: Sequence[str] = ()) -> list[str]:
+def plain_lines(asked: Asked = ALL) -> list[str]:
     """One line for each cell: kind, kernel, code, function, cause; columns parted by tabs."""
     return [
         "\t".join((one.kind, one.kernel, one.code, one.check or "-", one.cause or "-"))
-        for one in matrix.cells(tuple(kinds), tuple(kernels))
+        for one in matrix.cells(asked.kinds, asked.kernels, asked.policy)
     ]
 
 
 # Many kernels
 
 
-def table_lines(width: int | None = None, kinds: Sequence[str] = ()) -> list[str]:
-    """The matrix as a table of at most `width` columns (None: as wide as it is), and its legend.
+def table_lines(asked: Asked = ALL) -> list[str]:
+    """The matrix as a table of at most its width (None: as wide as it is), and its legend.
 
     Kernels side by side that do not differ share a column; a table that is too wide is cut into
     blocks one below the other.
     """
-    shown = [BY_ID[name] for name in kinds] or list(KINDS)
-    spans = _spans(shown)
-    titles = max(cell_width(kind.title) for kind in shown) + 2
-    if width is not None:
-        titles = min(titles, max(width - TITLE_ROOM, TITLE_ROOM))
-    lines: list[str] = []
-    for block in _blocks(spans, shown, titles, width):
-        lines += [*_block(block, shown, titles), ""]
-    seen = {matrix.cell(kind.id, kernel).code for kind in shown for kernel in KERNELS}
-    return [*lines, *legend(seen, width)]
+    titles = max(cell_width(kind.title) for kind in asked.rows) + 2
+    if asked.width is not None:
+        titles = min(titles, max(asked.width - TITLE_ROOM, TITLE_ROOM))
+    lines = _policies(asked)
+    for block in _blocks(asked, titles):
+        lines += [*_block(asked, block, titles), ""]
+    seen = {asked.code(kind, kernel) for kind in asked.rows for kernel in asked.columns}
+    return [*lines, *legend(seen, asked.width)]
 
 
-def _spans(shown: Sequence[Kind]) -> list[tuple[str, ...]]:
+def _policies(asked: Asked) -> list[str]:
+    """Which policies are turned, and where that changes anything."""
+    if not asked.policy:
+        return []
+    said = ", ".join(f"{name} = {_value(value)}" for name, value in asked.policy)
+    kinds = {kind for kernel in asked.columns for kind in matrix.turned_kinds(kernel, asked.policy)}
+    rows = [kind.title for kind in asked.rows if kind.id in kinds]
+    what = f"changes {len(rows)} of {len(asked.rows)} rows: {'; '.join(rows)}" if rows else (
+        "changes no cell"
+    )  # fmt: skip
+    return [*beside("", f"{said} {what}", asked.width), ""]
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _spans(asked: Asked) -> list[tuple[str, ...]]:
     """Kernels next to each other whose cells are the same in every row shown."""
     spans: list[tuple[str, ...]] = []
-    for name in KERNELS:
-        same = spans and all(
-            matrix.cell(kind.id, spans[-1][0]).code == matrix.cell(kind.id, name).code
-            for kind in shown
-        )
-        if same:
+    for name in asked.columns:
+        if spans and all(
+            asked.code(kind, spans[-1][0]) == asked.code(kind, name) for kind in asked.rows
+        ):
             spans[-1] = (*spans[-1], name)
         else:
             spans.append((name,))
@@ -90,19 +135,16 @@ def _head(span: tuple[str, ...]) -> str:
     return span[0] if len(span) == 1 else f"{span[0]}-{span[-1]}"
 
 
-def _width(span: tuple[str, ...], shown: Sequence[Kind]) -> int:
-    codes = (matrix.cell(kind.id, span[0]).code for kind in shown)
-    return max(len(_head(span)), *(len(code) for code in codes))
+def _width(asked: Asked, span: tuple[str, ...]) -> int:
+    return max(len(_head(span)), *(len(asked.code(kind, span[0])) for kind in asked.rows))
 
 
-def _blocks(
-    spans: Sequence[tuple[str, ...]], shown: Sequence[Kind], titles: int, width: int | None
-) -> list[list[tuple[str, ...]]]:
+def _blocks(asked: Asked, titles: int) -> list[list[tuple[str, ...]]]:
     blocks: list[list[tuple[str, ...]]] = [[]]
     room = titles
-    for span in spans:
-        need = _width(span, shown) + len(GAP)
-        if width is not None and blocks[-1] and room + need > width:
+    for span in _spans(asked):
+        need = _width(asked, span) + len(GAP)
+        if asked.width is not None and blocks[-1] and room + need > asked.width:
             blocks.append([])
             room = titles
         blocks[-1].append(span)
@@ -110,23 +152,22 @@ def _blocks(
     return blocks
 
 
-def _block(block: Sequence[tuple[str, ...]], shown: Sequence[Kind], titles: int) -> list[str]:
-    widths = [_width(span, shown) for span in block]
+def _block(asked: Asked, block: Sequence[tuple[str, ...]], titles: int) -> list[str]:
+    widths = [_width(asked, span) for span in block]
     heads = GAP.join(_head(span).ljust(size) for span, size in zip(block, widths, strict=True))
     lines = [(" " * titles + GAP + heads).rstrip()]
     for group in GROUPS:
-        rows = [kind for kind in shown if kind.group == group]
-        if rows:
-            lines.append(group)
+        rows = [kind for kind in asked.rows if kind.group == group]
+        lines += [group] if rows else []
         for kind in rows:
-            codes = [matrix.cell(kind.id, span[0]).code for span in block]
+            codes = [asked.code(kind, span[0]) for span in block]
             cells = GAP.join(code.ljust(size) for code, size in zip(codes, widths, strict=True))
             lines.append((clip(f"  {kind.title}", titles).ljust(titles) + GAP + cells).rstrip())
     return lines
 
 
 def legend(codes: set[str], width: int | None = None) -> list[str]:
-    """What the codes mean, those that came up first to last."""
+    """What the codes mean, those that came up."""
     said = CODES | {UNKNOWN: "not modelled yet"}
     used = [code for code in said if _is_used(code, codes)]
     size = max((len(code) for code in used), default=0)
@@ -149,40 +190,39 @@ def _is_used(code: str, codes: set[str]) -> bool:
 # One kernel, or one kind
 
 
-def kernel_lines(kernel: str, kinds: Sequence[str] = (), width: int | None = None) -> list[str]:
+def kernel_lines(kernel: str, asked: Asked = ALL) -> list[str]:
     """Every fault in one kernel: its code, who sent it back, and what this release changed."""
-    release = RELEASES[KERNELS.index(kernel)]
-    shown = [BY_ID[name] for name in kinds] or list(KINDS)
-    cells = {kind.id: matrix.cell(kind.id, kernel) for kind in shown}
-    titles = max(cell_width(kind.title) for kind in shown) + 4
+    width = asked.width
+    cells = {kind.id: asked.cell(kind.id, kernel) for kind in asked.rows}
+    titles = max(cell_width(kind.title) for kind in asked.rows) + 4
     codes = max(len(one.code) for one in cells.values())
     if width is not None:
         titles = min(titles, max(width - codes - len(GAP), TITLE_ROOM))
-    lines = [*beside("", release.title, width), ""]
+    lines = [*beside("", RELEASES[KERNELS.index(kernel)].title, width), "", *_policies(asked)]
     for group in GROUPS:
-        rows = [kind for kind in shown if kind.group == group]
+        rows = [kind for kind in asked.rows if kind.group == group]
         lines += [group] if rows else []
         for kind in rows:
             one = cells[kind.id]
             head = clip(f"  {kind.title}", titles - 1).ljust(titles) + one.code.ljust(codes) + GAP
             lines += beside(head, _why(one), width)
     lines += ["", *legend({one.code for one in cells.values()}, width)]
-    return [*lines, *_changes(kernel, width)]
+    return [*lines, *_changes(kernel, asked)]
 
 
-def kind_lines(name: str, kernels: Sequence[str] = (), width: int | None = None) -> list[str]:
+def kind_lines(name: str, asked: Asked = ALL) -> list[str]:
     """One fault under every kernel: the code, who sent it back, and the commit that changed it."""
-    kind = BY_ID[name]
-    cells = [matrix.cell(name, kernel) for kernel in kernels or KERNELS]
+    kind, width = BY_ID[name], asked.width
+    cells = [asked.cell(name, kernel) for kernel in asked.columns]
     size = max(len(one.code) for one in cells)
     lines = beside("", f"{kind.group}: {kind.title}", width)
     if not kind.missing:
         lines += beside("", " ".join(scenario_of(name).story.split()), width)
-    lines.append("")
+    lines += ["", *_policies(asked)]
     for one in cells:
         head = f"  {one.kernel:<6}{GAP}{one.code.ljust(size)}{GAP}"
         lines += beside(head, _why(one), width)
-        for change in matrix.causes(name, one.kernel):
+        for change in matrix.causes(name, one.kernel, asked.policy):
             lines += beside(" " * len(head), said_change(change), width)
     return [*lines, "", *legend({one.code for one in cells}, width)]
 
@@ -201,28 +241,27 @@ def said_change(change: Change) -> str:
         "source": "read in the source",
         "recorded": "seen on a running kernel",
         "list": "told on the mailing list",
+        "proposal": "a proposal",
     }.get(change.origin, "commit not known")
     return f"since this release {change.what} ({known})"
 
 
-def _changes(kernel: str, width: int | None) -> list[str]:
-    index = KERNELS.index(kernel)
+def _changes(kernel: str, asked: Asked) -> list[str]:
+    index, width = KERNELS.index(kernel), asked.width
     if index == 0:
         return []
     before = KERNELS[index - 1]
     lines = ["", f"What it changed against {before}"]
     for change in RELEASES[index].changes:
         lines += beside("  ", f"{change.what} ({change.commit or change.origin})", width)
-    changed = matrix.changed_kinds(before, kernel)
+    shown = {kind.id for kind in asked.rows}
+    changed = [one for one in matrix.changed_kinds(before, kernel, asked.policy) if one in shown]
     for name in changed:
-        was, now = matrix.cell(name, before).code, matrix.cell(name, kernel).code
-        whose = "; ".join(one.commit or one.what for one in matrix.causes(name, kernel))
+        was, now = asked.cell(name, before).code, asked.cell(name, kernel).code
+        whose = "; ".join(
+            one.commit or one.what for one in matrix.causes(name, kernel, asked.policy)
+        )
         lines += beside(f"  {BY_ID[name].title}: ", f"{was} to {now} ({whose})", width)
     if not changed:
         lines.append("  no cell of the matrix")
     return lines
-
-
-def steps_apart(kernels: Sequence[str] = KERNELS) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Which kinds each step along the kernels changed."""
-    return {pair: matrix.changed_kinds(*pair) for pair in pairwise(kernels)}

@@ -21,11 +21,13 @@ CODES: Final = {
     "T": "under the VMA lock, mmap_lock tried for a moment inside",
     "V>M": "begun under the VMA lock, started again under mmap_lock (vma_lock_retry)",
     "V(io)>M": "the same after a device was asked under the VMA lock",
+    "V(io)>V": "the same, but started again under the VMA lock (restart_lock = vma)",
     "L": "without any lock; L>... falls back to what follows",
     "(read)": "the stack grows with mmap_lock held for reading",
     "(write)": "the stack grows with mmap_lock held for writing",
     "mmap read": "no fault of the CPU: mmap_lock held for reading",
     "mmap write": "the same with mmap_lock held for writing",
+    "never": "the fault never ends: it waits for somebody who waits for its lock",
 }
 """The codes and what they say."""
 
@@ -84,6 +86,8 @@ def code_of(story: Story, has_vma_lock: bool) -> str:
     """The code of the matrix; "" when the task did nothing that has one."""
     if not story.regimes and story.kind == "":
         return {0: "mmap read", 1: "mmap write"}.get(story.mapped_under, "")
+    if story.ended_ns < 0:
+        return "never"
     prefix = ""
     falls = list(story.fallbacks)
     if falls and falls[0].from_regime == LOCKLESS and falls[0].counter:

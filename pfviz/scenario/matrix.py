@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from pfviz.mm.presets import PRESETS, Preset, preset
 from pfviz.mm.releases import RELEASES, Change
@@ -51,10 +51,14 @@ class Cell:
     """It kept its lock while a device worked."""
 
 
-@lru_cache(maxsize=4096)
-def cell(kind: str, kernel: str) -> Cell:
+Policies = tuple[tuple[str, Any], ...]
+"""Switches of `[policy]` that are turned, (name, value) each."""
+
+
+@lru_cache(maxsize=8192)
+def cell(kind: str, kernel: str, policy: Policies = ()) -> Cell:
     """Run a kind of fault under a kernel; ScenarioError or ValueError for an unknown name."""
-    return cell_under(kind, preset(kernel))
+    return cell_under(kind, preset(kernel), Overrides(policy=policy))
 
 
 def cell_under(kind: str, kernel: Preset, overrides: Overrides = NO_CHANGES) -> Cell:
@@ -82,11 +86,13 @@ def cell_under(kind: str, kernel: Preset, overrides: Overrides = NO_CHANGES) -> 
     )
 
 
-def cells(kinds: tuple[str, ...] = (), kernels: tuple[str, ...] = ()) -> Iterator[Cell]:
+def cells(
+    kinds: tuple[str, ...] = (), kernels: tuple[str, ...] = (), policy: Policies = ()
+) -> Iterator[Cell]:
     """Cells row by row; () is every kind, or every kernel."""
     for kind in kinds or tuple(one.id for one in KINDS):
         for kernel in kernels or KERNELS:
-            yield cell(kind, kernel)
+            yield cell(kind, kernel, policy)
 
 
 def changes_between(kernel_a: str, kernel_b: str) -> tuple[Change, ...]:
@@ -95,27 +101,41 @@ def changes_between(kernel_a: str, kernel_b: str) -> tuple[Change, ...]:
     return tuple(change for release in RELEASES[first + 1 : last + 1] for change in release.changes)
 
 
-def changed_kinds(kernel_a: str, kernel_b: str) -> tuple[str, ...]:
+def changed_kinds(kernel_a: str, kernel_b: str, policy: Policies = ()) -> tuple[str, ...]:
     """The kinds whose codes differ between two kernels, in the order of the rows."""
     return tuple(
-        kind.id for kind in KINDS if cell(kind.id, kernel_a).code != cell(kind.id, kernel_b).code
+        kind.id
+        for kind in KINDS
+        if cell(kind.id, kernel_a, policy).code != cell(kind.id, kernel_b, policy).code
+    )
+
+
+def turned_kinds(kernel: str, policy: Policies) -> tuple[str, ...]:
+    """The kinds whose codes policies change in a kernel, in the order of the rows."""
+    return tuple(
+        kind.id
+        for kind in KINDS
+        if cell(kind.id, kernel, policy).code != cell(kind.id, kernel).code
     )
 
 
 @lru_cache(maxsize=1024)
-def causes(kind: str, kernel: str) -> tuple[Change, ...]:
-    """The changes of a kernel's release without which the cell would be the one before.
+def causes(kind: str, kernel: str, policy: Policies = ()) -> tuple[Change, ...]:
+    """The changes of a kernel's release without which the cell would be another.
 
     Each is found by turning its knob alone back and running the fault again; if no single one does
     it, all those that the release turned are named.
     """
     index = KERNELS.index(kernel)
-    now = cell(kind, kernel).code
-    if index == 0 or now == cell(kind, KERNELS[index - 1]).code:
+    now = cell(kind, kernel, policy).code
+    if index == 0 or now == cell(kind, KERNELS[index - 1], policy).code:
         return ()
     turned = [change for change in RELEASES[index].changes if change.knob]
+    overrides = Overrides(policy=policy)
     found = [
-        change for change in turned if cell_under(kind, without(preset(kernel), change)).code != now
+        change
+        for change in turned
+        if cell_under(kind, without(preset(kernel), change), overrides).code != now
     ]
     return tuple(found or turned)
 

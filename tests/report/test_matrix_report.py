@@ -8,9 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pfviz.cli import cli
+from pfviz.mm.thread import VMA_LOCK
 from pfviz.report import matrix as report
+from pfviz.report.matrix import Asked
 from pfviz.scenario import matrix
-from pfviz.scenario.fault_code import CODES
+from pfviz.scenario.fault_code import CODES, Story, code_of
 from pfviz.scenario.fault_kinds import BY_ID, KINDS
 from pfviz.scenario.matrix import KERNELS
 from pfviz.views.rows import cell_width
@@ -46,15 +48,16 @@ def test_the_json_of_some_kernels_and_kinds_has_just_those() -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    lines = report.table_lines(width) + report.kernel_lines("6.7", width=width)
+    asked = Asked(width=width)
+    lines = report.table_lines(asked) + report.kernel_lines("6.7", asked)
     for kind in ("file_read_miss", "anon_write_first", "driver"):
-        lines += report.kind_lines(kind, width=width)
+        lines += report.kind_lines(kind, asked)
     assert max(map(cell_width, lines)) <= width
 
 
 @pytest.mark.parametrize("width", [80, 120, None])
 def test_every_cell_is_in_the_table_in_whatever_blocks(width: int | None) -> None:
-    lines = report.table_lines(width)
+    lines = report.table_lines(Asked(width=width))
     heads = [line for line in lines if line.startswith(" " * 20)]
     spans = [name for line in heads for name in line.split()]
     named = [end for span in spans for end in (span.partition("-")[0], span.rpartition("-")[2])]
@@ -67,12 +70,12 @@ def test_every_cell_is_in_the_table_in_whatever_blocks(width: int | None) -> Non
 
 
 def test_kernels_share_a_column_only_if_no_row_tells_them_apart() -> None:
-    heads = report.table_lines(None, ("anon_write",))[0].split()
+    heads = report.table_lines(Asked(("anon_write",)))[0].split()
     assert heads == ["6.0-6.1", "6.4-7.2", "beyond"]
 
 
 def test_the_legend_explains_each_code_that_came_up_and_no_other() -> None:
-    lines = report.table_lines(None, ("anon_write", "file_read_miss"))
+    lines = report.table_lines(Asked(("anon_write", "file_read_miss")))
     said = [line.split("  ")[0] for line in lines[lines.index("") + 1 :]]
     assert said == ["X", "M", "V", "V>M", "V(io)>M", "L"]
     assert set(CODES) > set(said)
@@ -94,6 +97,38 @@ def test_one_kernel_is_told_with_what_it_changed() -> None:
     assert "What it changed against 6.4" in text
     assert "below the stack: M(read) to M(write) (c2508ec5a58d, 9471f1f2f502)" in text
     assert "no cell of the matrix" in pfviz("matrix", "--kernel", "6.8").stdout
+
+
+def test_a_policy_changes_the_cells_that_it_is_about_and_the_table_says_so() -> None:
+    held = json.loads(
+        pfviz("matrix", "--json", "--kernel", "6.12", "--policy", "io_wait=hold").stdout
+    )
+    plain = json.loads(pfviz("matrix", "--json", "--kernel", "6.12").stdout)
+    changed = {kind for kind in plain["kinds"] if held["cells"][kind] != plain["cells"][kind]}
+    assert changed == {"file_read_miss", "shared_write_miss"}
+    assert held["cells"]["file_read_miss"]["6.12"] == "V"
+    assert held["policy"] == {"io_wait": "hold"}
+    text = pfviz("matrix", "--kernel", "6.12", "--policy", "io_wait=hold").stdout
+    assert "io_wait = hold changes 2 of" in text
+    assert "the lock is held while a device works" in text
+    assert "merge = false changes no cell" in pfviz("matrix", "--policy", "merge=false").stdout
+
+
+def test_a_fault_that_never_ends_has_a_code_that_says_so() -> None:
+    waiting = Story(regimes=[VMA_LOCK], begun_ns=5)
+    assert code_of(waiting, has_vma_lock=True) == "never"
+    waiting.ended_ns = 9
+    assert code_of(waiting, has_vma_lock=True) == "V"
+
+
+def test_a_monitor_that_is_asked_with_the_lock_held_needs_no_new_start() -> None:
+    asked = Asked(("uffd_missing",), ("6.12",), (("io_wait_userfaultfd", "hold"),))
+    assert report.matrix_object(asked)["cells"] == {"uffd_missing": {"6.12": "V"}}
+
+
+def test_several_kernels_are_shown_side_by_side() -> None:
+    lines = pfviz("matrix", "--kernel", "6.6", "--kernel", "6.7").stdout.splitlines()
+    assert lines[0].split() == ["6.6", "6.7"]
 
 
 def test_plain_is_one_line_for_each_cell() -> None:
