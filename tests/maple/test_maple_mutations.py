@@ -8,6 +8,7 @@ import pytest
 
 from pfviz.mm.maple import gaps, node, plan, rebalance, rebuild, roots, spanning, split, store
 from pfviz.mm.maple.replay import replay_file
+from tests.maple import edge_cases
 from tests.maple.swap import swap_source
 
 DATA = Path(__file__).parent.parent / "data" / "maple"
@@ -50,6 +51,42 @@ MUTATIONS: list[tuple[str, Callable[..., Any], str, str]] = [
     ("random", node._highest_offset_of_max, "len(gaps) - 1", "gaps.index(largest)"),
     ("random", store._publish_graft, "update_gap(new, changed)", "pass"),
 ]
+
+
+# What the recorded vectors let pass.
+EDGE_MUTATIONS: list[tuple[Callable[..., Any], Callable[..., Any], str, str]] = [
+    (case, function, old, new)
+    for case, function, old, news in (
+        (
+            edge_cases.a_null_that_widens_over_everything,
+            spanning.build_spanning_store,
+            "plan.first == 0 and",
+            ("plan.first == 1 and", "plan.first == -1 and", "False and"),
+        ),
+        (
+            edge_cases.a_leaf_borrows_from_its_left_cousin,
+            rebuild._borrow,
+            "depth, -1)",
+            ("depth, -2)", "depth, 0)"),
+        ),
+    )
+    for new in news
+]
+
+
+@pytest.mark.parametrize(("case", "function", "old", "new"), EDGE_MUTATIONS)
+def test_an_off_by_one_that_no_vector_shows_gives_another_tree(
+    monkeypatch: pytest.MonkeyPatch,
+    case: Callable[..., Any],
+    function: Callable[..., Any],
+    old: str,
+    new: str,
+) -> None:
+    tree, leaves = case()
+    assert edge_cases.leaves_of(tree) == leaves
+    swap_source(monkeypatch, function, old, new)
+    tree, leaves = case()
+    assert edge_cases.leaves_of(tree) != leaves
 
 
 @pytest.mark.parametrize(("name", "function", "old", "new"), MUTATIONS)

@@ -1,9 +1,18 @@
 """Each store type: when the kernel chooses it, what is replaced, how many nodes it reserves."""
 
+from typing import Any
+
 import pytest
 
 from pfviz.mm.maple import MAX_INDEX, MapleTree, Write, dump_tree
 from pfviz.mm.maple.write import STORE_TYPES
+from pfviz.mm.presets import PRESETS
+from tests.maple.edge_cases import (
+    EDGE_CASES,
+    a_leaf_borrows_from_its_left_cousin,
+    a_null_that_widens_over_everything,
+    leaves_of,
+)
 
 
 def full_leaf(*, rcu: bool = True, entries: int = 15) -> MapleTree:
@@ -107,11 +116,35 @@ def test_a_spanning_store_over_everything_leaves_one_slot() -> None:
     assert len(write.dead) == 3
 
 
+@pytest.mark.parametrize("case", EDGE_CASES)
+def test_a_store_at_an_edge_leaves_what_follows_by_hand(case: Any) -> None:
+    tree, leaves = case()
+    assert leaves_of(tree) == leaves
+    tree.check()
+
+
+def test_a_null_that_widens_over_everything_leaves_no_node() -> None:
+    tree, _ = a_null_that_widens_over_everything()
+    write = tree.last_write
+    assert write is not None
+    assert (write.first, write.end) == (0, MAX_INDEX)
+    assert (dump_tree(tree), write.born, len(write.dead)) == ([0, None], (), 3)
+
+
+def test_a_whole_leaf_comes_from_another_parent() -> None:
+    tree, _ = a_leaf_borrows_from_its_left_cousin()
+    write = tree.last_write
+    assert write is not None
+    acts = [(act.name, act.level, act.total) for act in write.rearrangements]
+    assert acts[:3] == [("gather", 1, 3), ("borrow_prev", 1, 18), ("make2", 1, 18)]
+
+
 @pytest.mark.parametrize("kernel", ["6.12", "7.2"])
 def test_reserved_nodes_cover_what_is_born(kernel: str) -> None:
     tree = MapleTree()
     state = 12345
     born_by_type: dict[str, int] = {}
+    exceeded = set()
     for _ in range(3000):
         state = state * 1103515245 + 12345 & 0x7FFFFFFF
         first = state % 9000
@@ -123,7 +156,11 @@ def test_reserved_nodes_cover_what_is_born(kernel: str) -> None:
         # Newer kernels stop a rebuild where nothing changes any more; this tree goes to the root.
         if kernel == "6.12" or write.store_type in ("split_store", "node_store"):
             assert len(write.born) <= reserved, write
+        elif len(write.born) > reserved:
+            exceeded.add(write.store_type)
         tree.free_all()
+    assert exceeded <= {"rebalance", "spanning_store"}
+    assert bool(exceeded) is (kernel == "7.2")
     assert born_by_type["split_store"] > 1
     assert born_by_type["spanning_store"] > 2
 
@@ -139,6 +176,55 @@ def test_reserved_nodes_follow_the_table_of_the_kernel() -> None:
         plan = tree.preallocate(first, last, entry)
         counts = tree.prealloc_count(plan, "6.12"), tree.prealloc_count(plan, "7.2")
         assert counts == (old, new), plan.store_type
+
+
+@pytest.mark.parametrize("kernel", [name for name in PRESETS if name != "6.0"])
+def test_reserved_nodes_are_those_of_the_release(kernel: str) -> None:
+    """Up to 6.5 preallocation knows no store types; since 6.16 it knows where room is."""
+    early = kernel in ("6.1", "6.4", "6.5")
+    late = kernel in ("6.17", "6.18", "7.2", "beyond")
+    tree = two_leaves()
+    for first, last, entry, then, since_6_6, since_6_16 in (
+        (2, 4, 1, 7, 1, 1),  # node_store
+        (10, 69, 1, 7, 3, 5),  # rebalance
+        (30, 120, 1, 7, 7, 7),  # spanning_store
+        (20, 29, 1, 7, 0, 0),  # exact_fit
+        (0, MAX_INDEX, 1, 7, 7, 7),  # everything
+    ):
+        expected = then if early else since_6_16 if late else since_6_6
+        plan = tree.preallocate(first, last, entry)
+        assert tree.prealloc_count(plan, kernel) == expected, plan.store_type
+        # A store that was not preallocated asks for what its type needs, in every release.
+        plan = tree.preallocate(first, last, entry, "mas_store_gfp")
+        assert tree.prealloc_count(plan, kernel) == (since_6_16 if late else since_6_6)
+        assert tree.publish(tree.build(plan), kernel).prealloc == (
+            since_6_16 if late else since_6_6
+        )
+        tree = two_leaves()
+
+
+def test_a_plan_made_in_another_mode_is_made_anew() -> None:
+    tree = full_leaf(rcu=False)
+    plan = tree.build(tree.preallocate(15, 34, "x"))
+    assert plan.store_type == "slot_store"
+    tree.rcu = True
+    with pytest.raises(AssertionError, match="RCU mode changed"):
+        tree.publish(plan)
+    old = tree.root
+    write = tree.store_prealloc(plan)
+    assert write.store_type == "node_store"
+    assert old.is_dead, "a reader may still stand on the leaf"
+    assert tree.walk(20) == "x"
+
+
+@pytest.mark.parametrize("entries", [0, 1, 40])
+def test_a_tree_without_gaps_has_no_gap_search(entries: int) -> None:
+    tree = MapleTree(alloc=False)
+    for number in range(entries):
+        tree.store(3 * number, 3 * number, number)
+    for search in (tree.empty_area, tree.empty_area_rev):
+        with pytest.raises(ValueError, match="a tree without gaps has no gap search"):
+            search(0, 1000, 1)
 
 
 def test_a_split_reserves_for_fewer_levels_since_levels_with_room_are_known() -> None:

@@ -96,3 +96,22 @@ def test_callers_that_emit_nothing_leave_only_the_store() -> None:
     assert tree.last_write is not None
     assert names(tree.last_write)[0] == "ma_op mtree_erase"
     assert tree.last_write.trace()[0].node_id == 0
+
+
+@pytest.mark.parametrize("index", [25, 29, 59])
+def test_erase_announces_itself_before_it_knows_the_range(index: int) -> None:
+    """The trace point stands before the walk: it shows the index twice and no node."""
+    tree = vma_tree(30 if index == 29 else 6)
+    assert tree.erase(index) == index // 10 + 1
+    write = tree.last_write
+    assert write is not None
+    assert (write.index, write.last) == (index // 10 * 10, index // 10 * 10 + 9)
+    announced, *done = write.trace()
+    assert announced == TraceEvent("ma_op", "mtree_erase", 0, MAX_INDEX, index, index, 0)
+    assert all(line.index <= write.first for line in done)
+    assert tree.clear(0, 9).asked is None
+    single = MapleTree()
+    single.store(0, 0, "root")
+    single.erase(0)
+    assert single.last_write is not None
+    assert single.last_write.trace()[0].fn == "mtree_erase"
