@@ -137,6 +137,8 @@ SPOILERS: dict[str, Callable[[Scenario], Scenario]] = {
     "lockless-abort": lambda s: workload(s, "protector", pause="1ms"),
     "stack-growth": lambda s: vma(s, "stack", kind="anon"),
     "maps-vs-smaps": lambda s: vma(s, "lib", count=2),
+    "proc-readers": lambda s: vma(s, "lib", count=2),
+    "page-table-free": lambda s: replace(s, policy=Policy(page_table_free="rcu")),
     "tree-tour": lambda s: group(s, "starter", repeat=4),
     "rcu-lookup": lambda s: group(s, "mapper", start="1ms", repeat=1),
     "first-touch": lambda s: group(

@@ -44,7 +44,8 @@ UFFD_CALLS: Final = (
 UFFD_SLOT: Final = "uffd"
 """Where a monitor finds the page that it read of."""
 
-PROC_FILES: Final = ("maps", "smaps", "smaps_rollup")
+PROC_FILES: Final = ("maps", "smaps", "smaps_rollup", "numa_maps", "pagemap", "clear_refs")
+"""The files of /proc/PID that concern its memory; clear_refs is written, the others are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +160,16 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class ReadProc:
-    """Read one of PROC_FILES of the process called `mm` ("" is the thread's own) to its end."""
+    """Read one of PROC_FILES of the process called `mm` ("" is the thread's own) to its end.
+
+    pagemap has an entry for every page: with `place` only `pages` pages from there on are read,
+    else those of all VMAs.
+    """
 
     file: str
     mm: str = ""
+    place: Place | None = None
+    pages: int = 0
 
 
 @dataclass(frozen=True, slots=True)

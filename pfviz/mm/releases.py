@@ -151,7 +151,7 @@ RELEASES: Final[tuple[Release, ...]] = (
               "29a22b9e08d7", "memory"),
             C("handler_unlocks", True, "a handler that returns RETRY has dropped the VMA lock",
               "4089eef0e6ac", "memory"),
-            C("", None, "page walkers lock VMAs", "49b0638502da", "list"),
+            C("walkers_lock_vmas", True, "page walkers lock VMAs", "49b0638502da", "list"),
             C("", None, "page tables of files collapsed into huge pages are freed by RCU",
               "", "source"),
         ),

@@ -113,6 +113,8 @@ class Thread(Task):
     """The pages that it reclaims or moves (`paths/reclaim.py`, `paths/migrate.py`)."""
     rmap: Any = None
     """What a walk from a page to its entries must remember (`paths/rmap.py`)."""
+    page_walk: Any = None
+    """The page tables that it goes through for somebody else (`paths/page_walk.py`)."""
     gup: Any = None
     """What making pages resident for the kernel must remember (`paths/gup.py`)."""
     huge: Any = None

@@ -139,10 +139,12 @@ class Exit(_Operation, frozen=True, kw_only=True, tag="exit"):
 
 
 class ReadProc(_Operation, frozen=True, kw_only=True, tag="proc"):
-    """Read a file of /proc/PID to its end."""
+    """Read a file of /proc/PID to its end, or write clear_refs."""
 
-    file: Literal["maps", "smaps", "smaps_rollup"]
+    file: Literal["maps", "smaps", "smaps_rollup", "numa_maps", "pagemap", "clear_refs"]
     process: str = ""
+    at: Annotated[str, Meta(description="pagemap: from here on (left out: all VMAs)")] = ""
+    pages: Annotated[int, Meta(ge=0, description="pagemap: so many pages")] = 0
 
 
 class _OnPages(_Operation, frozen=True, kw_only=True):

@@ -50,7 +50,8 @@ class Translator:
             case op.Exit():
                 return mm_ops.Exit()
             case op.ReadProc(file=file, process=process):
-                return mm_ops.ReadProc(file, process)
+                place = self.place(one.at, one.apart) if one.at else None
+                return mm_ops.ReadProc(file, process, place, one.pages)
             case op.Reclaim(at=at, pages=pages, process=process):
                 return mm_ops.Reclaim(self._place_in(process, one), pages, process)
             case op.MigratePages(at=at, pages=pages, process=process):

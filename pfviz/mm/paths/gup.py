@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.mmap_lock import mmap_read_lock
 from pfviz.mm.operations import PAGE_SIZE
-from pfviz.mm.page_table import PRESENT, SPECIAL, WRITABLE, PteTable, pfn_of
+from pfviz.mm.page_table import PRESENT, SPECIAL, WRITABLE, HugePmd, PteTable, pfn_of
 from pfviz.mm.paths.handle import handle_mm_fault
 from pfviz.mm.paths.outcome import (
     VM_FAULT_ERROR,
@@ -23,6 +23,7 @@ from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.thread import PF_WRITE, Fault
 from pfviz.mm.vma import VM_ACCESS, VM_SHARED, VM_WRITE, Vma
 from pfviz.sim.task import Step, step
+from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -45,6 +46,7 @@ class Gup:
     """Whether they are for a device that writes behind the kernel's back (FOLL_PIN)."""
     vma: Vma | None = None
     table: PteTable | None = None
+    huge: HugePmd | None = None
     tried: bool = False
     error: int = 0
     frames: list[int] = field(default_factory=list)
@@ -106,7 +108,11 @@ def gup_vma_lookup(engine: Mm, thread: Thread) -> Step:
 def follow_page_mask(engine: Mm, thread: Thread) -> Step:
     """Walk the page tables: is the page there already?"""
     gup = _gup(thread)
-    gup.table = thread.mm.page_tables.walk(gup.address)
+    tables = thread.mm.page_tables
+    gup.huge = tables.huge_at(gup.address)
+    if gup.huge is not None:
+        return spin_lock(engine, thread, gup.huge.lock, follow_trans_huge_pmd)
+    gup.table = tables.walk(gup.address)
     if gup.table is None:
         return faultin_page
     return map_and_lock(engine, thread, gup.table, follow_page_pte)
@@ -125,6 +131,21 @@ def follow_page_pte(engine: Mm, thread: Thread) -> Step:
     if is_there:
         gup.address += PAGE_SIZE
     return follow_page_unlock if is_there else follow_page_missing
+
+
+@step("mm/gup.c", cost="pte_read")
+def follow_trans_huge_pmd(engine: Mm, thread: Thread) -> Step:
+    """A huge page is mapped here: if it may be used as asked, its part is taken."""
+    gup = _gup(thread)
+    huge, gup.huge = gup.huge, None
+    assert huge is not None
+    spin_unlock(engine, thread, huge.lock)
+    if not huge.is_linked:
+        return follow_page_mask
+    if not huge.value & PRESENT or (gup.writes and not huge.value & WRITABLE):
+        return faultin_page
+    gup.address += PAGE_SIZE
+    return get_user_pages_begin
 
 
 @step("mm/gup.c", function="pte_unmap_unlock")

@@ -24,7 +24,7 @@ from pfviz.mm.paths import (
     mremap,
     munmap,
     numa,
-    procfs,
+    proc_file,
     reclaim,
     uffd_call,
     uffd_read,
@@ -153,7 +153,7 @@ def _syscall(thread: Thread) -> Step:
         case ops.Fork():
             return fork.kernel_clone
         case ops.ReadProc():
-            return procfs.read_proc
+            return proc_file.read_proc
         case ops.Reclaim():
             return reclaim.shrink_lruvec
         case ops.MigratePages():

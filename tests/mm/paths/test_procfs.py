@@ -5,8 +5,20 @@ from __future__ import annotations
 import pytest
 
 from pfviz.mm import rules
-from pfviz.mm.operations import PAGE_SIZE, Access, Mmap, Mprotect, Munmap, ReadProc
+from pfviz.mm.operations import (
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_PRIVATE,
+    PAGE_SIZE,
+    Access,
+    Mmap,
+    Mprotect,
+    Munmap,
+    ReadProc,
+)
+from pfviz.mm.page_table import ACCESSED
 from pfviz.mm.paths.lock_vma import lock_next_found
+from pfviz.mm.presets import PRESETS
 from pfviz.sim import event
 from tests.worlds import Scene, at, world
 
@@ -26,6 +38,11 @@ def many(kernel: str, count: int, mode: str = "") -> Scene:
     for number in range(count):
         scene.vma(f"v{number}", 1, "rw" if number % 2 else "r")
     return scene
+
+
+def under_vma_locks(scene: Scene) -> bool:
+    """Whether VMAs were locked for reading."""
+    return any(one["what"] == "read_locked" for one in scene.events(event.VMA_LOCK_EVENT))
 
 
 def holds(scene: Scene) -> int:
@@ -175,3 +192,94 @@ def test_the_roll_up_gives_way_between_two_vmas_but_steals_the_lock_back() -> No
     assert 4_000_000 < waited < 5_000_000 < whole
     assert holds(scene) > 10
     assert scene.events(event.LOCK_HANDOFF)
+
+
+# The other files
+
+
+@pytest.mark.parametrize("kernel", PRESETS)
+@pytest.mark.parametrize("file", ["maps", "smaps", "numa_maps", "smaps_rollup", "pagemap"])
+def test_what_each_file_holds_in_each_kernel(kernel: str, file: str) -> None:
+    """maps since 6.17, smaps and numa_maps since 7.2 lock one VMA at a time; the others never."""
+    since = {"maps": "6.17", "smaps": "7.2", "numa_maps": "7.2"}.get(file)
+    names = list(PRESETS)
+    one_vma = since is not None and names.index(kernel) >= names.index(since)
+    scene = many(kernel, 20)
+    scene.thread("monitor", ReadProc(file))
+    done(scene)
+    assert under_vma_locks(scene) == one_vma
+    assert (holds(scene) == 0) == one_vma
+
+
+def test_numa_maps_holds_mmap_lock_once_per_168_vmas() -> None:
+    scene = many("6.18", 400)
+    scene.thread("monitor", ReadProc("numa_maps"))
+    assert holds(done(scene)) == 3
+    assert scene.results() == [3]
+
+
+def test_smaps_under_vma_locks_leaves_rcu_for_the_walk() -> None:
+    scene = world("7.2").vma("a", 2048).touched("a")
+    scene.thread("monitor", ReadProc("smaps"))
+    done(scene)
+    inside = []
+    reading = 0
+    for row in scene.engine.log:
+        if row[1] == event.RCU_READ_BEGIN:
+            reading += 1
+        elif row[1] == event.RCU_READ_END:
+            reading -= 1
+        elif row[1] == event.STEP and scene.engine.log.steps[row[3]].function == "cond_resched":
+            inside.append(reading)
+    assert len(inside) > 3
+    assert not any(inside)
+
+
+def writer_waits(kernel: str, beside: str) -> int:
+    """How long a mmap beside a VMA takes while a monitor reads smaps: "b" is read-only."""
+    scene = world(kernel, cpus=4)
+    large = scene.vma("a", 65536, start=BASE).touched("a")
+    large.vma("b", 8, "r", start=BASE - 65536 * PAGE_SIZE)
+    scene.thread("monitor", ReadProc("smaps"))
+    flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
+    place = at(beside, 65536 if beside == "a" else 8)
+    writer = scene.thread("writer", Mmap(1, flags=flags, at=place), cpu=1, after_ns=100_000)
+    latency: int = done(scene).events(event.OP_END, writer)[0]["latency_ns"]
+    return latency
+
+
+def test_since_7_2_a_writer_waits_for_smaps_only_if_it_changes_the_vma_that_is_read() -> None:
+    assert writer_waits("6.18", beside="b") > 1_000_000
+    assert writer_waits("7.2", beside="b") < 20_000
+    assert writer_waits("7.2", beside="a") > 1_000_000  # it merges with what is read
+
+
+def test_pagemap_holds_mmap_lock_for_one_page_table_at_a_time() -> None:
+    """Recorded on 6.18: two holds for one read of 512 entries."""
+    scene = world("6.18").vma("a", 2048, start=BASE).touched("a", 600)
+    scene.thread("monitor", ReadProc("pagemap", place=at("a"), pages=512))
+    assert holds(done(scene)) == 2
+    scene = world("6.18").vma("a", 2048, start=BASE).touched("a", 600)
+    scene.thread("monitor", ReadProc("pagemap"))
+    assert holds(done(scene)) == 8
+    assert scene.results() == [4]
+
+
+@pytest.mark.parametrize("kernel", PRESETS)
+def test_clear_refs_holds_mmap_lock_for_writing_and_makes_entries_old(kernel: str) -> None:
+    scene = world(kernel).vma("a", 600).touched("a")
+    scene.thread("monitor", ReadProc("clear_refs"))
+    done(scene)
+    (start,) = scene.events(event.LOCK_START)
+    assert (start["lock"], start["mode"]) == (scene.mm.mmap_lock.id, event.WRITE)
+    assert scene.results() == [600]
+    assert not scene.mm.page_tables.pte(scene.named("a")) & ACCESSED
+
+
+@pytest.mark.parametrize(("kernel", "locks"), [("6.1", 0), ("6.5", 0), ("6.6", 3), ("6.18", 3)])
+def test_since_6_6_clear_refs_write_locks_each_vma(kernel: str, locks: int) -> None:
+    scene = many(kernel, 3)
+    scene.thread("monitor", ReadProc("clear_refs"))
+    done(scene)
+    told = [one["what"] for one in scene.events(event.VMA_LOCK_EVENT)]
+    assert told.count("write_locked") == locks
