@@ -12,7 +12,7 @@
     plan = tree.preallocate(first, last, entry, via) nothing changes: plan.store_type,
     tree.prealloc_count(plan, kernel="6.12")          nodes that kernel reserves for it
     plan = tree.build(plan)                          new nodes, private: plan.graft.born
-    tree.publish(plan) -> Write                      one pointer store, old nodes dead
+    tree.publish(plan, kernel="6.12") -> Write       one pointer store, old nodes dead
     tree.store_prealloc(plan) -> Write               build and publish in one
     tree.dup() -> MapleTree                          __mt_dup; entries are shared
     tree.dead {id: MapleNode}, tree.free(id), tree.free_all()   grace periods are the embedder's
@@ -29,7 +29,7 @@ trace(kernel) gives the kernel's ma_write and ma_op events in order. All ranges 
     bulk_store(tree, ranges), expected_nodes(tree, entries)     fork's loading from 6.1 to 6.7
     draw_tree(dump_tree(tree)), raw.raw_words(node)             for viewers
     replay.replay_file(path) -> ReplayReport                    vector_line.VectorError if bad
-    replay_report.render_reports(reports) -> str                "N passed, M failed", trees drawn
+    replay_report.render_reports(reports, drawn_max) -> str     "N passed, M failed", trees drawn
 """
 
 from pfviz.mm.maple.bulk import bulk_store, expected_nodes
