@@ -22,6 +22,7 @@ from pfviz.sync.rwsem import RwSemaphore
 from pfviz.sync.seqcount import SeqCount
 
 if TYPE_CHECKING:
+    from pfviz.mm.page_cache import File
     from pfviz.mm.thread import Thread
     from pfviz.mm.userfaultfd import UserfaultfdCtx
     from pfviz.mm.world import Mm
@@ -112,6 +113,9 @@ def place_vma(
         raise ValueError(f"no room for a VMA at {start:#x}-{end:#x}")
     if next(mm.tree.between(start, end), None) is not None:
         raise ValueError(f"a VMA at {start:#x}-{end:#x} would overlap another")
+    file: File | None = fields.get("vm_file")
+    if file is not None and file.driver is not None:
+        flags |= file.driver.vm_flags
     vma = vm_area_alloc(engine, mm, start, end, flags, **fields)
     mm.tree.store(engine, start, end, vma, "mas_store_prealloc")
     vma_mark_attached(engine, vma)

@@ -73,6 +73,7 @@ MM_COSTS: Final[dict[str, int]] = {
     "zram_write": 6_000,
     "tick": 4_000_000,  # a jiffy at HZ 250
     "lru_isolate": 40,
+    "device_wait": 30_000,  # a GPU brings a buffer to where CPUs can reach it
     "device_copy": 1_500,  # a page to or from a device's memory
     "send_signal": 1_200,
     # userfaultfd

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pfviz.mm.driver import DRIVERS, PLAIN, Driver
 from pfviz.mm.frames import CACHE, Frames
 from pfviz.sim import event
 from pfviz.sim.cacheline import CacheLine
@@ -86,8 +87,10 @@ class File:
     present: bytearray
     """One byte per page: 1 when it is in the page cache."""
     folios: dict[int, Folio] = field(default_factory=dict)
-    has_map_pages: bool = True
-    """vm_ops->map_pages exists (filesystems, shmem). Drivers have none."""
+    driver: Driver | None = None
+    """What kind of driver serves its faults; None is a filesystem (or shared memory)."""
+    device_lock: RwSemaphore | None = None
+    """The lock of the driver's object that is mapped: a mutex, so it is only taken for writing."""
     is_shmem: bool = False
     """Shared memory (tmpfs): its pages are made in memory and never read from a disk."""
     has_page_mkwrite: bool = True
@@ -95,6 +98,11 @@ class File:
     reads: int = 0
     vmas: list[int] = field(default_factory=list)
     """Ids of the VMAs in the i_mmap tree."""
+
+    @property
+    def has_map_pages(self) -> bool:
+        """Whether vm_ops->map_pages exists: in all filesystems and shmem; a driver opts in so."""
+        return self.driver is None or self.driver.opted_in
 
     def folio(self, engine: Engine[Any], index: int) -> Folio | None:
         """The folio at a page index, or None when it is not in the cache (filemap_get_entry)."""
@@ -137,13 +145,17 @@ class File:
 
 
 def new_file(
-    engine: Engine[Any], name: str, pages: int, present: int | bytes = 0, driver: bool = False,
-    page_mkwrite: bool = True,
+    engine: Engine[Any], name: str, pages: int, present: int | bytes = 0,
+    driver: bool | str = False, page_mkwrite: bool = True,
 ) -> File:  # fmt: skip
     """A file of `pages` pages; `present` is how many of the first are cached, or a byte for each.
 
-    `driver` is a device mapping without `map_pages` (its faults need mmap_lock until today).
+    `driver` names the kind of a device mapping (`driver.DRIVERS`); `present` are then the pages
+    that the device has at hand. True is a plain one that has them all.
     """
+    kind = PLAIN if driver is True else DRIVERS[driver] if driver else None
+    if driver is True:
+        present = pages
     cached = bytearray(pages)
     if isinstance(present, int):
         cached[:present] = b"\1" * min(present, pages)
@@ -156,9 +168,11 @@ def new_file(
         RwSemaphore(engine, "rwsem", f"invalidate_lock {name}", -1),
         CacheLine(engine.new_id(), f"file {name}"),
         cached,
-        has_map_pages=not driver,
+        driver=kind,
         has_page_mkwrite=page_mkwrite and not driver,
     )  # fmt: skip
+    if kind is not None and kind.has_lock and not kind.is_dax:
+        file.device_lock = RwSemaphore(engine, "rwsem", f"object lock {name}", -1)
     if engine.logging:
         engine.emit(event.FILE_NEW, number, engine.log.text(name), pages, sum(cached))
     return file

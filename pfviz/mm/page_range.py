@@ -253,7 +253,7 @@ def free_pte_range(
 
 def may_write_at_once(frames: Frames, pte: int, private: bool) -> bool:
     """Whether an entry may become writable without a fault (can_change_pte_writable)."""
-    if pte & (SPECIAL | UFFD_WP):
+    if pte & UFFD_WP or pte & (SPECIAL | FILE) == SPECIAL:
         return False
     if private:
         return not pte & FILE and frames.is_exclusive(pte >> PFN_SHIFT)

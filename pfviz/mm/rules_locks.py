@@ -95,7 +95,7 @@ def vma_reference_counts_are_true(engine: Mm) -> Iterator[str]:
         if vma.vm_refcnt is None:
             continue
         value = vma.vm_refcnt.value
-        expected = (0 if vma.detached else 1) + readers.get(vma.id, 0)
+        expected = (0 if vma.detached else 1) + readers.get(vma.id, 0) + vma.lost_readers
         expected += VM_REFCNT_WRITER if vma.id in excluded else 0
         if value != expected:
             yield f"VMA {vma.id} counts {value} users, but has {expected}"

@@ -111,6 +111,8 @@ class Thread(Task):
     """What moving page tables must remember (`paths/move_page_tables.py`)."""
     moving: Any = None
     """The pages that it reclaims or moves (`paths/reclaim.py`, `paths/migrate.py`)."""
+    remap: Any = None
+    """What filling a device's new mapping must remember (`paths/driver_mmap.py`)."""
     rmap: Any = None
     """What a walk from a page to its entries must remember (`paths/rmap.py`)."""
     page_walk: Any = None

@@ -26,18 +26,26 @@ VM_EXEC: Final = 0x4
 VM_SHARED: Final = 0x8
 VM_GROWSDOWN: Final = 0x100
 VM_UFFD_MISSING: Final = 0x200
+VM_PFNMAP: Final = 0x400
+"""Its entries point to frames that may have no struct page: a device's memory."""
 VM_UFFD_WP: Final = 0x1000
 VM_LOCKED: Final = 0x2000
+VM_IO: Final = 0x4000
 VM_SEQ_READ: Final = 0x8000
 VM_RAND_READ: Final = 0x10000
 VM_DONTCOPY: Final = 0x20000
+VM_DONTEXPAND: Final = 0x40000
 VM_HUGETLB: Final = 0x400000
 VM_DONTDUMP: Final = 0x4000000
+VM_MIXEDMAP: Final = 0x10000000
+"""As VM_PFNMAP, but some of the frames may have a struct page."""
 VM_HUGEPAGE: Final = 0x20000000
 VM_NOHUGEPAGE: Final = 0x40000000
 VM_UFFD_MINOR: Final = 1 << 38
 VM_UFFD: Final = VM_UFFD_MISSING | VM_UFFD_WP | VM_UFFD_MINOR
 """Any of them: a userfaultfd monitor serves faults in this VMA (userfaultfd_armed)."""
+VM_SPECIAL: Final = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP
+"""Any of them: never merged with a neighbour."""
 VM_ACCESS: Final = VM_READ | VM_WRITE | VM_EXEC
 
 STACK_GUARD_GAP: Final = 256 * PAGE_SIZE
@@ -74,6 +82,8 @@ class Vma:
     detached: bool = True
     """Not in the tree (not yet, or no more)."""
     freed: bool = False
+    lost_readers: int = 0
+    """Readers that went without giving the lock back: a mistake that no kernel makes (I19)."""
 
     @property
     def pages(self) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from pfviz.mm.vma import Vma
 from pfviz.sim import event
-from pfviz.sim.task import Step, step
+from pfviz.sim.task import Step, Task, step
 from pfviz.sync.rwsem import down_read_trylock, down_write, mode_held, up_read, up_write
 
 if TYPE_CHECKING:
@@ -77,6 +77,18 @@ def vma_end_read(engine: Mm, thread: Thread, vma: Vma) -> None:
         hold_ns = engine.now_ns - thread.refcount_since_ns.pop(vma)
         _say_of_word(engine, event.LOCK_RELEASED, vma, event.READ, hold_ns)
     _say(engine, vma, "read_unlocked")
+
+
+def vma_forget_read(thread: Thread, vma: Vma) -> None:
+    """Go on as if the VMA had been given back, and leave its word taken for ever (breaks I19)."""
+    thread.vma_read_locks.remove(vma)
+    thread.vmas_held.pop(vma, None)
+    vma.lost_readers += 1
+    if vma.vm_lock is not None:
+        nobody = Task(-1, f"nobody ({thread.name} forgot it)")
+        vma.vm_lock.held[nobody] = vma.vm_lock.held.pop(thread)
+    else:
+        del thread.refcount_since_ns[vma]
 
 
 def vma_refcount_put(engine: Mm, vma: Vma) -> None:

@@ -202,7 +202,7 @@ class _Builder:
             fields.update(kind="file", vm_file=file, vm_pgoff=0)
         elif vma.kind == "other":
             # [vvar] and [vdso]: special mappings have a ->fault of their own and no map_pages.
-            special = new_file(self.engine, f"[{vma.name}]", vma.pages, driver=True)
+            special = new_file(self.engine, f"[{vma.name}]", vma.pages, vma.pages, "special")
             fields.update(vm_file=special, vm_pgoff=0)
         if vma.kind == "stack":
             flags |= VM_GROWSDOWN

@@ -21,6 +21,10 @@ Name = Annotated[str, Meta(min_length=1, max_length=120)]
 Mode = Literal["mmap_lock", "per-vma", "lockless"]
 Pane = Literal["threads", "locks", "address", "tree", "latency", "steps", "counters", ""]
 Number = Annotated[int, Meta(ge=0)]
+DriverKind = Literal[
+    "plain", "special", "opted_in", "maps_ahead", "sleeps", "drops_lock", "drops_wrong_lock",
+    "drops_fault_lock", "pfnmap", "dax", "dax_opted_in",
+]  # fmt: skip
 ComesInModes = Annotated[tuple[Mode, ...], Meta(description="where it is true; left out: in all")]
 ComesInKernels = Annotated[tuple[str, ...], Meta(description="where it is true; left out: in all")]
 
@@ -63,7 +67,10 @@ class File(Table, frozen=True, kw_only=True):
     cached: Annotated[Number | Literal["all"], Meta(description="its first pages in memory")] = (
         "all"
     )
-    driver: Annotated[bool, Meta(description="a device: its faults need mmap_lock")] = False
+    driver: Annotated[
+        bool | DriverKind,
+        Meta(description="a device, and what its driver is like; true: its faults need mmap_lock"),
+    ] = False
     page_mkwrite: Annotated[
         bool, Meta(description="the filesystem is asked before a shared page is written")
     ] = True

@@ -31,7 +31,7 @@ from pfviz.mm.paths.anon_vma import NO_ANON_VMA, give_up, vmf_anon_prepare
 from pfviz.mm.paths.anonymous import add_new_anon_rmap, store_anon_pte
 from pfviz.mm.paths.outcome import VM_FAULT_RETRY
 from pfviz.mm.paths.pte_lock import pte_changed, pte_offset_map_lock, pte_unmap_unlock, unlock
-from pfviz.mm.paths.shared_write import wp_page_shared
+from pfviz.mm.paths.shared_write import wp_page_shared, wp_pfn_shared
 from pfviz.mm.paths.userfaultfd import userfault
 from pfviz.mm.swap import free_swap_cache, is_kept_by_swap_cache
 from pfviz.mm.thread import VMA_LOCK
@@ -56,7 +56,7 @@ def do_wp_page(engine: Mm, thread: Thread) -> Step:
         return told_of_write(engine, thread)
     if fault.vma.vm_flags & VM_SHARED:
         fault.kind = fault.kind or "shared_write"
-        return wp_page_shared
+        return wp_pfn_shared if pte & SPECIAL else wp_page_shared
     if pte & SPECIAL:
         fault.kind = fault.kind or "zero_page_cow"
         return unlock_for_copy

@@ -1,44 +1,38 @@
-"""A fault where a file is mapped but no page yet: read with fault-around, private write, driver.
+"""A fault where a file is mapped but no page yet: read with fault-around, private write.
 
-The page comes from `filemap` or `shmem` (locked) or from map_pages; what drivers without map_pages
-do needs mmap_lock. Shared writes are in `shared_write`. Chains that end with `back`.
+The page comes from `filemap` or `shmem` (locked), from map_pages, or is put into the page table by
+a `driver`. Shared writes are in `shared_write`. Chains that end with `back`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pfviz.mm.page_range import set_pte
 from pfviz.mm.page_table import (
     ACCESSED,
-    DIRTY,
     FILE,
     PRESENT,
-    SPECIAL,
-    WRITABLE,
     PteTable,
     keeping_mark,
-    pte_of,
 )
 from pfviz.mm.paths import map_pages
 from pfviz.mm.paths.allocation import folio_add_lru_vma, release_page, vma_alloc_folio
 from pfviz.mm.paths.anon_vma import vmf_anon_prepare
 from pfviz.mm.paths.anonymous import add_new_anon_rmap, store_anon_pte
+from pfviz.mm.paths.call_fault import ask_file, vmf_can_call_fault
 from pfviz.mm.paths.file_page import (
-    ask_file,
     file_of,
     has_no_page,
     install_and_lock,
     map_folio,
     pte_free_prealloc,
     unlock_folio,
-    vmf_can_call_fault,
     with_prealloc,
 )
 from pfviz.mm.paths.outcome import VM_FAULT_NOPAGE, VM_FAULT_RETRY
 from pfviz.mm.paths.pte_lock import pte_changed, pte_unmap_unlock
 from pfviz.mm.paths.shared_write import do_shared_fault
-from pfviz.mm.vma import VM_SHARED, VM_UFFD_MINOR, VM_UFFD_WP, VM_WRITE
+from pfviz.mm.vma import VM_SHARED, VM_UFFD_MINOR, VM_UFFD_WP
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -51,17 +45,22 @@ def do_fault(engine: Mm, thread: Thread) -> Step:
     """No page is mapped here and the VMA has a file: which kind of access is it?"""
     fault = thread.in_flight
     assert fault.vma is not None
-    if not file_of(thread).has_map_pages:
+    driver = file_of(thread).driver
+    if driver is not None:
         fault.kind = fault.kind or "driver"
-        return do_driver_fault
     if not fault.write:
         fault.kind = fault.kind or "file_read_hit"
+        policy = engine.world.policy
         # A monitor wants to be asked for each page (uffd_disable_fault_around).
-        around = engine.world.policy.fault_around_pages > 1 and not fault.vma.vm_flags & (
+        around = policy.fault_around_pages > 1 and not fault.vma.vm_flags & (
             VM_UFFD_WP | VM_UFFD_MINOR
         )
-        return should_fault_around if around else do_read_fault
-    return do_shared_fault if fault.vma.vm_flags & VM_SHARED else do_cow_fault
+        if around and (driver is None or driver.map_pages or policy.driver_map_pages):
+            return should_fault_around
+        return do_read_fault
+    # What a driver maps cannot be copied: its mappings are shared, or never written.
+    is_shared = fault.vma.vm_flags & VM_SHARED or driver is not None
+    return do_shared_fault if is_shared else do_cow_fault
 
 
 # Read
@@ -180,33 +179,3 @@ def set_cow_pte(engine: Mm, thread: Thread) -> Step:
     assert fault.vma is not None
     store_anon_pte(engine, thread, fault.vma.vm_flags)
     return thread.call(pte_unmap_unlock, then=unlock_folio)
-
-
-# Drivers
-
-
-@step("mm/memory.c", cost="vma_check", function="vmf_can_call_fault")
-def do_driver_fault(engine: Mm, thread: Thread) -> Step:
-    """A device mapping has no map_pages: its handler is only called under mmap_lock."""
-    refused = vmf_can_call_fault(engine, thread)
-    if refused is not None:
-        return refused
-    return with_prealloc(thread, get_locked_pte)
-
-
-@step("mm/memory.c", cost="vma_check")
-def get_locked_pte(engine: Mm, thread: Thread) -> Step:
-    """Lock the page table for the driver."""
-    return install_and_lock(engine, thread, then=vmf_insert_pfn)
-
-
-@step("mm/memory.c", cost="map")
-def vmf_insert_pfn(engine: Mm, thread: Thread) -> Step:
-    """The driver puts a page frame of its device into the page table, if nothing is there yet."""
-    fault = thread.in_flight
-    table: PteTable | None = fault.pmd
-    if table is not None and not pte_changed(thread, table):
-        writable = fault.vma is not None and fault.vma.vm_flags & VM_WRITE
-        flags = PRESENT | ACCESSED | FILE | SPECIAL | (WRITABLE | DIRTY if writable else 0)
-        set_pte(engine, thread.mm.page_tables, table, fault.address, pte_of(1 << 20, flags))
-    return pte_unmap_unlock

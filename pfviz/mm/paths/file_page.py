@@ -1,4 +1,4 @@
-"""What all faults in files do alike: may the file be asked, where is the page table, map, unlock.
+"""What all faults in files do alike: where is the page table, map the page, unlock it.
 
 A missing PTE table is allocated before anything is locked and installed only when there is
 something to map; what becomes of the page is the business of `file` and `shared_write`.
@@ -6,26 +6,20 @@ something to map; what becomes of the page is the business of `file` and `shared
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pfviz.mm.page_cache import File, Folio, folio_unlock
 from pfviz.mm.page_range import count_rss, set_pte
-from pfviz.mm.page_table import PteTable, pte_of
-from pfviz.mm.paths.anon_vma import give_up
-from pfviz.mm.paths.filemap import filemap_fault
+from pfviz.mm.page_table import PAGE_SHIFT, TABLE_SPAN, PteTable, pte_of
 from pfviz.mm.paths.outcome import VM_FAULT_ERROR, VM_FAULT_LOCKED, VM_FAULT_NOPAGE, VM_FAULT_RETRY
 from pfviz.mm.paths.pte_lock import pte_offset_map_lock
-from pfviz.mm.paths.shmem import shmem_fault
-from pfviz.mm.thread import VMA_LOCK
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
+    from pfviz.mm.vma import Vma
     from pfviz.mm.world import Mm
-
-NO_MAP_PAGES: Final = "driver without map_pages"
-HANDLER_NEEDS_MMAP_LOCK: Final = "->fault under the VMA lock (6.6)"
 
 
 def file_of(thread: Thread) -> File:
@@ -34,36 +28,6 @@ def file_of(thread: Thread) -> File:
     assert vma is not None
     assert vma.vm_file is not None
     return vma.vm_file
-
-
-def ask_file(thread: Thread) -> Step:
-    """The first step of the file's own handler (vm_ops->fault), which ends with `back`."""
-    return shmem_fault if file_of(thread).is_shmem else filemap_fault
-
-
-def vmf_can_call_fault(engine: Mm, thread: Thread) -> Step | None:
-    """None when the file's handler may run under the lock held; else the way out (RETRY)."""
-    if thread.in_flight.regime != VMA_LOCK:
-        return None
-    cause = ""
-    if not file_of(thread).has_map_pages:
-        cause = NO_MAP_PAGES
-    elif engine.world.preset.file_under_vl == "map_pages":
-        cause = HANDLER_NEEDS_MMAP_LOCK
-    if not cause:
-        return None
-    pte_free_prealloc(engine, thread)
-    thread.abort = cause
-    # 6.6 tests in the very functions that would call the handler, later kernels in one of its own.
-    if engine.world.preset.file_under_vl == "full":
-        return must_not_call_fault
-    return give_up(engine, thread, cause)
-
-
-@step("mm/memory.c (6.7+)", cost="vma_check", function="vmf_can_call_fault")
-def must_not_call_fault(engine: Mm, thread: Thread) -> Step:
-    """Only under mmap_lock may this handler be called: give the VMA lock back and start again."""
-    return give_up(engine, thread, thread.abort)
 
 
 def has_no_page(engine: Mm, thread: Thread) -> bool:
@@ -127,6 +91,14 @@ def pmd_install(engine: Mm, thread: Thread) -> Step:
 
 
 # The page
+
+
+def window(address: int, vma: Vma, pages: int) -> tuple[int, int]:
+    """The range of addresses to map: aligned, inside the VMA and inside one PTE table."""
+    span = pages << PAGE_SHIFT
+    start = address // span * span
+    base = address // TABLE_SPAN * TABLE_SPAN
+    return max(start, vma.vm_start, base), min(start + span, vma.vm_end, base + TABLE_SPAN)
 
 
 def map_folio(

@@ -19,7 +19,7 @@ from pfviz.mm.paths.huge_copy import HugeCopy, copy_huge
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import anon_vma_clone, own_anon_vma
 from pfviz.mm.tlb import flush_tlb_range
-from pfviz.mm.vma import VM_SHARED, VM_WRITE, Vma
+from pfviz.mm.vma import VM_MIXEDMAP, VM_PFNMAP, VM_SHARED, VM_WRITE, Vma
 from pfviz.mm.vma_alloc import vm_area_dup
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
 from pfviz.mm.vma_tree import VmaTree
@@ -253,7 +253,8 @@ def link_copied_vma(engine: Mm, thread: Thread) -> Step:
 def copy_page_range(engine: Mm, thread: Thread) -> Step:
     """Copy the page tables, unless a later fault can fill them just as well."""
     call = _call(thread)
-    if call.vma.anon_vma is None:  # vma_needs_copy
+    # vma_needs_copy: frames without struct page cannot all be found again by a fault.
+    if call.vma.anon_vma is None and not call.vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP):
         return next_copied
     call.address = call.vma.vm_start
     if is_cow_mapping(call.vma):

@@ -150,8 +150,9 @@ def _choose_missing(engine: Mm, thread: Thread, fault: Fault, vma: Vma) -> str:
         return lockless_attempt.NO_ANON_VMA if fault.write and vma.anon_vma is None else ""
     file = vma.vm_file
     assert file is not None
-    if not file.has_map_pages:
-        return lockless_attempt.NO_MAP_PAGES
+    if file.driver is not None:
+        said = file.has_map_pages
+        return lockless_attempt.DRIVER_SLEEPS if said else lockless_attempt.NO_MAP_PAGES
     engine.cost("page_cache_lookup")
     folio = file.folio(engine, vma.page_index(fault.address))
     if folio is None or not folio.uptodate or folio.readahead:
@@ -186,7 +187,8 @@ def _choose_write(engine: Mm, fault: Fault, vma: Vma) -> str:
     if vma.vm_flags & VM_SHARED:
         file = vma.vm_file
         fault.kind = "shared_write"
-        return lockless_attempt.FILESYSTEM if file is not None and file.has_page_mkwrite else ""
+        minds = file is not None and (file.has_page_mkwrite or file.driver is not None)
+        return lockless_attempt.FILESYSTEM if minds else ""
     if not pte & (FILE | SPECIAL) and (
         frames.is_exclusive(pfn_of(pte)) or frames.refcount[pfn_of(pte)] == 1
     ):

@@ -36,7 +36,8 @@ from pfviz.mm.paths.attempt import (
     walk_begin,
     walk_end,
 )
-from pfviz.mm.paths.map_pages import map_window, window
+from pfviz.mm.paths.file_page import window
+from pfviz.mm.paths.map_pages import map_window
 from pfviz.mm.tlb import flush_tlb_range
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_trylock

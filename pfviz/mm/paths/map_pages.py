@@ -14,36 +14,28 @@ from pfviz.mm.page_table import (
     ACCESSED,
     FILE,
     FLAG_PREFAULTED,
-    PAGE_SHIFT,
     PAGE_SIZE,
     PRESENT,
-    TABLE_SPAN,
     PteTable,
     pte_of,
 )
-from pfviz.mm.paths.file_page import install_and_lock
+from pfviz.mm.paths.driver_map_pages import map_pages_of_driver
+from pfviz.mm.paths.file_page import file_of, install_and_lock, window
 from pfviz.mm.paths.outcome import VM_FAULT_NOPAGE
 from pfviz.mm.paths.pte_lock import pte_map, pte_unmap, pte_unmap_unlock
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
-    from pfviz.mm.vma import Vma
     from pfviz.mm.world import Mm
-
-
-def window(address: int, vma: Vma, pages: int) -> tuple[int, int]:
-    """The range of addresses to map: aligned, inside the VMA and inside one PTE table."""
-    span = pages << PAGE_SHIFT
-    start = address // span * span
-    base = address // TABLE_SPAN * TABLE_SPAN
-    return max(start, vma.vm_start, base), min(start + span, vma.vm_end, base + TABLE_SPAN)
 
 
 @step("mm/memory.c", cost="vma_check")
 def do_fault_around(engine: Mm, thread: Thread) -> Step:
     """Choose the window of pages around the address that are worth mapping with it."""
     pte_map(engine, thread)  # Only so may the PMD be read, too.
+    if file_of(thread).driver is not None:
+        return map_pages_of_driver(engine, thread)
     return filemap_map_pages
 
 

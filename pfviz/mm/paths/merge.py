@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pfviz.mm.paths.vma_change import VmaChange
-from pfviz.mm.vma import Vma
+from pfviz.mm.vma import VM_SPECIAL, Vma
 
 if TYPE_CHECKING:
     from pfviz.mm.page_cache import File
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _flags_match(vma: Vma, flags: int, file: File | None) -> bool:
-    return vma.vm_flags == flags and vma.vm_file is file
+    return vma.vm_flags == flags and vma.vm_file is file and not flags & VM_SPECIAL
 
 
 def _anon_vmas_match(engine: Mm, target: Vma, source: Vma | None) -> bool:

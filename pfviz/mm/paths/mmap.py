@@ -21,6 +21,7 @@ from pfviz.mm.operations import (
     Mmap,
 )
 from pfviz.mm.page_cache import File, shmem_zero_setup
+from pfviz.mm.paths.driver_mmap import call_mmap
 from pfviz.mm.paths.expand import expand
 from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.merge import merge_new_range
@@ -89,6 +90,7 @@ def get_unmapped_area(engine: Mm, thread: Thread) -> Step:
     flags = operation.prot
     flags |= VM_SHARED if operation.flags & MAP_SHARED else 0
     flags |= VM_GROWSDOWN if operation.flags & MAP_GROWSDOWN else 0
+    flags |= file.driver.vm_flags if file is not None and file.driver is not None else 0
     thread.sys = MmapCall(start, start + length, flags, pgoff, file, operation.name)
     if next(mm.tree.between(start, start + length), None) is not None:
         return clear_old_mappings
@@ -174,7 +176,9 @@ def new_vma(engine: Mm, thread: Thread) -> Step:
         engine, thread.mm, call.start, call.end, call.flags,
         vm_pgoff=call.pgoff, kind=kind, name=name, vm_file=call.file,
     )  # fmt: skip
-    return lock_new_vma if engine.world.preset.tree == "rb" else vma_iter_prealloc
+    if engine.world.preset.tree != "rb":
+        return vma_iter_prealloc
+    return lock_new_vma if call.file is None else call_mmap(thread, call.vma, lock_new_vma)
 
 
 @step("mm/vma.h", cost="ma_prealloc")
@@ -182,7 +186,8 @@ def vma_iter_prealloc(engine: Mm, thread: Thread) -> Step:
     """Reserve the tree nodes for the new VMA: from here on its store cannot fail."""
     call = _call(thread)
     call.plan = thread.mm.tree.prealloc(engine, call.start, call.end, call.vma)
-    return lock_new_vma
+    assert call.vma is not None
+    return lock_new_vma if call.file is None else call_mmap(thread, call.vma, lock_new_vma)
 
 
 @step("mm/vma.c (6.12+), mm/mmap.c", function="__mmap_new_vma")

@@ -19,8 +19,8 @@ from pfviz.mm.page_table import (
     PteTable,
     keeping_mark,
 )
+from pfviz.mm.paths.call_fault import ask_file, vmf_can_call_fault
 from pfviz.mm.paths.file_page import (
-    ask_file,
     file_of,
     has_no_page,
     install_and_lock,
@@ -28,13 +28,13 @@ from pfviz.mm.paths.file_page import (
     pte_free_prealloc,
     put_folio,
     unlock_folio,
-    vmf_can_call_fault,
     with_prealloc,
 )
 from pfviz.mm.paths.filemap import maybe_unlock_mmap_for_io
 from pfviz.mm.paths.outcome import VM_FAULT_COMPLETED, VM_FAULT_LOCKED, VM_FAULT_NOPAGE
 from pfviz.mm.paths.pte_lock import pte_changed, pte_offset_map_lock, pte_unmap_unlock, unlock
 from pfviz.sim.task import Step, step
+from pfviz.sync.rwsem import down_read, up_read
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -48,7 +48,7 @@ THROTTLED = "a writer may be throttled"
 
 @step("mm/memory.c", cost="vma_check")
 def do_shared_fault(engine: Mm, thread: Thread) -> Step:
-    """A write to a shared mapping: the file's own page is needed."""
+    """A write that needs the file's (or the device's) own page, not a copy."""
     fault = thread.in_flight
     fault.kind = fault.kind or "shared_write"
     refused = vmf_can_call_fault(engine, thread)
@@ -170,6 +170,57 @@ def finish_mkwrite_fault(engine: Mm, thread: Thread) -> Step:
         return thread.call(pte_unmap_unlock, then=unlock_folio)
     _make_writable(engine, thread)
     return thread.call(pte_unmap_unlock, then=fault_dirty_shared_page)
+
+
+# A device's page is mapped read-only
+
+
+@step("mm/memory.c", cost="vma_check")
+def wp_pfn_shared(engine: Mm, thread: Thread) -> Step:
+    """A page frame without struct page: does its owner want to know of the write (pfn_mkwrite)?"""
+    driver = file_of(thread).driver
+    if driver is None or not driver.has_pfn_mkwrite:
+        _make_writable(engine, thread)
+        return pte_unmap_unlock
+    return unlock_pfn
+
+
+@step("mm/memory.c", function="pte_unmap_unlock")
+def unlock_pfn(engine: Mm, thread: Thread) -> Step:
+    """Let go of the page-table lock: the owner may sleep."""
+    unlock(engine, thread)
+    return ask_about_pfn
+
+
+@step("mm/memory.c", cost="vma_check", function="wp_pfn_shared")
+def ask_about_pfn(engine: Mm, thread: Thread) -> Step:
+    """Ask the owner, if the lock that is held allows that."""
+    refused = vmf_can_call_fault(engine, thread)
+    return pfn_mkwrite if refused is None else refused
+
+
+@step("fs/ext4/file.c, fs/xfs/xfs_file.c", cost="page_mkwrite")
+def pfn_mkwrite(engine: Mm, thread: Thread) -> Step:
+    """The filesystem notes that the block is about to be written, with truncation kept out."""
+    lock = file_of(thread).invalidate_lock
+    return down_read(engine, thread, lock, then=pfn_agreed)
+
+
+@step("mm/memory.c", cost="vma_check", function="finish_mkwrite_fault")
+def pfn_agreed(engine: Mm, thread: Thread) -> Step:
+    """The owner agrees: lock the page table again."""
+    up_read(engine, thread, file_of(thread).invalidate_lock)
+    return pte_offset_map_lock(engine, thread, then=finish_pfn_mkwrite)
+
+
+@step("mm/memory.c", cost="set_pte", function="finish_mkwrite_fault")
+def finish_pfn_mkwrite(engine: Mm, thread: Thread) -> Step:
+    """Make the entry writable, unless it changed while the lock was not held."""
+    fault = thread.in_flight
+    table: PteTable | None = fault.pmd
+    if table is not None and not pte_changed(thread, table):
+        _make_writable(engine, thread)
+    return pte_unmap_unlock
 
 
 @step("mm/memory.c", cost="set_pte", function="wp_page_reuse")
