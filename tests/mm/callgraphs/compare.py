@@ -138,6 +138,18 @@ def kept(recorded: Recording, calls: Sequence[Call]) -> list[Kept]:
         around = set(inside)
         if is_function:
             around.add(token)
+    return _without_repeats(found)
+
+
+def _without_repeats(calls: list[Kept]) -> list[Kept]:
+    """Leave out what a function does twice on end only because it was interrupted."""
+    found: list[Kept] = []
+    for call in calls:
+        found.append(call)
+        for length, begin in tables.REPEATS if call.around & tables.REPEATED.keys() else ():
+            last = [one.token for one in found[-length:]]
+            if last == [one.token for one in found[-2 * length : -length]] and last[0] == begin:
+                del found[-length:]
     return found
 
 

@@ -17,7 +17,8 @@ from tests.worlds import Scene
 
 MODES: Final = ("read", "write", "spin")
 NAMED_LOCKS: Final = {"page_table_lock": "page_table_lock", "pmd lock": "pmd", "ptl": "ptl",
-                      "invalidate_lock": "invalidate_lock", "lru_lock": "lru_lock"}  # fmt: skip
+                      "invalidate_lock": "invalidate_lock", "lru_lock": "lru_lock",
+                      "swap cluster": "swap cluster"}  # fmt: skip
 """How the name of a lock begins -> what it is, where its kind does not say."""
 
 Row = Sequence[int]

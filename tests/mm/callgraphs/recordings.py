@@ -169,7 +169,7 @@ def _lock(name: str, item: dict[str, Any], inside: list[str], following: list[di
           held: list[tuple[str, str]]) -> str:  # fmt: skip
     """Which lock a call takes or gives back; "" for a call that does neither."""
     if name in TAKES:
-        lock = _taken(name, item, inside, following)
+        lock = _taken(name, item, inside, following, held)
         held.append((TAKES[name], lock))
         return lock
     if name in GIVES:
@@ -189,8 +189,8 @@ def _lock(name: str, item: dict[str, Any], inside: list[str], following: list[di
 MMAP_WRITE: Final = ("write", "mmap_lock")
 
 
-def _taken(name: str, item: dict[str, Any], inside: list[str],
-           following: list[dict[str, Any]]) -> str:  # fmt: skip
+def _taken(name: str, item: dict[str, Any], inside: list[str], following: list[dict[str, Any]],
+           held: list[tuple[str, str]]) -> str:  # fmt: skip
     if item.get("lock") in RWSEMS:
         return RWSEMS[item["lock"]]
     within = inside[-1] if inside else ""
@@ -199,4 +199,28 @@ def _taken(name: str, item: dict[str, Any], inside: list[str],
             is_anon = following and following[0]["fn"].startswith("anon_vma_interval_tree")
             return "anon_vma" if is_anon else "i_mmap"
         return RWSEM_WITHIN.get(within, "?")
+    if TAKES[name] in ("spin_irq", "spin_irqsave"):
+        return "?"  # No page-table lock is taken with interrupts off.
+    if within == "copy_page_range" and held.count(("spin", "ptl")) == 2:
+        return "swap"  # An entry of a page that is swapped out has one more user.
+    if within == "copy_page_range" and _is_upper(following, held):
+        return "upper tables"
+    if within == "do_swap_page":
+        return _lock_of_swap_in(name, following, held)
     return SPIN_WITHIN.get(within, "?")
+
+
+def _lock_of_swap_in(
+    name: str, following: list[dict[str, Any]], held: list[tuple[str, str]]
+) -> str:
+    """6.1 locks the page table in do_swap_page itself, and takes the lock of the slots next."""
+    if TAKES[name] == "spin_try":
+        return "?"
+    is_first = bool(following) and following[0]["fn"] == "_raw_spin_lock"
+    return "ptl" if is_first and ("spin", "ptl") not in held else "swap cluster"
+
+
+def _is_upper(following: list[dict[str, Any]], held: list[tuple[str, str]]) -> bool:
+    """Whether fork only links a table above the PTE tables: locked and unlocked, alone."""
+    is_alone = ("spin", "ptl") not in held
+    return is_alone and bool(following) and following[0]["fn"] == "_raw_spin_unlock"

@@ -11,16 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from pfviz.mm import operations as ops
 from pfviz.mm.operations import MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, PROT_READ
 from pfviz.mm.page_cache import new_file
-from pfviz.mm.page_table import PAGE_SIZE, TABLE_SPAN
+from pfviz.mm.page_table import PAGE_SIZE, PRESENT, SPECIAL, TABLE_SPAN, pte_of
 from pfviz.mm.thread import Thread
+from pfviz.mm.vma import VM_PFNMAP, VM_SHARED
+from pfviz.mm.userfaultfd import new_userfaultfd
 from tests.mm import fault_scenes
 from tests.mm.callgraphs.recorder import Row, fault_rows, operation_rows
 from tests.mm.callgraphs.recordings import Call, recording
+from tests.mm.callgraphs.scenes_swap import swapin_read, without_free_slots
 from tests.worlds import Scene, at, world
 
 RW: Final = ops.PROT_READ | ops.PROT_WRITE
@@ -111,7 +115,7 @@ def _mprotect_then_write(made: Scene) -> Thread:
 
 def _mprotect_then_write_shared_file(made: Scene) -> Thread:
     file = new_file(made.engine, "data", 64, 64)
-    made.file_vma("m", file, 8, "rw", flags=fault_scenes.VM_SHARED)
+    made.file_vma("m", file, 8, "rw", flags=VM_SHARED)
     read_only, writable = ops.Mprotect(at("m"), 8, PROT_READ), ops.Mprotect(at("m"), 8, RW)
     write = ops.Access(at("m"), write=True)
     return made.thread("t", write, read_only, writable, write)
@@ -212,6 +216,48 @@ def _read_proc(file: str) -> Build:
     return build
 
 
+def _like_recorded(made: Scene) -> None:
+    """Mappings like those of the process that was recorded in fork, with page tables like its own.
+
+    A mapping begins in the page table of the one below if fork found that the child had it already.
+    """
+    calls = recording(made.engine.world.preset.name).calls("fork")
+    first = [number for number, call in enumerate(calls) if call.name == "vm_area_dup"]
+    data = new_file(made.engine, "data", 64, 64)
+    end = TABLE_SPAN * 1000
+    for number, (begin, after) in enumerate(pairwise([*first, len(calls)])):
+        tokens = [call.token for call in calls[begin:after]]
+        new = tokens.count("__pte_alloc")
+        locked = tokens.index("_raw_spin_lock(ptl)") if "_raw_spin_lock(ptl)" in tokens else 0
+        shares = locked > 0 and (not new or locked < tokens.index("__pte_alloc"))
+        start = end if shares or not new else -(-end // TABLE_SPAN) * TABLE_SPAN
+        end = start + 4 * PAGE_SIZE
+        if new + shares == 2:
+            end = (start // TABLE_SPAN + 1) * TABLE_SPAN + 4 * PAGE_SIZE
+        kind = {"vm_file": data, "kind": "file"} if "down_write(i_mmap)" in tokens else {}
+        made.vma(f"m{number}", (end - start) // PAGE_SIZE, "rw", start=start, **kind)
+        if "anon_vma_clone" in tokens:
+            made.touched(f"m{number}")
+        elif locked:
+            _map_device(made, f"m{number}")
+        if "userfaultfd_reset_ctx" in tokens:
+            made.vmas[f"m{number}"].userfaultfd = new_userfaultfd(made.engine, made.mm)
+
+
+def _map_device(made: Scene, name: str) -> None:
+    """Let a mapping show the memory of a device, as remap_pfn_range does."""
+    vma = made.vmas[name]
+    vma.vm_flags |= VM_PFNMAP
+    table = made.mm.page_tables.table_for(made.engine, vma.vm_start)
+    table.ptes[table.index(vma.vm_start)] = pte_of(0xB8, PRESENT | SPECIAL)
+    table.occupied += 1
+
+
+def _fork(made: Scene) -> Thread:
+    _like_recorded(made)
+    return made.thread("t", ops.Fork(ops.OperationList((ops.Sleep(1),)), child_cpu=1))
+
+
 SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "anon_read_zero": _fault("anon_read_zero"),
     "anon_write_first": _fault("anon_write_first"),
@@ -227,6 +273,7 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "file_shared_write_missing": _fault("shared_write"),
     "shmem_write": _shmem,
     "stack_growth": _fault("stack_growth"),
+    "swapin_read": lambda kernel: Played(*swapin_read(kernel)),
     "segv_access": _fault("segv_access"),
     "segv_unmapped": _fault("segv_unmapped"),
     "kernel_mode_fault": _fault("kernel_mode"),
@@ -240,6 +287,7 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "mprotect_merge": _call(_mprotect_merge),
     "munmap_full": _call(_munmap_full),
     "munmap_full_mt": _call(_munmap_full_mt),
+    "fork": _call(_fork, has_tables=False),
     "madvise_dontneed": _call(_madvise_dontneed),
     "madvise_dontneed_mt": _call(_madvise_dontneed_mt),
     "brk_grow": _call(_brk_grow),
@@ -250,18 +298,21 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
 """Recorded kind -> its scene."""
 
 WINDOWS: Final[dict[str, tuple[str, str]]] = {
+    "fork": ("mmap_lock_start_locking", "dup_userfaultfd_complete"),
     "kernel_mode_fault": ("page_fault_kernel", ""),
     "read_proc_maps": ("", "page_fault_kernel"),
 }
 """Recorded kind -> the token with which the compared part begins, and the one before which it ends.
 
-kernel_mode_fault was recorded with the read() that took it; read_proc_maps with the fault of its
+fork copies more than memory; kernel_mode_fault was recorded with the read() that took it; read_proc_maps with the fault of its
 copy_to_user, which is a kind of its own.
 """
 
 
 def window(calls: list[Call], kind: str) -> list[Call]:
     """The part of a recorded kind that is compared."""
+    if kind == "swapin_read":
+        return without_free_slots(calls)
     begin, end = WINDOWS.get(kind, ("", ""))
     names = [call.name for call in calls]
     first = names.index(begin) if begin else 0

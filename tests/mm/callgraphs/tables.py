@@ -24,7 +24,8 @@ THEIRS_BELOW: Final[Reasons] = {
     ACCOUNTING: """
         mem_cgroup_charge __mem_cgroup_charge folio_add_new_anon_rmap page_add_new_anon_rmap
         page_add_file_rmap folio_add_file_rmap_ptes force_sig_fault lru_add_fn lru_add
-        next_uptodate_folio next_uptodate_page
+        next_uptodate_folio next_uptodate_page mem_cgroup_swapin_charge_folio
+        page_add_anon_rmap
     """,
     ALLOCATOR: """
         vma_alloc_folio vma_alloc_folio_noprof folio_add_lru lru_add_drain __alloc_pages
@@ -33,8 +34,9 @@ THEIRS_BELOW: Final[Reasons] = {
         pte_alloc_one
     """,
     ELSEWHERE: """
-        schedule file_update_time filemap_add_folio filemap_get_entry security_mmap_file
-        ext4_page_mkwrite ext4_readahead filemap_read_folio mmput mutex_lock mutex_unlock
+        __khugepaged_enter __khugepaged_exit schedule file_update_time filemap_add_folio filemap_get_entry security_mmap_file
+        ext4_page_mkwrite ext4_readahead filemap_read_folio mutex_lock mutex_unlock
+        swap_read_folio swap_readpage get_swap_device swap_cache_get_folio
     """,
     "the interrupts of a flush: who answers when is not the writer's doing": """
         flush_tlb_mm_range
@@ -45,7 +47,7 @@ locks are)."""
 
 THEIRS_LEFT_OUT: Final[Reasons] = {
     ACCOUNTING: """
-        mm_trace_rss_stat force_sig_fault userfaultfd_unmap_prep userfaultfd_unmap_complete
+        mem_cgroup_swapin_uncharge_swap mm_trace_rss_stat force_sig_fault userfaultfd_unmap_prep userfaultfd_unmap_complete
         perf_event_mmap uprobe_mmap khugepaged_enter_vma
     """,
     ALLOCATOR: """
@@ -54,13 +56,14 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         mlock_drain_local mlock_page_drain_local pte_alloc_one
     """,
     ELSEWHERE: """
-        security_mmap_file security_mmap_addr security_vm_enough_memory_mm mutex_lock
+        _raw_spin_lock(swap) _raw_spin_unlock(swap)
+        __khugepaged_enter __khugepaged_exit security_mmap_file security_mmap_addr security_vm_enough_memory_mm mutex_lock
         mutex_unlock mmput ext4_page_mkwrite filemap_add_folio file_update_time
         filemap_get_entry filemap_read_folio ext4_readahead
     """,
     QUESTION: """
         can_vma_merge_before can_vma_merge_after can_vma_merge_left can_vma_merge_right
-        vma_wants_writenotify vma_is_secretmem vma_pgtable_walk_begin vma_pgtable_walk_end
+        vma_wants_writenotify dup_userfaultfd userfaultfd_reset_ctx userfaultfd_set_ctx dup_mm_exe_file vma_is_secretmem vma_pgtable_walk_begin vma_pgtable_walk_end
         vma_is_shmem vma_is_anon_shmem mlock_future_ok mm_get_unmapped_area_vmflags
         get_vma_policy vma_kernel_pagesize vma_mmu_pagesize get_vma_name vma_set_page_prot
         pte_mkwrite vma_dup_policy vma_adjust_trans_huge flush_tlb_batched_pending vma_close
@@ -75,7 +78,7 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         vma_mas_store __do_fault ksys_mmap_pgoff mmap_region __mmap_region __x64_sys_mmap
         __x64_sys_mprotect __x64_sys_munmap __x64_sys_madvise __x64_sys_read do_mmap
         do_mas_munmap do_vmi_align_munmap unmap_region do_mas_align_munmap split_vma
-        __split_vma vma_modify unmap_single_vma zap_page_range_single
+        __split_vma kernel_clone copy_process anon_vma_fork vma_modify unmap_single_vma zap_page_range_single
         zap_page_range_single_batched madvise_lock madvise_unlock madvise_do_behavior
         madvise_vma_behavior page_cache_ra_order page_cache_ra_unbounded __get_user_pages
         show_map_vma smap_gather_stats __x64_sys_brk
@@ -96,7 +99,7 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         vma_interval_tree_insert vma_interval_tree_remove vma_interval_tree_insert_after
     """,
     NODES: """
-        ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store) ma_write(mas_wr_bnode)
+        ma_write(mas_wr_append) ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store) ma_write(mas_wr_bnode)
         ma_op(mas_split) ma_op(mas_rebalance) ma_op(mas_wr_spanning_store)
         call_rcu(maple~node)
     """,
@@ -114,6 +117,9 @@ THEIRS_WITHIN: Final[Reasons] = {
         __split_vma:__rcu_read_lock __split_vma:__rcu_read_unlock vma_merge:ma_read
         vma_merge:__rcu_read_lock vma_merge:__rcu_read_unlock
         find_vma_intersection:__rcu_read_lock find_vma_intersection:__rcu_read_unlock
+    """,
+    "tables above the PTE tables: nobody knows the child yet": """
+        copy_page_range:_raw_spin_lock(upper~tables) copy_page_range:_raw_spin_unlock(upper~tables)
     """,
     "one scheduling is one step": """
         io_schedule:schedule
@@ -140,23 +146,24 @@ THEIRS_IDLE_RCU: Final[Reasons] = {
     ACCOUNTING: """
         handle_mm_fault do_anonymous_page do_wp_page wp_page_copy __handle_mm_fault do_fault
         filemap_fault fault_dirty_shared_page shmem_get_folio_gfp unmap_page_range
+        copy_page_range pte_alloc_one do_swap_page
     """,
     LOOK_UP: """
         __get_user_pages
     """,
     ELSEWHERE: """
-        __x64_sys_read m_start ksys_mmap_pgoff page_cache_ra_unbounded
+        __x64_sys_read dup_mmap copy_process dup_mm_exe_file m_start ksys_mmap_pgoff page_cache_ra_unbounded
     """,
 }  # fmt: skip
 """Reason -> functions with RCU sections in which nothing is done that is compared."""
 
 THEIRS_OTHER_LOCKS: Final[Reasons] = {
     ALLOCATOR: """
-        tlb_finish_mmu lru_add_drain_cpu mlock_folio_batch unmap_page_range
+        copy_page_range tlb_finish_mmu lru_add_drain_cpu mlock_folio_batch unmap_page_range
     """,
     ELSEWHERE: """
         rwsem_down_read_slowpath filemap_fault shmem_get_folio_gfp m_start
-        fault_dirty_shared_page
+        fault_dirty_shared_page do_swap_page
     """,
     "signal delivery, after the fault": """
         -
@@ -164,11 +171,27 @@ THEIRS_OTHER_LOCKS: Final[Reasons] = {
 }  # fmt: skip
 """Reason -> functions whose unnamed spinlocks are not compared ("-": outside of any)."""
 
+THEIRS_REPEATED: Final[Reasons] = {
+    "lets go of a page table after 32 entries if the CPU is wanted, and locks it again": """
+        copy_page_range
+    """,
+    "6.12 locks the copy of a device's mapping once more, for its memory type": """
+        copy_process
+    """,
+}  # fmt: skip
+"""Reason -> functions in which locks that are taken and given back twice on end count once."""
+
+REPEATS: Final = ((2, "down_write(vma_lock)"), (4, "_raw_spin_lock(ptl)"), (6, "__rcu_read_lock"))
+"""How many calls that is, and with which they begin."""
+
 SAME: Final[dict[str, str]] = {
     "vma_alloc_folio_noprof": "vma_alloc_folio",
     "folio_alloc_mpol_noprof": "vma_alloc_folio",
     "page_add_new_anon_rmap": "folio_add_new_anon_rmap",
     "__mem_cgroup_charge": "mem_cgroup_charge",
+    "mem_cgroup_swapin_charge_folio": "mem_cgroup_charge",
+    "page_add_anon_rmap": "folio_add_new_anon_rmap",
+    "swap_readpage": "swap_read_folio",
     "down_write_killable": "down_write",
     "down_read_killable": "down_read",
     "do_mas_munmap": "do_vmi_munmap",
@@ -191,6 +214,9 @@ OURS_BY_REASON: Final[Reasons] = {
         access asm_exc_page_fault irqentry_exit user do_syscall_64 syscall_exit_to_user_mode
         copy_to_user copied
     """,
+    "not memory management: the recording of fork ends before it": """
+        wake_up_new_task
+    """,
     "always inlined": """
         access_error mmap_read_unlock mmap_write_unlock pte_unmap_unlock clear_user_highpage
         copy_mc_user_highpage mm_lock_seqcount_begin __vma_enter_locked __vma_exit_locked
@@ -201,8 +227,16 @@ OURS_BY_REASON: Final[Reasons] = {
         vma_iter_store_new commit_merge dup_anon_vma __mmap_new_vma __mmap_complete
         vma_merge_existing_range vma_iter_clear_gfp madvise_walk_vmas try_vma_read_lock
         seq_read_iter maybe_unlock_mmap_for_io balance_dirty_pages_ratelimited
-        follow_page_mask shmem_add_to_page_cache smp_call_function_many_cond proc_get_vma
+        follow_page_mask shmem_add_to_page_cache copy_pte_range copy_present_ptes flush_tlb_mm dup_mmap
+        smp_call_function_many_cond proc_get_vma
         faultin_page smaps_pte_range follow_page_pte vma_lookup
+    """,
+    "always inlined, or a trylock that is": """
+        alloc_swap_folio set_ptes __folio_lock_or_retry put_swap_device
+    """,
+    "recordings keep no functions of swap but the outermost; the locks in them are compared": """
+        get_swap_device swap_cache_get_folio swapcache_prepare swapcache_clear swap_free_nr
+        __end_swap_bio_read
     """,
     "6.1 does it inline, or under another name: pfviz keeps the later kernels' names": """
         vms_gather_munmap_vmas vms_complete_munmap_vmas vma_prepare vma_complete
@@ -210,7 +244,8 @@ OURS_BY_REASON: Final[Reasons] = {
     """,
     "lib/: notrace; the maple events are compared instead": """
         mas_wr_node_store mas_split mas_rebalance mas_wr_spanning_store mas_preallocate
-        mas_store_gfp mas_store_prealloc mas_new_root mas_store_root
+        mas_store_gfp mas_store_prealloc mas_new_root mas_store_root mas_expected_entries __mt_dup
+        mas_store vma_iter_bulk_store
     """,
 }  # fmt: skip
 """Reason -> functions of ours that no recording can show."""
@@ -225,7 +260,7 @@ OUR_EVENTS_BY_REASON: Final[Reasons] = {
         6.18:up_write(vma_lock)
     """,
     NODES: """
-        ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store) ma_write(mas_wr_bnode)
+        ma_write(mas_wr_append) ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store) ma_write(mas_wr_bnode)
         ma_op(mas_split) ma_op(mas_rebalance) ma_op(mas_wr_spanning_store)
         call_rcu(maple~node)
     """,
@@ -264,5 +299,6 @@ LEFT_OUT: Final = _by_name(THEIRS_LEFT_OUT)
 WITHIN: Final = _by_place(THEIRS_WITHIN)
 IDLE_RCU: Final = _by_name(THEIRS_IDLE_RCU)
 OTHER_LOCKS: Final = _by_name(THEIRS_OTHER_LOCKS)
+REPEATED: Final = _by_name(THEIRS_REPEATED)
 OURS_ALONE: Final = _by_name(OURS_BY_REASON)
 OUR_EVENTS: Final = _by_pair(OUR_EVENTS_BY_REASON)
