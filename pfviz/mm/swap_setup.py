@@ -14,6 +14,7 @@ from pfviz.mm.page_table import (
     PAGE_SIZE,
     SWAP,
     SWP_EXCLUSIVE,
+    TABLE_SPAN,
     WRITABLE,
     PageTable,
     pte_of,
@@ -34,7 +35,7 @@ def begin_swapped(
     if area.used + pages > area.pages:
         raise ValueError(f"{pages} pages do not fit into swap area {area.name!r}")
     frames: Frames = engine.world.frames
-    logging, engine.logging = engine.logging, False
+    logging = _begin(engine, page_table, vma, first, pages)
     for page in range(first, first + pages):
         slot = area.take()
         if page - first < cached:
@@ -59,7 +60,7 @@ def begin_on_device(
     """Let pages of a VMA be in a device's memory."""
     frames: Frames = engine.world.frames
     assert vma.anon_vma is not None
-    logging, engine.logging = engine.logging, False
+    logging = _begin(engine, page_table, vma, first, pages)
     for page in range(first, first + pages):
         pfn = frames.grow(1)[0]
         frames.start_anon(pfn, vma.anon_vma.id)
@@ -78,6 +79,16 @@ def begin_hinted(engine: Engine[Any], page_table: PageTable, vma: Vma, pages: in
     end = vma.vm_start + pages * PAGE_SIZE
     for table in page_table.tables(vma.vm_start, end):
         protect_numa_range(engine, page_table, table, vma.vm_start, end)
+
+
+def _begin(engine: Engine[Any], page_table: PageTable, vma: Vma, first: int, pages: int) -> bool:
+    """Make the page tables, and stop logging: many entries are told in one event (`_log`)."""
+    start = vma.vm_start + first * PAGE_SIZE
+    for address in range(start, start + pages * PAGE_SIZE, TABLE_SPAN):
+        page_table.table_for(engine, address)
+    page_table.table_for(engine, start + (pages - 1) * PAGE_SIZE)
+    logging, engine.logging = engine.logging, False
+    return logging
 
 
 def _log(engine: Engine[Any], page_table: PageTable, vma: Vma, first: int, pages: int) -> None:
