@@ -142,7 +142,7 @@ def copy_pte_range(
             source_table.ptes[slot] = pte
             protected += 1
         assert not target_table.ptes[slot], "fork copies into a used slot"
-        target_table.ptes[slot] = pte & ~ACCESSED
+        target_table.ptes[slot] = pte & ~(ACCESSED | UFFD_WP)
         copied += 1
         if pte & NO_FRAME:
             if pte & SWAP:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pfviz.mm.paths.userfaultfd import must_wait
 from pfviz.mm.thread import Thread
-from pfviz.mm.userfaultfd import UffdCall, Userfault, faults_waiting
+from pfviz.mm.userfaultfd import UffdCall, Userfault, UserfaultfdCtx, faults_waiting
 from pfviz.sim.task import DONE, SLEEPING, Task
 
 if TYPE_CHECKING:
@@ -56,16 +56,24 @@ def _calls(engine: Mm) -> list[UffdCall]:
     ]
 
 
+def _awaited(task: Task) -> UserfaultfdCtx | None:
+    """The userfaultfd whose monitor a thread sleeps for, because of a fault or of a change."""
+    if userfault_of(task) is not None:
+        assert isinstance(task, Thread)
+        return task.mm.userfaultfd
+    if isinstance(task, Thread) and task.uffd_events and task.uffd_events[0].in_schedule:
+        return task.uffd_events[0].ctx
+    return None
+
+
 def monitors_of(task: Task) -> tuple[Task, ...]:
-    """Whom a thread in handle_userfault waits for: its monitors, when none of them is at work.
+    """Whom a thread waits for that waits for a monitor: those, when none of them is at work.
 
     A monitor that runs, or polls, can still answer.
     """
-    if userfault_of(task) is None:
+    ctx = _awaited(task)
+    if ctx is None:
         return ()
-    assert isinstance(task, Thread)
-    ctx = task.mm.userfaultfd
-    assert ctx is not None
     monitors = [one for one in ctx.monitors if one.state != DONE]
     can_answer = any(
         one.state != SLEEPING or (isinstance(one.sys, UffdCall) and one.sys.waiter is not None)

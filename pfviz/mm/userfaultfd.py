@@ -81,6 +81,7 @@ class UffdEvent(Waiter):
     start: int = 0
     end: int = 0
     is_read: bool = False
+    ctx: UserfaultfdCtx = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)

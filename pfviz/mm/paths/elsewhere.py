@@ -84,7 +84,7 @@ def get_device_page(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/memory.c (5.19+)", cost="vma_check")
 def handle_pte_marker(engine: Mm, thread: Thread) -> Step:
-    """The entry says what a touch is to meet: an error (guard page, lost contents), or a monitor."""
+    """The entry says what a touch is to meet: an error (a guard page), or a monitor."""
     fault = thread.in_flight
     if fault.orig_pte >> PFN_SHIFT & MARKER_UFFD_WP:
         return pte_marker_handle_uffd_wp(engine, thread)

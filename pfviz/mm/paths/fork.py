@@ -14,7 +14,7 @@ from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import Exit, Fork, OperationList
 from pfviz.mm.page_range import copy_pte_range
 from pfviz.mm.page_table import TABLE_SPAN, HugePmd, PteTable
-from pfviz.mm.paths import run
+from pfviz.mm.paths import run, uffd_event
 from pfviz.mm.paths.huge_copy import HugeCopy, copy_huge
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import anon_vma_clone, own_anon_vma
@@ -129,6 +129,8 @@ def dup_mmap_next_vma(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     if not call.vmas:
         return dup_mmap_done
+    if uffd_event.wants(call.vma, "fork") and not thread.uffd_events:
+        return uffd_event.prepare(engine, thread, call.vma, "fork", 0, 0, dup_mmap_next_vma)
     # A lockless fault in a VMA that keeps its number would commit before the TLBs are flushed.
     if not engine.world.preset.fork_locks_vmas and not engine.world.is_lockless:
         return copy_vma
@@ -376,7 +378,7 @@ def flush_tlb_mm(engine: Mm, thread: Thread) -> Step:
 def unlock_parent(engine: Mm, thread: Thread) -> Step:
     """Give the parent's mmap_lock back, and with it any VMA locks: its faults go on."""
     mmap_write_unlock(engine, thread, thread.mm)
-    return wake_up_new_task
+    return uffd_event.complete(thread, wake_up_new_task)
 
 
 @step("kernel/sched/core.c")

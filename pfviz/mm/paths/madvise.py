@@ -22,13 +22,14 @@ from pfviz.mm.operations import (
 )
 from pfviz.mm.page_range import free_pte_range
 from pfviz.mm.page_table import TABLE_SPAN
+from pfviz.mm.paths import uffd_event
 from pfviz.mm.paths.allocation import lru_add_drain
 from pfviz.mm.paths.modify import Modify, modify_flags
 from pfviz.mm.paths.pageout import pageout_range
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
 from pfviz.mm.paths.zap import begin_zap, tlb_finish, tlb_finish_mmu, unmap_vmas
-from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ, Vma
+from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ, VM_UFFD, Vma
 from pfviz.mm.vma_lock import vma_end_read, vma_start_write
 from pfviz.sim.task import Step, step
 
@@ -50,6 +51,8 @@ class MadviseCall:
     vma: Vma | None = None
     """The VMA in work."""
     under_vma_lock: bool = False
+    told_from: int = -1
+    """The start of what a userfaultfd monitor was told of last."""
     zap_start: int = 0
     zap_end: int = 0
     """What of that VMA goes."""
@@ -85,9 +88,9 @@ def do_madvise(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/madvise.c (6.17+)", cost="vma_check")
 def try_vma_read_lock(engine: Mm, thread: Thread) -> Step:
-    """Only if the whole range lies in the locked VMA is its lock enough."""
+    """Only if the whole range lies in the locked VMA, and no monitor serves it, is that enough."""
     call, vma = _call(thread), thread.vma
-    if vma is not None and call.end <= vma.vm_end:
+    if vma is not None and call.end <= vma.vm_end and not vma.vm_flags & VM_UFFD:
         call.vma, call.under_vma_lock = vma, True
         return madvise_dontneed_free(engine, thread)
     if vma is not None:
@@ -124,10 +127,27 @@ def madvise_dontneed_free(engine: Mm, thread: Thread) -> Step:
         thread.op_result = EINVAL
         return madvise_next_vma
     call.zap_start, call.zap_end = start, end
+    if uffd_event.wants(vma, "remove") and call.told_from != start:
+        return uffd_event.prepare(engine, thread, vma, "remove", start, end, userfaultfd_remove)
     thread.returns.append(madvise_next_vma)
     if engine.world.preset.unmap_drains_lru:
         return thread.call(lru_add_drain, then=zap_page_range_single)
     return zap_page_range_single(engine, thread)
+
+
+@step("fs/userfaultfd.c", cost="vma_check")
+def userfaultfd_remove(engine: Mm, thread: Thread) -> Step:
+    """A monitor wants to know first: give mmap_lock back, tell it, and look everything up again."""
+    call = _call(thread)
+    call.start = call.told_from = call.zap_start
+    mmap_read_unlock(engine, thread, thread.mm)
+    return uffd_event.complete(thread, lock_again)
+
+
+@step("mm/madvise.c")
+def lock_again(engine: Mm, thread: Thread) -> Step:
+    """The monitor knows: take mmap_lock again."""
+    return mmap_read_lock(engine, thread, thread.mm, madvise_walk_vmas)
 
 
 @step("mm/memory.c", function="zap_page_range_single")

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE
+from pfviz.mm.paths import uffd_event
 from pfviz.mm.paths.expand import expand
 from pfviz.mm.paths.merge import merge_new_range
 from pfviz.mm.paths.move_page_tables import Move, move_pages
 from pfviz.mm.paths.munmap import Unmap, unmap_range
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import anon_vma_clone, unlink_anon_vmas
-from pfviz.mm.vma import VM_LOCKED, Vma
+from pfviz.mm.vma import VM_LOCKED, VM_UFFD, Vma
 from pfviz.mm.vma_alloc import vm_area_alloc
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
 from pfviz.sim.task import Step, step
@@ -117,10 +118,23 @@ def dup_moved_vma(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     vma = call.old
     kind = "anon" if vma.kind in ("heap", "stack") else vma.kind
+    told = uffd_event.wants(vma, "remap")
     call.copy = vm_area_alloc(
-        engine, thread.mm, call.target, call.target + call.new_length, vma.vm_flags,
+        engine, thread.mm, call.target, call.target + call.new_length,
+        vma.vm_flags if told else vma.vm_flags & ~VM_UFFD,
         vm_pgoff=_pgoff(call), kind=kind, name=vma.name, vm_file=vma.vm_file,
+        userfaultfd=vma.userfaultfd if told else None,
     )  # fmt: skip
+    if told:
+        start, end = call.start, call.end
+        return uffd_event.prepare(engine, thread, vma, "remap", start, end, clone_source)
+    return clone_source(engine, thread)
+
+
+@step("mm/rmap.c", function="anon_vma_clone")
+def clone_source(engine: Mm, thread: Thread) -> Step:
+    """The new VMA is to find the pages of the old one: lock its anon_vma, if it has one."""
+    vma = _call(thread).old
     if vma.anon_vma is None:
         return _reserve_or_link(engine)
     return down_write(engine, thread, vma.anon_vma.rwsem, clone_moved_anon_vma)

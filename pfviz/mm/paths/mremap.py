@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pfviz.mm.address_space import MMAP_MIN, TASK_SIZE
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE, Mremap
+from pfviz.mm.paths import uffd_event
 from pfviz.mm.paths.expand import expand
 from pfviz.mm.paths.merge import merge_new_range
 from pfviz.mm.paths.move_vma import MremapCall, move_vma
@@ -281,6 +282,19 @@ def mremap_done(engine: Mm, thread: Thread) -> Step:
         thread.slots[asked.slot] = thread.op_result
     if mode_held(thread.mm.mmap_lock, thread) == WRITE:
         mmap_write_unlock(engine, thread, thread.mm)
+    if thread.uffd_events:
+        return uffd_event.complete(thread, mremap_populate)
+    return _populate(engine, thread)
+
+
+@step("mm/mremap.c", function="mremap")
+def mremap_populate(engine: Mm, thread: Thread) -> Step:
+    """Monitors know of the move."""
+    return _populate(engine, thread)
+
+
+def _populate(engine: Mm, thread: Thread) -> Step:
+    call = _call(thread)
     if not call.grown:
         return thread.back()
     end = thread.op_result + call.new_length

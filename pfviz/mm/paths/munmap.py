@@ -18,6 +18,7 @@ from pfviz.mm.mmap_lock import (
     mmap_write_unlock,
 )
 from pfviz.mm.operations import PAGE_SHIFT, Munmap
+from pfviz.mm.paths import uffd_event
 from pfviz.mm.paths.allocation import lru_add_drain
 from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.split import split_vma
@@ -50,6 +51,8 @@ class Unmap:
     """The VMA that is being gathered."""
     plan: WritePlan | None = None
     """The store that empties the range."""
+    tells: bool = False
+    """Whether monitors that want to know of it are told (userfaultfd)."""
 
 
 def _unmap(thread: Thread) -> Unmap:
@@ -78,7 +81,8 @@ def do_vmi_munmap(engine: Mm, thread: Thread) -> Step:
     if start is None or next(mm.tree.between(start, end), None) is None:
         mmap_write_unlock(engine, thread, mm)
         return thread.back()
-    return unmap_range(engine, thread, Unmap(mm, start, end, engine.world.policy.downgrade), done)
+    unmap = Unmap(mm, start, end, engine.world.policy.downgrade, tells=True)
+    return unmap_range(engine, thread, unmap, done)
 
 
 @step("mm/mmap.c", function="__vm_munmap")
@@ -86,14 +90,14 @@ def done(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """The range is unmapped."""
     if mode_held(thread.mm.mmap_lock, thread) == WRITE:  # It was not downgraded.
         return munmap_write_unlock
-    return thread.back()
+    return uffd_event.complete(thread, thread.back())
 
 
 @step("mm/mmap.c", function="mmap_write_unlock")
 def munmap_write_unlock(engine: Mm, thread: Thread) -> Step:
     """Give mmap_lock back, which was held for writing all the time."""
     mmap_write_unlock(engine, thread, thread.mm)
-    return thread.back()
+    return uffd_event.complete(thread, thread.back())
 
 
 def unmap_range(engine: Mm, thread: Thread, unmap: Unmap, then: Step) -> Step:
@@ -177,7 +181,20 @@ def detach_gathered(engine: Mm, thread: Thread) -> Step:
 
 @step("mm/vma.c (6.12+), mm/mmap.c", function="vms_gather_munmap_vmas")
 def next_gathered(engine: Mm, thread: Thread) -> Step:
-    """Is there another VMA in the range?"""
+    """Is there another VMA in the range? A monitor of this one may have to be told first."""
+    unmap = _unmap(thread)
+    assert unmap.vma is not None
+    if unmap.tells and uffd_event.wants(unmap.vma, "unmap"):
+        vma = unmap.vma
+        return uffd_event.prepare(
+            engine, thread, vma, "unmap", vma.vm_start, vma.vm_end, gather_following
+        )
+    return gather_following(engine, thread)
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", function="vms_gather_munmap_vmas")
+def gather_following(engine: Mm, thread: Thread) -> Step:
+    """Go on to the next VMA of the range, if there is one."""
     unmap = _unmap(thread)
     assert unmap.vma is not None
     following = unmap.mm.tree.next_of(unmap.vma)

@@ -15,6 +15,7 @@ from pfviz.mm.userfaultfd import UffdCall
 from pfviz.mm.vma import VM_UFFD, VM_UFFD_MINOR, Vma
 from pfviz.mm.vma_lock import vma_start_write
 from pfviz.sim.task import Step, step
+from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -132,4 +133,20 @@ def register_unlock(engine: Mm, thread: Thread) -> Step:
     mmap_write_unlock(engine, thread, thread.mm)
     if call.do == "register" or thread.op_result:
         return thread.back()
+    return wake_userfault if call.do == "unregister" else wake_events
+
+
+@step("fs/userfaultfd.c", function="userfaultfd_release")
+def wake_events(engine: Mm, thread: Thread) -> Step:
+    """Nobody will read any more: wake those who wait for that."""
+    return spin_lock(engine, thread, _call(thread).ctx.event_wqh.lock, then=events_woken)
+
+
+@step("kernel/sched/wait.c", function="__wake_up")
+def events_woken(engine: Mm, thread: Thread) -> Step:
+    """Everybody who waited to be read of is awake; now those who wait for pages."""
+    ctx = _call(thread).ctx
+    for event in ctx.event_wqh.waiters:
+        event.wake(engine)
+    spin_unlock(engine, thread, ctx.event_wqh.lock)
     return wake_userfault
