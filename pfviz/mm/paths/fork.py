@@ -12,20 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 from pfviz.mm.address_space import AddressSpace, new_mm
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import Exit, Fork, OperationList
-from pfviz.mm.page_range import copy_pte_range
-from pfviz.mm.page_table import TABLE_SPAN, HugePmd, PteTable
 from pfviz.mm.paths import run, uffd_event
-from pfviz.mm.paths.huge_copy import HugeCopy, copy_huge
+from pfviz.mm.paths.copy_page_range import TableCopy, copy_tables
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import anon_vma_clone, own_anon_vma
 from pfviz.mm.tlb import flush_tlb_range
-from pfviz.mm.vma import VM_MIXEDMAP, VM_PFNMAP, VM_SHARED, VM_WRITE, Vma
+from pfviz.mm.vma import Vma
 from pfviz.mm.vma_alloc import vm_area_dup
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
 from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_write, up_write
-from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -47,9 +44,8 @@ class ForkCall:
     """The child's copy of the first of them."""
     plan: Any = None
     """The store that puts it into the child's tree."""
-    address: int = 0
-    source: PteTable | None = None
-    target: PteTable | None = None
+    tables: TableCopy | None = None
+    """The page tables of the VMA in work."""
 
     @property
     def vma(self) -> Vma:
@@ -143,9 +139,30 @@ def copy_vma(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     vma = call.vma
     call.copy = vm_area_dup(engine, vma, vma.vm_start, vma.vm_end, mm=call.child)
-    if vma.anon_vma is None:
+    if vma.userfaultfd is not None:
+        return dup_userfaultfd
+    return _copy_anon_vmas(engine, thread)
+
+
+@step("fs/userfaultfd.c")
+def dup_userfaultfd(engine: Mm, thread: Thread) -> Step:
+    """The monitor does not follow into the child: its copy, write-locked first, has none."""
+    copy = _call(thread).copy
+    assert copy is not None
+    return vma_start_write(engine, thread, copy, copy_anon_vmas)
+
+
+@step("mm/rmap.c", function="anon_vma_fork")
+def copy_anon_vmas(engine: Mm, thread: Thread) -> Step:
+    """Go on with the anon_vmas of the copy."""
+    return _copy_anon_vmas(engine, thread)
+
+
+def _copy_anon_vmas(engine: Mm, thread: Thread) -> Step:
+    parent = _call(thread).vma.anon_vma
+    if parent is None:
         return lock_copied_vma
-    return down_write(engine, thread, vma.anon_vma.rwsem, clone_anon_vmas)
+    return down_write(engine, thread, parent.rwsem, clone_anon_vmas)
 
 
 @step("mm/rmap.c", cost="interval_tree", function="anon_vma_clone")
@@ -224,7 +241,7 @@ def store_copied_vma(engine: Mm, thread: Thread) -> Step:
 def _link_copied(engine: Mm, thread: Thread, copy: Vma) -> Step:
     vma_mark_attached(engine, copy)
     if copy.vm_file is None:
-        return copy_page_range
+        return _copy_tables(thread)
     return down_write(engine, thread, copy.vm_file.i_mmap, link_copied_vma)
 
 
@@ -245,105 +262,12 @@ def link_copied_vma(engine: Mm, thread: Thread) -> Step:
     assert copy.vm_file is not None
     copy.vm_file.vmas.append(copy.id)
     up_write(engine, thread, copy.vm_file.i_mmap)
-    return copy_page_range
+    return _copy_tables(thread)
 
 
-# Page tables
-
-
-@step("mm/memory.c")
-def copy_page_range(engine: Mm, thread: Thread) -> Step:
-    """Copy the page tables, unless a later fault can fill them just as well."""
+def _copy_tables(thread: Thread) -> Step:
     call = _call(thread)
-    # vma_needs_copy: frames without struct page cannot all be found again by a fault.
-    if call.vma.anon_vma is None and not call.vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP):
-        return next_copied
-    call.address = call.vma.vm_start
-    if is_cow_mapping(call.vma):
-        engine.cost("seqcount")
-        thread.mm.write_protect_seq += 1
-    return copy_pte_range_begin
-
-
-def is_cow_mapping(vma: Vma) -> bool:
-    """Whether a write may need a copy: then fork write-protects what it shares."""
-    return vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE
-
-
-@step("mm/memory.c", cost="copy_table", function="copy_pte_range")
-def copy_pte_range_begin(engine: Mm, thread: Thread) -> Step:
-    """Find the next page table of the VMA and lock the child's copy of it."""
-    call = _call(thread)
-    end = call.vma.vm_end
-    source = None
-    if call.address < end:
-        source = thread.mm.page_tables.next_entry(call.address, end)
-    if source is None:
-        if is_cow_mapping(call.vma):
-            engine.cost("seqcount")
-            thread.mm.write_protect_seq += 1
-        return next_copied
-    if isinstance(source, HugePmd):
-        call.address = source.end
-        copy = HugeCopy(source, call.child.page_tables, _is_cow(call.vma))
-        return copy_huge(thread, copy, huge_copied)
-    tables = call.child.page_tables
-    if tables.walk(source.base) is None:
-        engine.cost("page_table_alloc")
-    call.source = source
-    call.target = tables.table_for(engine, source.base)
-    return spin_lock(engine, thread, call.target.ptl, copy_pte_range_nested)
-
-
-def _is_cow(vma: Vma) -> bool:
-    """is_cow_mapping: private, and may be written."""
-    return vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE
-
-
-@step("mm/memory.c", function="copy_pmd_range")
-def huge_copied(engine: Mm, thread: Thread) -> Step:
-    """A huge page is copied as a whole; go on behind it."""
-    if engine.world.watch is not None:
-        engine.world.watch.vma_copied(engine, thread, _call(thread).vma)
-    return copy_pte_range_begin
-
-
-@step("mm/memory.c", function="copy_pte_range")
-def copy_pte_range_nested(engine: Mm, thread: Thread) -> Step:
-    """Lock the parent's page table too, inside the child's."""
-    source = _call(thread).source
-    assert source is not None
-    return spin_lock(engine, thread, source.ptl, copy_present_ptes)
-
-
-@step("mm/memory.c")
-def copy_present_ptes(engine: Mm, thread: Thread) -> Step:
-    """Copy the entries; what was writable becomes read-only on both sides: copy on write."""
-    call = _call(thread)
-    vma, source, target = call.vma, call.source, call.target
-    assert source is not None
-    assert target is not None
-    copied = copy_pte_range(
-        engine, thread.mm.page_tables, source, call.child.page_tables, target,
-        call.address, vma.vm_end, cow=_is_cow(vma),
-    )  # fmt: skip
-    engine.charge(copied * engine.machine.costs["copy_pte"])
-    if engine.world.watch is not None:
-        engine.world.watch.vma_copied(engine, thread, vma)
-    return copy_pte_range_unlock
-
-
-@step("mm/memory.c", function="pte_unmap_unlock")
-def copy_pte_range_unlock(engine: Mm, thread: Thread) -> Step:
-    """Unlock both page tables; the parent's TLB entries are stale from here on."""
-    call = _call(thread)
-    assert call.source is not None
-    assert call.target is not None
-    spin_unlock(engine, thread, call.source.ptl)
-    spin_unlock(engine, thread, call.target.ptl)
-    call.address = call.source.base + TABLE_SPAN
-    call.source = call.target = None
-    return copy_pte_range_begin
+    return copy_tables(thread, call.vma, call.child, next_copied)
 
 
 @step("kernel/fork.c, mm/mmap.c (6.16+)", function="dup_mmap")
