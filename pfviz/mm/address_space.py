@@ -18,8 +18,10 @@ from pfviz.mm.vma_index import VmaIndex
 from pfviz.mm.vma_lock import vma_mark_attached
 from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim import event
+from pfviz.sync.range_lock import RangeLock
 from pfviz.sync.rwsem import RwSemaphore
 from pfviz.sync.seqcount import SeqCount
+from pfviz.sync.spinlock import SpinLock
 
 if TYPE_CHECKING:
     from pfviz.mm.page_cache import File
@@ -41,10 +43,13 @@ class AddressSpace:
 
     id: int
     name: str
-    mmap_lock: RwSemaphore
+    mmap_lock: RwSemaphore | RangeLock
+    """One lock for all of it, or (`beyond`) one that is taken for a part of it."""
     mm_lock_seq: SeqCount
     tree: VmaIndex
     page_tables: PageTable
+    tree_lock: SpinLock | None = None
+    """`beyond`: the tree's own lock, held from building new nodes to publishing them."""
     parent: int = -1
     threads: int = 0
     """Threads that live in it (mm_users)."""
@@ -78,7 +83,9 @@ def new_mm(engine: Mm, name: str, parent: AddressSpace | None = None) -> Address
     mm = AddressSpace(
         id=mm_id,
         name=name,
-        mmap_lock=RwSemaphore(engine, "mmap_lock", f"mmap_lock {name}", mm_id),
+        mmap_lock=RangeLock(engine, "range_lock", f"VMA ranges {name}", mm_id)
+        if world.splits_mmap_lock
+        else RwSemaphore(engine, "mmap_lock", f"mmap_lock {name}", mm_id),
         mm_lock_seq=SeqCount(
             engine, f"mm_lock_seq {name}", is_generation=world.mm_lock_seq == "int"
         ),
@@ -86,6 +93,9 @@ def new_mm(engine: Mm, name: str, parent: AddressSpace | None = None) -> Address
         if world.preset.tree == "rb"
         else VmaTree(mm_id, in_place=world.policy.tree_in_place),
         page_tables=PageTable(engine, mm_id),
+        tree_lock=SpinLock(engine, "spinlock", f"tree lock {name}", mm_id)
+        if world.splits_mmap_lock
+        else None,
         parent=parent.id if parent is not None else -1,
     )
     world.mms.append(mm)

@@ -143,6 +143,8 @@ class Preset:
         """The modes in which this kernel can be run."""
         if self.tree == "rb":
             return ("mmap_lock",)
+        if self.tree_lock == "own":
+            return ("per-vma", "lockless")
         return MODES if self.has_vma_lock else ("mmap_lock", "lockless")
 
     @property
@@ -183,6 +185,8 @@ def mode_of(name: str, kernel: Preset) -> str:
     if name in kernel.modes:
         return name
     others = " or ".join(kernel.modes)
+    if kernel.tree_lock == "own":
+        raise ValueError(f"{kernel.name} has no mmap_lock; use mode {others}, or kernel 7.2")
     if name == "per-vma":
         why, since = "has no per-VMA locks", "6.4"
     else:

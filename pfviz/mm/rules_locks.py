@@ -15,6 +15,7 @@ from pfviz.mm.vma import Vma
 from pfviz.mm.vma_lock import EXCLUDING, VM_REFCNT_WRITER
 from pfviz.sim.event import READ, WRITE
 from pfviz.sim.task import DONE, SLEEPING, Task
+from pfviz.sync.range_lock import RangeLock
 from pfviz.sync.rwsem import RwSemaphore, holders
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ def is_written(mm: AddressSpace) -> bool:
     return mm.mmap_lock.is_write_locked
 
 
+def is_vma_written(engine: Mm, vma: Vma) -> bool:
+    """Whether a VMA is write-locked just now."""
+    if engine.world.splits_mmap_lock:
+        return vma.vm_lock_seq % 2 == 1
+    return is_written(vma.mm) and vma.vm_lock_seq == vma.mm.mm_lock_seq.value
+
+
 def nobody_holds_a_freed_vma(engine: Mm) -> Iterator[str]:
     """I2: a VMA is not freed while somebody holds its lock, or stands on it under RCU."""
     for thread in threads_of(engine):
@@ -43,7 +51,7 @@ def write_locked_vmas_have_no_reader(engine: Mm) -> Iterator[str]:
     """I8: who locked a VMA for writing in this write section is alone in it."""
     for thread in threads_of(engine):
         for vma in thread.vmas_held:
-            if is_written(vma.mm) and vma.vm_lock_seq == vma.mm.mm_lock_seq.value:
+            if is_vma_written(engine, vma):
                 yield f"{thread.name} holds VMA {vma.id} for reading while it is write-locked"
 
 
@@ -64,7 +72,7 @@ def lock_words_are_true(engine: Mm) -> Iterator[str]:
             yield str(error)
 
 
-def _rwsems(engine: Mm) -> Iterator[RwSemaphore]:
+def _rwsems(engine: Mm) -> Iterator[RwSemaphore | RangeLock]:
     seen: set[int] = set()
     for mm in engine.world.mms:
         yield mm.mmap_lock
@@ -112,7 +120,7 @@ def waiting_is_allowed(engine: Mm) -> Iterator[str]:
         if rcu.is_reading(thread):
             yield f"{thread.name} sleeps in an RCU section"
         lock = _awaited(thread)
-        if isinstance(lock, RwSemaphore) and lock.kind == "mmap_lock" and thread.vmas_held:
+        if getattr(lock, "kind", "") in ("mmap_lock", "range_lock") and thread.vmas_held:
             held = next(iter(thread.vmas_held)).id
             yield f"{thread.name} waits for mmap_lock while it holds VMA {held}"
     for thread in threads_of(engine):
@@ -151,6 +159,10 @@ def _waits_for(engine: Mm, task: Task) -> tuple[Task, ...]:
             ahead = (one.task for one in lock.wait_list if one.mode == WRITE)
             return tuple(itertools.islice(ahead, 1))
         return tuple(one for one in holders(lock) if one is not task)
+    if isinstance(lock, RangeLock):
+        return lock.blockers(task.waiting)
+    if isinstance(task, Thread) and task.vma is not None and task.vma.writer_wait is task:
+        return tuple(other for other in threads_of(engine) if task.vma in other.vma_read_locks)
     for mm in engine.world.mms:
         if mm.vma_writer_wait is task:
             return tuple(other for other in threads_of(engine) if task.vma in other.vma_read_locks)
@@ -207,7 +219,7 @@ def fork_keeps_faults_out(engine: Mm) -> Iterator[str]:
 def forker_of(mm: AddressSpace) -> Thread | None:
     """Who is inside fork with an address space write-locked that is its own."""
     if is_written(mm):
-        for task in holders(mm.mmap_lock):
+        for task in tuple(mm.mmap_lock.held):
             if isinstance(task, Thread) and task.mm is mm and isinstance(task.sys, ForkCall):
                 return task
     return None

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pfviz.mm.world import Mm
 
 LOCK_ORDER: Final = {
-    "mmap_lock": 0, "rwsem": 1, "folio": 2, "vma_lock": 3, "i_mmap": 4, "anon_vma": 5,
-    "ptl": 6, "zone": 7, "spinlock": 8,
+    "range_lock": -1, "mmap_lock": 0, "rwsem": 1, "folio": 2, "vma_lock": 3, "i_mmap": 4,
+    "anon_vma": 5, "ptl": 6, "zone": 7, "spinlock": 8,
 }  # fmt: skip
 """Who asks for a lock may hold only those left of it (mm/rmap.c, process_addrs.rst).
 
@@ -98,7 +98,7 @@ class RuleWatch:
 
     def vma_read_locked(self, engine: Mm, thread: Thread, vma: Vma) -> None:
         """I8 and F1: a reader has got a VMA."""
-        if rules_locks.is_written(vma.mm) and vma.vm_lock_seq == vma.mm.mm_lock_seq.value:
+        if rules_locks.is_vma_written(engine, vma):
             text = f"{thread.name} holds VMA {vma.id} for reading while it is write-locked"
             self._broke(engine, "I8", text)
         self._fork_is_not_in(engine, thread, vma)

@@ -127,6 +127,12 @@ class Thread(Task):
     """The VMA that a chain of locking steps works on, or the one that it found."""
     locking_mm: AddressSpace | None = None
     """The address space whose mmap_lock a chain of steps is about to have for writing."""
+    range_mm: AddressSpace | None = None
+    """The address space of which it is about to lock a range (`beyond`)."""
+    locking_mode: int = 0
+    """READ or WRITE: how it is about to lock that range."""
+    write_locked: list[Vma] = field(default_factory=list)
+    """VMAs that it has write-locked, where each is unlocked by itself (`beyond`)."""
     address: int = 0
     """The address that a chain of look-up steps was asked for."""
     sequence: int = 0

@@ -75,6 +75,9 @@ class Vma:
     userfaultfd: UserfaultfdCtx | None = None
     """Who is told of faults here, if vm_flags has one of VM_UFFD (vm_userfaultfd_ctx)."""
     vm_lock_seq: int = NEVER_LOCKED
+    """The mm's sequence number of the last write lock; in `beyond` its own: odd while locked."""
+    writer_wait: Any = None
+    """`beyond`: the task that waits until its readers left; else the mm has the one such task."""
     vm_lock: RwSemaphore | None = None
     """The lock of 6.4 to 6.14, allocated separately: its word has a cache line of its own."""
     vm_refcnt: LimitedRefcount | None = None

@@ -35,6 +35,8 @@ def vm_area_alloc(
             vma.vm_lock = RwSemaphore(engine, "vma_lock", f"vm_lock {vma.id}", vma.id)
         else:
             vma.vm_refcnt = LimitedRefcount(engine, "vma_lock", f"vm_refcnt {vma.id}", vma.id)
+    if world.splits_mmap_lock:
+        vma.vm_lock_seq = 0
     vma.emit_new(engine)
     return vma
 

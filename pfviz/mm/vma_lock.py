@@ -15,6 +15,7 @@ from pfviz.sim.task import Step, Task, step
 from pfviz.sync.rwsem import down_read_trylock, down_write, mode_held, up_read, up_write
 
 if TYPE_CHECKING:
+    from pfviz.mm.address_space import AddressSpace
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
 
@@ -33,6 +34,9 @@ DETACHED: Final = "detached"
 
 def is_write_locked(engine: Mm, vma: Vma) -> bool:
     """Whether vm_lock_seq equals mm_lock_seq: write-locked in the current write section."""
+    if engine.world.splits_mmap_lock:
+        engine.cost("seqcount")
+        return vma.vm_lock_seq % 2 == 1
     return vma.mm.mm_lock_seq.read(engine) == vma.vm_lock_seq
 
 
@@ -95,10 +99,20 @@ def vma_refcount_put(engine: Mm, vma: Vma) -> None:
     """Drop a reference; the last reader wakes the writer that keeps new ones out (6.15+)."""
     assert vma.vm_refcnt is not None
     left = vma.vm_refcnt.dec(engine)
-    mm = vma.mm
-    if VM_REFCNT_WRITER <= left <= VM_REFCNT_WRITER + 1 and mm.vma_writer_wait is not None:
-        writer, mm.vma_writer_wait = mm.vma_writer_wait, None
-        engine.wake(writer)
+    if VM_REFCNT_WRITER <= left <= VM_REFCNT_WRITER + 1:
+        writer = _take_waiting_writer(engine, vma)
+        if writer is not None:
+            engine.wake(writer)
+
+
+def _take_waiting_writer(engine: Mm, vma: Vma) -> Thread | None:
+    """The mm has one writer at most, so one place to wait; in `beyond` each VMA has its own."""
+    waiting: Thread | None
+    if engine.world.splits_mmap_lock:
+        waiting, vma.writer_wait = vma.writer_wait, None
+    else:
+        waiting, vma.mm.vma_writer_wait = vma.mm.vma_writer_wait, None
+    return waiting
 
 
 def read_locked(engine: Mm, vma: Vma) -> None:
@@ -140,7 +154,7 @@ def vma_start_write_rwsem(engine: Mm, thread: Thread) -> Step:
     """Mark the VMA write-locked by copying mm_lock_seq into it; its lock word is free at once."""
     vma = _target(thread)
     assert vma.vm_lock is not None
-    vma.vm_lock_seq = vma.mm.mm_lock_seq.value
+    _set_sequence(engine, thread, vma)
     up_write(engine, thread, vma.vm_lock)
     _write_locked(engine, vma)
     return thread.back()
@@ -167,7 +181,7 @@ def vma_writer_woken(engine: Mm, thread: Thread) -> Step | None:
 def vma_set_lock_seq(engine: Mm, thread: Thread) -> Step:
     """Mark the VMA write-locked by copying mm_lock_seq into it."""
     vma = _target(thread)
-    vma.vm_lock_seq = vma.mm.mm_lock_seq.value
+    _set_sequence(engine, thread, vma)
     waited_ns = engine.now_ns - thread.refcount_since_ns.get(vma, engine.now_ns)
     thread.refcount_since_ns[vma] = engine.now_ns
     _say_of_word(engine, event.LOCK_ACQUIRED, vma, event.WRITE, waited_ns)
@@ -179,7 +193,7 @@ def vma_set_lock_seq(engine: Mm, thread: Thread) -> Step:
 def vma_set_lock_seq_detached(engine: Mm, thread: Thread) -> Step:
     """Mark a VMA that is in no tree write-locked: nobody can hold it, so nobody is waited for."""
     vma = _target(thread)
-    vma.vm_lock_seq = vma.mm.mm_lock_seq.value
+    _set_sequence(engine, thread, vma)
     _write_locked(engine, vma)
     return thread.back()
 
@@ -194,6 +208,30 @@ def vma_exit_locked(engine: Mm, thread: Thread) -> Step:
     if not vma.detached:
         _say_of_word(engine, event.LOCK_RELEASED, vma, event.WRITE, held_ns)
     return thread.back()
+
+
+def _set_sequence(engine: Mm, thread: Thread, vma: Vma) -> None:
+    if engine.world.splits_mmap_lock:
+        vma.vm_lock_seq += 1
+        thread.write_locked.append(vma)
+    else:
+        vma.vm_lock_seq = vma.mm.mm_lock_seq.value
+
+
+def vma_end_write(engine: Mm, thread: Thread, mm: AddressSpace) -> None:
+    """`beyond`: unlock one by one what this thread has write-locked of `mm`.
+
+    VMAs that left the tree stay locked: who still finds one must not think it free.
+    """
+    kept = []
+    for vma in thread.write_locked:
+        if vma.mm is not mm:
+            kept.append(vma)
+        elif not vma.detached:
+            engine.cost("vma_unlock")
+            vma.vm_lock_seq += 1
+            _say(engine, vma, "write_unlocked")
+    thread.write_locked = kept
 
 
 def vma_mark_attached(engine: Mm, vma: Vma) -> None:
@@ -266,7 +304,10 @@ def _wait_for_readers(engine: Mm, thread: Thread, vma: Vma, target: int, then: S
     if vma not in thread.refcount_since_ns:
         thread.refcount_since_ns[vma] = engine.now_ns
         _say_of_word(engine, event.CONTENTION_BEGIN, vma, event.WRITE)
-    vma.mm.vma_writer_wait = thread
+    if engine.world.splits_mmap_lock:
+        vma.writer_wait = thread
+    else:
+        vma.mm.vma_writer_wait = thread
     woken = vma_detacher_woken if target == VM_REFCNT_WRITER else vma_writer_woken
     engine.sleep(woken, "waits for the readers of a VMA", vma.vm_refcnt.id)
     return None

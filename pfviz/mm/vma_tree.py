@@ -26,6 +26,7 @@ from pfviz.sim import event
 from pfviz.sim.cacheline import CacheLine
 from pfviz.sim.event import signed
 from pfviz.sync.rwsem import mode_held
+from pfviz.sync.spinlock import spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.vma import Vma
@@ -195,9 +196,26 @@ class VmaTree:
         for node in graft.born:
             self._emit_node(engine, node, event.TREE_NODE_BUILT)
 
+    def plan_again(self, plan: WritePlan) -> None:
+        """If the tree has changed since a store was planned, let it be planned for how it is."""
+        if plan.generation != self.maple.generation:
+            fresh = plan_store(
+                self.maple, plan.index, plan.last, plan.entry, plan.via, bulk=plan.bulk
+            )
+            for name in WritePlan.__slots__:
+                setattr(plan, name, getattr(fresh, name))
+
     def store_prealloc(self, engine: Mm, plan: WritePlan) -> None:
         """Publish a planned store (vma_iter_store): one pointer, then the old nodes are dead."""
         self._written(engine, plan)
+        if engine.task is None or not engine.world.splits_mmap_lock:
+            return
+        mm = next(mm for mm in engine.world.mms if mm.id == self.mm_id)
+        if mm.tree_lock is not None and mm.tree_lock.holder is engine.task:
+            # Who walks without a lock, as /proc/PID/maps does, sees that there was a store.
+            mm.mm_lock_seq.write_begin(engine)
+            mm.mm_lock_seq.write_end(engine)
+            spin_unlock(engine, engine.task, mm.tree_lock)
 
     def store(
         self, engine: Mm, start: int, end: int, vma: Vma | None, via: str, bulk: bool = False

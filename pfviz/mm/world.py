@@ -70,6 +70,11 @@ class World:
         return self.mode != "mmap_lock" and self.preset.vma_lock != "none"
 
     @property
+    def splits_mmap_lock(self) -> bool:
+        """`beyond`: ranges, tree and VMAs have locks of their own instead of mmap_lock."""
+        return self.preset.tree_lock == "own"
+
+    @property
     def is_lockless(self) -> bool:
         """Whether faults first try without any lock."""
         return self.mode == "lockless"
@@ -77,6 +82,8 @@ class World:
     @property
     def mm_lock_seq(self) -> str:
         """How mm_lock_seq counts: "none", "int" or "seqcount" (always so in lockless mode)."""
+        if self.splits_mmap_lock:
+            return "none"
         if self.is_lockless:
             return "seqcount"
         return self.preset.mm_lock_seq if self.has_vma_lock else "none"

@@ -21,6 +21,7 @@ COSTS: Final[dict[str, tuple[int, str]]] = {
     "osq_lock": (10, "model; one exchange on the tail of the spinner queue"),
     "spin_lock": (6, "model; lock plus unlock 10-15 uncontended"),
     "spin_lock_slowpath": (20, "model; queueing of one MCS node"),
+    "range_lock": (40, "model; a spinlock and an interval tree of a few nodes"),
     "seqcount": (2, "model; a load or a store on an owned line"),
     "refcount": (6, "model; one uncontended atomic on an owned line"),
     "rcu_read_lock": (2, "model; 0-4 for lock plus unlock"),

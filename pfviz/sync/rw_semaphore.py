@@ -110,6 +110,12 @@ class RwSemaphore:
         """Whether a writer holds it."""
         return bool(self.count & WRITER_LOCKED)
 
+    def mode_of(self, task: Task) -> int | None:
+        """READ or WRITE if `task` holds it, else None."""
+        if task not in self.held:
+            return None
+        return WRITE if self.is_write_locked else READ
+
     def check(self) -> None:
         """Every invariant of the lock between two steps, stated once."""
         count, name = self.count, self.name
@@ -216,8 +222,7 @@ def waiters(sem: RwSemaphore) -> tuple[Task, ...]:
     return sem.wait_list.tasks
 
 
-def mode_held(sem: RwSemaphore, task: Task) -> int | None:
-    """READ or WRITE if `task` holds it, else None."""
-    if task not in sem.held:
-        return None
-    return WRITE if sem.is_write_locked else READ
+def mode_held(sem: Any, task: Task) -> int | None:
+    """READ or WRITE if `task` holds it (an rwsem, or a range of a range lock), else None."""
+    mode: int | None = sem.mode_of(task)
+    return mode

@@ -8,8 +8,23 @@ from pfviz.mm.presets import MODES, PRESETS, mode_of, preset
 
 
 def test_the_known_kernels() -> None:
-    assert list(PRESETS) == ["6.0", "6.1", "6.4", "6.5", "6.6", "6.7", "6.8", "6.9", "6.10", "6.12", "6.15", "6.17", "6.18",
-                             "7.2", "beyond"]
+    assert list(PRESETS) == [
+        "6.0",
+        "6.1",
+        "6.4",
+        "6.5",
+        "6.6",
+        "6.7",
+        "6.8",
+        "6.9",
+        "6.10",
+        "6.12",
+        "6.15",
+        "6.17",
+        "6.18",
+        "7.2",
+        "beyond",
+    ]
     assert {one.name for one in PRESETS.values()} == set(PRESETS)
 
 
@@ -42,7 +57,7 @@ def test_a_kernel_without_vma_locks_cannot_run_in_mode_per_vma() -> None:
         mode_of("per-vma", preset("6.1"))
     for name in PRESETS:
         for mode in MODES:
-            if (name, mode) != ("6.1", "per-vma") and name != "6.0":
+            if (name, mode) != ("6.1", "per-vma") and name not in ("6.0", "beyond"):
                 assert mode_of(mode, preset(name)) == mode
 
 
@@ -54,3 +69,9 @@ def test_the_red_black_tree_can_be_walked_under_mmap_lock_only() -> None:
         mode_of("lockless", old)
     with pytest.raises(ValueError, match=r"no per-VMA locks; use mode mmap_lock, .* from 6\.4 on"):
         mode_of("per-vma", old)
+
+
+def test_beyond_there_is_no_mmap_lock_to_choose() -> None:
+    assert preset("beyond").default_mode == "lockless"
+    with pytest.raises(ValueError, match=r"beyond has no mmap_lock; use mode per-vma or lockless"):
+        mode_of("mmap_lock", preset("beyond"))

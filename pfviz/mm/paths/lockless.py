@@ -34,6 +34,7 @@ from pfviz.mm.paths.outcome import account_fault, begin_path, fall_back
 from pfviz.mm.paths.tree_walk import mas_walk
 from pfviz.mm.thread import LOCKLESS, MMAP_LOCK, VMA_LOCK, Fault
 from pfviz.mm.vma import VM_SHARED, VM_UFFD, Vma
+from pfviz.mm.vma_lock import is_write_locked
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def begin(engine: Mm, thread: Thread) -> Step:
     begin_path(engine, thread, LOCKLESS)
     world = engine.world
     by_vma = world.policy.lockless_scope == "vma_seq" and world.has_vma_lock
+    by_vma = by_vma or world.splits_mmap_lock
     thread.in_flight.snapshot = Attempt("vma_seq" if by_vma else "mm_seq")
     world.count("lockless_attempt")
     return thread.call(lockless_fault, then=lockless_done)
@@ -80,7 +82,7 @@ def snapshot_vma(engine: Mm, thread: Thread) -> Step:
     assert not vma.freed, "W4: a VMA was freed inside a read section"
     if attempt.scope == "vma_seq":
         attempt.sequence = vma.vm_lock_seq
-        if attempt.sequence == vma.mm.mm_lock_seq.read(engine):
+        if is_write_locked(engine, vma):
             return give_up(engine, thread, lockless_attempt.SEQ_ODD)
     fault.vma = copy.copy(vma) if engine.world.policy.lockless_snapshot == "copy" else vma
     return check_snapshot

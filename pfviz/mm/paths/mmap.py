@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pfviz.mm.address_space import MMAP_MIN, TASK_SIZE
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import (
-    MAP_FIXED,
     MAP_GROWSDOWN,
     MAP_POPULATE,
     MAP_SHARED,
@@ -32,6 +30,7 @@ from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import VM_GROWSDOWN, VM_SHARED, Vma
 from pfviz.mm.vma_alloc import vm_area_alloc, vm_area_free
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
+from pfviz.mm.vma_ranges import unmapped_area
 from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_write, up_write
@@ -98,16 +97,10 @@ def get_unmapped_area(engine: Mm, thread: Thread) -> Step:
 
 
 def _place(engine: Mm, thread: Thread, operation: Mmap, length: int) -> int | None:
+    start = unmapped_area(thread, operation, length)
     tree = thread.mm.tree
-    if operation.at is not None:
-        hint = thread.resolve(operation.at)
-        if hint is None or hint % PAGE_SIZE or not MMAP_MIN <= hint <= TASK_SIZE - length:
-            return None
-        is_free = next(tree.between(hint, hint + length), None) is None
-        if operation.flags & MAP_FIXED or is_free:
-            return hint
-    start = tree.gap_below(MMAP_MIN, thread.mm.mmap_base, length)
-    if start is not None and isinstance(tree, VmaTree):
+    is_searched = operation.at is None or start != thread.resolve(operation.at)
+    if start is not None and is_searched and isinstance(tree, VmaTree):
         tree.show_path(engine, start)
     return start
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pfviz.mm.maple import WritePlan
 from pfviz.mm.vma_index import VmaIndex
 from pfviz.sim.task import Step, step
+from pfviz.sync.spinlock import spin_lock
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -22,12 +23,42 @@ def build_store(thread: Thread, tree: VmaIndex, plan: Any, then: Step) -> Step:
 
     Stores that change a leaf in place, and the red-black tree, have nothing to build.
     """
-    if not isinstance(plan, WritePlan) or plan.store_type not in BUILDERS:
-        return then
-    if plan.store_type == "node_store" and not tree.replaces_nodes:
+    if isinstance(plan, WritePlan) and thread.mm.tree_lock is not None and tree is thread.mm.tree:
+        thread.storing = (tree, plan)
+        return thread.call(ma_lock, then)
+    builder = _builder(tree, plan)
+    if builder is None:
         return then
     thread.storing = (tree, plan)
-    return thread.call(BUILDERS[plan.store_type], then)
+    return thread.call(builder, then)
+
+
+def _builder(tree: VmaIndex, plan: Any) -> Step | None:
+    if not isinstance(plan, WritePlan):
+        return None
+    if plan.store_type == "node_store" and not tree.replaces_nodes:
+        return None
+    return BUILDERS.get(plan.store_type)
+
+
+@step("lib/maple_tree.c (proposal)", function="mas_lock")
+def ma_lock(engine: Mm, thread: Thread) -> Step:
+    """Take the tree's own lock: it is held from here until the new nodes are published."""
+    lock = thread.mm.tree_lock
+    assert lock is not None
+    return spin_lock(engine, thread, lock, ma_locked)
+
+
+@step("lib/maple_tree.c (proposal)", cost="vma_check", function="mas_lock")
+def ma_locked(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The tree is mine: if another writer was here since the store was planned, plan it again."""
+    tree, plan = thread.storing
+    tree.plan_again(plan)
+    builder = _builder(tree, plan)
+    if builder is None:
+        thread.storing = None
+        return thread.back()
+    return builder
 
 
 def _build(engine: Mm, thread: Thread) -> Step:

@@ -22,7 +22,9 @@ from pfviz.sim import event
 from tests.worlds import Scene, at, world
 
 BASE = 0x7F00_0000_0000
-WITHOUT_VMA_LOCKS = [(name, "mmap_lock") for name in PRESETS]
+WITHOUT_VMA_LOCKS = [
+    (name, "mmap_lock") for name, one in PRESETS.items() if "mmap_lock" in one.modes
+]
 
 
 def stories(made: Scene) -> list[str]:
