@@ -12,6 +12,7 @@ from pfviz.mm.releases import RELEASES, Change
 from pfviz.scenario import matrix
 from pfviz.scenario.fault_kinds import BY_ID, KINDS, scenario_of
 from pfviz.scenario.matrix import KERNELS, cell, cell_under
+from pfviz.scenario.overrides import Overrides
 
 FACTS = Path(__file__).parent / "data" / "matrix" / "faults.txt"
 
@@ -314,6 +315,14 @@ def test_every_kind_is_a_scenario_with_a_story_and_captions_that_come(kind: str)
     assert any(thread.name == "app" for thread in scenario.thread)
     own = [cue for cue in scenario.cue if "app" in cue.when]
     assert len(own) >= 10
+
+
+@pytest.mark.parametrize("kernel", ["6.4", "6.6", "6.12", "beyond"])
+def test_no_cell_hangs_on_the_seed_or_the_machine(kernel: str) -> None:
+    for kind in PLAYABLE:
+        for overrides in (Overrides(seed=2), Overrides(seed=7), Overrides(machine="server")):
+            other = cell_under(kind, presets.preset(kernel), overrides)
+            assert other.code == cell(kind, kernel).code, (kind, overrides)
 
 
 def test_a_run_that_breaks_a_rule_of_its_own_is_not_taken_for_a_cell(
