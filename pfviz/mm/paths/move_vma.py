@@ -15,7 +15,7 @@ from pfviz.mm.paths import uffd_event
 from pfviz.mm.paths.expand import expand
 from pfviz.mm.paths.merge import merge_new_range
 from pfviz.mm.paths.move_page_tables import Move, move_pages
-from pfviz.mm.paths.munmap import Unmap, unmap_range
+from pfviz.mm.paths.munmap import Unmap, do_munmap
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import anon_vma_clone, unlink_anon_vmas
 from pfviz.mm.vma import VM_LOCKED, VM_UFFD, Vma
@@ -79,9 +79,25 @@ def move_vma(engine: Mm, thread: Thread) -> Step:
     return vma_start_write(engine, thread, _call(thread).old, copy_vma)
 
 
-@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_merge_checks")
-def copy_vma(engine: Mm, thread: Thread) -> Step:
+@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_check")
+def copy_vma(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Look at what lies around the new place."""
+    return vma_merge if engine.world.preset.map_fixed_leaves_gap else vma_merge_new_range
+
+
+@step("mm/mmap.c (until 6.11)", cost="vma_merge_checks")
+def vma_merge(engine: Mm, thread: Thread) -> Step:
     """Could a neighbour of the new place simply grow over it, and take the pages in?"""
+    return _merge_or_copy(engine, thread)
+
+
+@step("mm/vma.c (6.12+)", cost="vma_merge_checks")
+def vma_merge_new_range(engine: Mm, thread: Thread) -> Step:
+    """Could a neighbour of the new place simply grow over it, and take the pages in?"""
+    return _merge_or_copy(engine, thread)
+
+
+def _merge_or_copy(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     vma, tree, target = call.old, thread.mm.tree, call.target
     end = target + call.new_length
@@ -218,7 +234,7 @@ def pages_moved(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     if not call.keeps_old:
         unmap = Unmap(thread.mm, call.start, call.end, downgrade=False)
-        return unmap_range(engine, thread, unmap, moved)
+        return do_munmap(thread, unmap, moved)
     vma = call.old
     if vma.vm_flags & VM_LOCKED:
         vma.vm_flags &= ~VM_LOCKED

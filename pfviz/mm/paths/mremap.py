@@ -15,7 +15,7 @@ from pfviz.mm.paths import uffd_event
 from pfviz.mm.paths.expand import expand
 from pfviz.mm.paths.merge import merge_new_range
 from pfviz.mm.paths.move_vma import MremapCall, move_vma
-from pfviz.mm.paths.munmap import Unmap, unmap_range
+from pfviz.mm.paths.munmap import Unmap, do_munmap
 from pfviz.mm.paths.populate import mm_populate
 from pfviz.mm.paths.vma_change import VmaChange
 from pfviz.mm.vma import VM_LOCKED, Vma
@@ -138,13 +138,7 @@ def shrink_vma(engine: Mm, thread: Thread) -> Step:
     """The mapping gets shorter: its tail is unmapped as by munmap."""
     call = _call(thread)
     unmap = Unmap(thread.mm, call.start + call.new_length, call.end, engine.world.policy.downgrade)
-    return _do_munmap(engine, thread, unmap, mremap_done)
-
-
-def _do_munmap(engine: Mm, thread: Thread, unmap: Unmap, then: Step) -> Step:
-    if next(thread.mm.tree.between(unmap.start, unmap.end), None) is None:
-        return then
-    return unmap_range(engine, thread, unmap, then)
+    return do_munmap(thread, unmap, mremap_done)
 
 
 # Grow in place
@@ -178,12 +172,28 @@ def find_vma_intersection(engine: Mm, thread: Thread) -> Step:
     behind = thread.mm.tree.find(engine, call.end)
     if end > TASK_SIZE or (behind is not None and behind.vm_start < end):
         return _must_move(engine, thread)
-    return vma_merge_extend
+    return vma_merge if engine.world.preset.map_fixed_leaves_gap else vma_merge_extend
 
 
-@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_merge_checks")
-def vma_merge_extend(engine: Mm, thread: Thread) -> Step:
+@step("mm/vma.c (6.12+)")
+def vma_merge_extend(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """There is room: as if a new mapping were made right behind the VMA."""
+    return vma_merge_new_range
+
+
+@step("mm/vma.c (6.12+)", cost="vma_merge_checks")
+def vma_merge_new_range(engine: Mm, thread: Thread) -> Step:
+    """The VMA grows like a neighbour of that mapping, and may close a gap."""
+    return _extend(engine, thread)
+
+
+@step("mm/mmap.c (until 6.11)", cost="vma_merge_checks")
+def vma_merge(engine: Mm, thread: Thread) -> Step:
     """There is room: the VMA grows like a neighbour of a new mapping, and may close a gap."""
+    return _extend(engine, thread)
+
+
+def _extend(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     vma, end = call.old, call.start + call.new_length
     behind = next(thread.mm.tree.between(end, end + PAGE_SIZE), None)
@@ -196,7 +206,7 @@ def vma_merge_extend(engine: Mm, thread: Thread) -> Step:
     return expand(thread, change, grown)
 
 
-@step("mm/mremap.c", cost="perf_event_mmap", function="expand_vma_in_place")
+@step("mm/mremap.c", cost="perf_event_mmap", function="__x64_sys_mremap")
 def grown(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """The VMA has its new size, at its old address."""
     call = _call(thread)
@@ -219,7 +229,7 @@ def mremap_to(engine: Mm, thread: Thread) -> Step:
     if asked.to is None:
         return cut_tail(engine, thread)
     unmap = Unmap(thread.mm, call.target, call.target + call.new_length, downgrade=False)
-    return _do_munmap(engine, thread, unmap, cut_tail)
+    return do_munmap(thread, unmap, cut_tail)
 
 
 @step("mm/mremap.c", cost="vma_check", function="mremap_to")
@@ -232,7 +242,7 @@ def cut_tail(engine: Mm, thread: Thread) -> Step:
     if tail >= end or _asked(thread).to is None:
         return then
     call.old_length = call.new_length
-    return _do_munmap(engine, thread, Unmap(thread.mm, tail, end, downgrade=False), then)
+    return do_munmap(thread, Unmap(thread.mm, tail, end, downgrade=False), then)
 
 
 @step("mm/mremap.c (6.17+)", cost="find_vma", function="mremap_to")

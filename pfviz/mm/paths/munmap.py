@@ -100,6 +100,22 @@ def munmap_write_unlock(engine: Mm, thread: Thread) -> Step:
     return uffd_event.complete(thread, thread.back())
 
 
+def do_munmap(thread: Thread, unmap: Unmap, then: Step) -> Step:
+    """Unmap what is mapped of a range, for another system call that holds the write lock."""
+    thread.unmap = unmap
+    return thread.call(find_unmapped, then)
+
+
+@step("mm/vma.c", cost="find_vma", function="do_vmi_munmap")
+def find_unmapped(engine: Mm, thread: Thread) -> Step:
+    """Find the first VMA of the range that is to go; there may be none."""
+    unmap = _unmap(thread)
+    if next(unmap.mm.tree.between(unmap.start, unmap.end), None) is None:
+        thread.unmap = None
+        return thread.back()
+    return unmap_range(engine, thread, unmap, thread.back())
+
+
 def unmap_range(engine: Mm, thread: Thread, unmap: Unmap, then: Step) -> Step:
     """Unmap a range under mmap_lock held for writing (do_vmi_align_munmap), then go on."""
     thread.returns.append(then)

@@ -53,8 +53,14 @@ def _plan_split(engine: Mm, thread: Thread) -> Step:
     change: VmaChange = thread.change
     change.plan = change.vma.mm.tree.prealloc(engine, change.start, change.end, change.insert)
     if change.vma.anon_vma is None:
-        return lock_both_halves
+        return clone_nothing
     return down_write(engine, thread, change.vma.anon_vma.rwsem, clone_anon_vma)
+
+
+@step("mm/rmap.c", function="anon_vma_clone")
+def clone_nothing(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The old half has no anon_vma: there is nothing to link the new one to."""
+    return lock_both_halves
 
 
 @step("mm/rmap.c", cost="interval_tree", function="anon_vma_clone")

@@ -119,7 +119,7 @@ def calls_of(entry: dict[str, Any]) -> list[Call]:
     calls: list[Call] = []
     held: list[tuple[str, str]] = []
     inside: list[str] = []
-    items = _unrolled(entry["sequence"])
+    items = _with_locks_of_tables(_unrolled(entry["sequence"]))
     for number, item in enumerate(items):
         name, depth = _plain(item["fn"]), item["depth"]
         del inside[depth:]
@@ -151,6 +151,20 @@ def _unrolled(sequence: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found += _unrolled(block) * repeat["times"]
         for _ in range(repeat["items"] - 1):
             next(left, None)
+    return found
+
+
+def _with_locks_of_tables(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """6.18 was now and then recorded without what __pte_offset_map_lock calls, but with its end."""
+    found: list[dict[str, Any]] = []
+    for number, item in enumerate(items):
+        found.append(item)
+        below = item["depth"] + 1
+        is_last = number + 1 == len(items)
+        if item["fn"] == "__pte_offset_map_lock" and (
+            is_last or items[number + 1]["depth"] < below
+        ):
+            found += [{"fn": fn, "depth": below} for fn in ("__rcu_read_lock", "_raw_spin_lock")]
     return found
 
 

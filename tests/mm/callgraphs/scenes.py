@@ -187,6 +187,18 @@ def _madvise_dontneed_mt(made: Scene) -> Thread:
     return made.thread("t", ops.Madvise(at("m"), 16, ops.MADV_DONTNEED))
 
 
+def _mremap_move(made: Scene) -> Thread:
+    """Into the middle of a range that was reserved for it, right below."""
+    made.vma("reserved", 56, "", start=0x7F00_0000_0000)
+    made.vma("m", 4, start=0x7F00_0000_0000 + 56 * PAGE_SIZE).touched("m")
+    return made.thread("t", ops.Mremap(at("m"), 4, 4, to=at("reserved", 8)))
+
+
+def _mremap_grow_inplace(made: Scene) -> Thread:
+    made.vma("m", 8, start=0x7F00_0000_0000).touched("m")
+    return made.thread("t", ops.Mremap(at("m"), 8, 12, maymove=False))
+
+
 def _heap(made: Scene) -> Scene:
     made.mm.start_brk = made.mm.brk = HEAP
     made.vma("heap", 16, start=HEAP, kind="heap").touched("heap")
@@ -290,6 +302,8 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "fork": _call(_fork, has_tables=False),
     "madvise_dontneed": _call(_madvise_dontneed),
     "madvise_dontneed_mt": _call(_madvise_dontneed_mt),
+    "mremap_move": _call(_mremap_move),
+    "mremap_grow_inplace": _call(_mremap_grow_inplace),
     "brk_grow": _call(_brk_grow),
     "brk_shrink": _call(_brk_shrink),
     "read_proc_maps": _call(_read_proc("maps"), has_tables=False),

@@ -48,7 +48,8 @@ locks are)."""
 THEIRS_LEFT_OUT: Final[Reasons] = {
     ACCOUNTING: """
         mem_cgroup_swapin_uncharge_swap mm_trace_rss_stat force_sig_fault userfaultfd_unmap_prep userfaultfd_unmap_complete
-        perf_event_mmap uprobe_mmap khugepaged_enter_vma
+        perf_event_mmap uprobe_mmap khugepaged_enter_vma mremap_userfaultfd_prep
+        mremap_userfaultfd_complete
     """,
     ALLOCATOR: """
         filemap_alloc_folio filemap_alloc_folio_noprof __alloc_pages __alloc_pages_noprof
@@ -68,6 +69,7 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         get_vma_policy vma_kernel_pagesize vma_mmu_pagesize get_vma_name vma_set_page_prot
         pte_mkwrite vma_dup_policy vma_adjust_trans_huge flush_tlb_batched_pending vma_close
         madvise_dontneed_free_valid_vma userfaultfd_remove
+        vma_has_uffd_without_event_remap mlock_future_check
     """,
     WRAPPER: """
         __handle_mm_fault __pte_offset_map __pte_offset_map_lock pte_offset_map_nolock
@@ -149,7 +151,7 @@ THEIRS_IDLE_RCU: Final[Reasons] = {
         copy_page_range pte_alloc_one do_swap_page
     """,
     LOOK_UP: """
-        __get_user_pages
+        __get_user_pages __x64_sys_mremap vma_to_resize mremap_to vma_merge
     """,
     ELSEWHERE: """
         __x64_sys_read dup_mmap copy_process dup_mm_exe_file m_start ksys_mmap_pgoff page_cache_ra_unbounded
@@ -205,6 +207,7 @@ OURS_NAMED: Final[dict[str, str]] = {
     "vmf_anon_prepare": "__vmf_anon_prepare",
     "folio_add_lru_vma": "folio_add_lru",
     "gup_vma_lookup": "find_vma",
+    "vma_merge": "vma_modify_flags",
     "6.1:gup_vma_lookup": "vma_lookup",
 }
 """A step's function (on one kernel) -> the one that a recording shows for it."""
@@ -229,7 +232,8 @@ OURS_BY_REASON: Final[Reasons] = {
         seq_read_iter maybe_unlock_mmap_for_io balance_dirty_pages_ratelimited
         follow_page_mask shmem_add_to_page_cache copy_pte_range copy_present_ptes flush_tlb_mm dup_mmap
         smp_call_function_many_cond proc_get_vma
-        faultin_page smaps_pte_range follow_page_pte vma_lookup
+        faultin_page smaps_pte_range follow_page_pte vma_lookup mremap_to remap_move move_ptes
+        check_prep_vma
     """,
     "always inlined, or a trylock that is": """
         alloc_swap_folio set_ptes __folio_lock_or_retry put_swap_device
