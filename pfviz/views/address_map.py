@@ -38,18 +38,20 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     rows = [_row(frame, mm, vma, faulting.get(vma.id, []), plan, look) for vma in chosen]
     if len(rows) + 2 <= height:
         rows.extend([()] * (height - len(rows) - 1))
-        rows.append(_legend(width, look, bool(mm.elsewhere)))
+        rows.append(_legend(width, look, bool(mm.elsewhere), bool(mm.huge)))
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
 
 
-def _legend(width: int, look: Look, has_elsewhere: bool) -> Row:
+def _legend(width: int, look: Look, has_elsewhere: bool, has_huge: bool) -> Row:
     """What the textures of a strip mean, as many as fit."""
     glyphs = look.glyphs
     elsewhere = ((glyphs.page_elsewhere, "page-none", "in swap or elsewhere"),)
+    huge = ((glyphs.page_huge, "page-anon", "huge page"),)
     kinds = (
         (glyphs.mark, "mark", "faults"),
         (glyphs.shares[4], "page-anon", "anonymous"),
         *(elsewhere if has_elsewhere else ()),
+        *(huge if has_huge else ()),
         (glyphs.page_file, "page-file", "page cache"),
         (glyphs.page_cow, "page-cow", "copy on write"),
         (glyphs.page_zero, "page-zero", "zero page"),
@@ -212,30 +214,31 @@ def _pages(mm: MmState, start: int, end: int, look: Look) -> Cell:
     glyphs = look.glyphs
     pages = (end - start) >> 12
     if pages == 1 and start >> 12 not in mm.elsewhere:
-        return _page(mm.page(start), look)
+        return _page(mm.page(start), look, start >> 21 in mm.huge)
     present = mm.present_between(start, end)
     if not present:
         away = mm.elsewhere and not mm.elsewhere.isdisjoint(range(start >> 12, end >> 12))
         return (glyphs.page_elsewhere if away else glyphs.no_page, "page-none")
     sample = mm.bytes_between(start, min(end, start + (_SAMPLE_PAGES << 12)))
     kind = next((byte for byte in sample if byte & PRESENT), PRESENT)
-    full = _page(kind, look)
+    is_huge = bool(mm.huge) and mm.huge.issuperset(range(start >> 21, ((end - 1) >> 21) + 1))
+    full = _page(kind, look, is_huge)
     if present == pages:
         return full
     return (glyphs.shares[1 + present * 3 // pages], full[1])
 
 
-def _page(byte: int, look: Look) -> Cell:
+def _page(byte: int, look: Look, is_huge: bool) -> Cell:
     glyphs = look.glyphs
     if not byte & PRESENT:
         return (glyphs.no_page, "page-none")
     if byte & PTE_ZERO:
         return (glyphs.page_zero, "page-zero")
     if byte & PTE_COW:
-        return (glyphs.page_cow, "page-cow")
+        return (glyphs.page_huge if is_huge else glyphs.page_cow, "page-cow")
     if byte & PTE_FILE:
-        return (glyphs.page_file, "page-file")
-    return (glyphs.shares[4], "page-anon")
+        return (glyphs.page_huge if is_huge else glyphs.page_file, "page-file")
+    return (glyphs.page_huge if is_huge else glyphs.shares[4], "page-anon")
 
 
 def _info(
@@ -253,8 +256,11 @@ def _info(
     elif vma.changed_why and 0 <= frame.now_ns - vma.changed_ns < _RECENT_NS:
         cells.append((vma.changed_why, "accent"))
     if not cells:
-        present = frame.mms[vma.mm].present_between(vma.start, vma.end)
-        cells.append((f"{count(present)}/{count(vma.pages)} pages", "faint"))
+        mm = frame.mms[vma.mm]
+        present = mm.present_between(vma.start, vma.end)
+        huge = sum(vma.start <= index << 21 < vma.end for index in mm.huge)
+        text = f"{count(present)}/{count(vma.pages)} pages"
+        cells.append((f"{huge} huge · {text}" if huge else text, "faint"))
     return cells
 
 

@@ -14,6 +14,7 @@ from .memory_state import (
     PAGES_PER_TABLE,
     PRESENT,
     PTE_ELSEWHERE,
+    PTE_HUGE,
     MmState,
     VmaState,
     tables_between,
@@ -164,6 +165,10 @@ def _pte_set(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> N
         return
     if mm.elsewhere:
         mm.elsewhere.difference_update(range(a >> 12, (a >> 12) + b))
+    if c & PTE_HUGE:
+        mm.huge.add(a >> 21)
+    elif mm.huge:
+        mm.huge.discard(a >> 21)
     byte = PRESENT | (c & 0x3F)
     if b == 1:
         number = (a >> 12) & (PAGES_PER_TABLE - 1)
@@ -188,6 +193,8 @@ def _pte_cleared(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) 
     page, last = a >> 12, (a >> 12) + b
     if mm.elsewhere:
         mm.elsewhere.difference_update(range(page, last))
+    if mm.huge:
+        mm.huge.difference_update(range(page >> 9, ((last - 1) >> 9) + 1))
     for number in tables_between(mm.tables, page >> 9, (last - 1) >> 9):
         first = max(page - (number << 9), 0)
         stop = min(last - (number << 9), PAGES_PER_TABLE)

@@ -40,6 +40,7 @@ class Glyphs:
     page_file: str = "▒"
     no_page: str = "·"
     page_elsewhere: str = "s"
+    page_huge: str = "H"
     """A page in swap, in a device's memory, or on the move."""
     time_axis: str = "─▸"
     times: str = "×"

@@ -38,6 +38,8 @@ PTE_COW: Final = 16
 PTE_PREFAULTED: Final = 32
 PTE_ELSEWHERE: Final = 64
 """In `pte_set.flags` only: no page is there, the entry says where it is (`MmState.elsewhere`)."""
+PTE_HUGE: Final = 128
+"""In `pte_set.flags` only: the 512 pages are mapped by one entry (`MmState.huge`)."""
 
 
 @dataclass(slots=True)
@@ -163,6 +165,8 @@ class MmState:
     pages_present: int = 0
     elsewhere: set[int] = field(default_factory=set)
     """Pages, by `address >> 12`, that are in swap, in a device or on the move."""
+    huge: set[int] = field(default_factory=set)
+    """Huge pages, by `address >> 21`: all 512 pages of such a table are mapped by one entry."""
     root: int = -1
     height: int = 0
     nodes: dict[int, NodeState] = field(default_factory=dict)

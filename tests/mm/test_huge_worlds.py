@@ -14,6 +14,7 @@ from pfviz.mm.operations import (
     Access,
     Exit,
     Fork,
+    GetUserPages,
     Madvise,
     Mmap,
     Mprotect,
@@ -53,6 +54,7 @@ def any_operation(dice: random.Random) -> Operation:
         (6, Madvise(place, count, dice.choice(("dontneed", "free", "sequential")))),
         (5, ReadProc(dice.choice(("maps", "smaps", "smaps_rollup")))),
         (4, Mremap(place, count, count, to=at("b", dice.choice((0, HUGE, 3))))),
+        (4, GetUserPages(place, few, write=dice.random() < 0.5, pin=dice.random() < 0.5)),
         (3, Fork(child, child_cpu=dice.randrange(3))),
     ]
     weights = [weight for weight, _ in choices]
@@ -81,7 +83,8 @@ def test_no_rule_breaks(kernel: str, mode: str, seed: int) -> None:
     rules.run(scene.engine, steps_max=200_000, every_steps=40)
     assert scene.engine.world.broken == []
     assert all(task.state == "done" for task in scene.engine.tasks)
-    assert scene.engine.world.vmstat.get("thp_fault_alloc", 0) > 0
+    vmstat = scene.engine.world.vmstat
+    assert vmstat.get("thp_fault_alloc", 0) + vmstat.get("thp_zero_page_alloc", 0) > 0
     check_pages(scene)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pfviz.mm.cross_call import local_irq_restore, local_irq_save
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE, GetUserPages
-from pfviz.mm.page_table import PRESENT, SPECIAL, TABLE_SPAN, WRITABLE, PteTable, pfn_of
+from pfviz.mm.page_table import PRESENT, SPECIAL, TABLE_SPAN, WRITABLE, HugePmd, PteTable, pfn_of
 from pfviz.mm.paths.allocation import free_frames
 from pfviz.mm.paths.gup import EFAULT, Gup, get_user_pages
 from pfviz.sim.task import Step, step
@@ -86,7 +86,10 @@ def gup_pte_range(engine: Mm, thread: Thread) -> Step:
         call.table = thread.mm.page_tables.walk(gup.address)
     table = call.table
     if table is None:
-        return gup_irqs_on
+        huge = thread.mm.page_tables.huge_at(gup.address)
+        if huge is None or not _take_huge(engine, gup, huge):
+            return gup_irqs_on
+        return gup_pte_range if gup.address < gup.end else gup_irqs_on
     if table.is_freed:
         text = f"{thread.name} walks in a page table that was freed"
         engine.world.break_rule(engine, "I5", text)
@@ -105,6 +108,23 @@ def gup_pte_range(engine: Mm, thread: Thread) -> Step:
     if gup.address >= table.base + TABLE_SPAN:
         call.table = None
     return gup_pte_range if gup.address < gup.end else gup_irqs_on
+
+
+def _take_huge(engine: Mm, gup: Gup, huge: HugePmd) -> bool:
+    """gup_fast_pmd_leaf: take the pages of a huge page, if its entry allows what is asked for."""
+    value = huge.value
+    if not value & PRESENT or value & SPECIAL or (gup.write and not value & WRITABLE):
+        return False
+    if gup.pins and not gup.write and _must_unshare(engine, pfn_of(value)):
+        return False
+    engine.cost("gup_pte")
+    stop = min(gup.end, huge.end)
+    first = pfn_of(value) + ((gup.address - huge.base) >> PAGE_SHIFT)
+    for pfn in range(first, first + ((stop - gup.address) >> PAGE_SHIFT)):
+        engine.world.frames.get(pfn)
+        gup.frames.append(pfn)
+    gup.address = stop
+    return True
 
 
 def _must_unshare(engine: Mm, pfn: int) -> bool:
