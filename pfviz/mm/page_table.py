@@ -319,13 +319,22 @@ class PageTable:
         """Whether a PUD or PMD table must be allocated before a PTE table can be linked."""
         return self.pmd_table(address) is None
 
-    def alloc_upper(self, engine: Engine[Any], address: int) -> UpperTable:
-        """Link the missing PUD and PMD tables of an address (__pud_alloc, __pmd_alloc)."""
-        pud = self.pgd.entries.get(address >> 39)
+    def missing_pud(self, address: int) -> bool:
+        """Whether even the PUD table of an address is missing."""
+        return address >> 39 not in self.pgd.entries
+
+    def alloc_pud(self, engine: Engine[Any], address: int) -> UpperTable:
+        """Link the PUD table of an address if it is missing (__pud_alloc)."""
+        pud: UpperTable | None = self.pgd.entries.get(address >> 39)
         if pud is None:
             pud = UpperTable(engine.new_id(), 3, address >> 39 << 39, self.page_table_lock)
             self.pgd.entries[address >> 39] = pud
             self._log(engine, "alloc", pud.base, 3)
+        return pud
+
+    def alloc_upper(self, engine: Engine[Any], address: int) -> UpperTable:
+        """Link the missing PUD and PMD tables of an address (__pud_alloc, __pmd_alloc)."""
+        pud = self.alloc_pud(engine, address)
         pmd: UpperTable | None = pud.entries.get(address >> 30)
         if pmd is None:
             base = address >> 30 << 30

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.mmap_lock import mmap_read_lock
-from pfviz.mm.operations import PAGE_SIZE
+from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE
 from pfviz.mm.page_table import PRESENT, SPECIAL, WRITABLE, HugePmd, PteTable, pfn_of
 from pfviz.mm.paths.handle import handle_mm_fault
 from pfviz.mm.paths.outcome import (
@@ -133,19 +133,25 @@ def follow_page_pte(engine: Mm, thread: Thread) -> Step:
     return follow_page_unlock if is_there else follow_page_missing
 
 
-@step("mm/gup.c", cost="pte_read")
+@step("mm/huge_memory.c", cost="pte_read")
 def follow_trans_huge_pmd(engine: Mm, thread: Thread) -> Step:
-    """A huge page is mapped here: if it may be used as asked, its part is taken."""
+    """A huge page is mapped here: of its 512 pages take those that were asked for."""
     gup = _gup(thread)
     huge, gup.huge = gup.huge, None
     assert huge is not None
+    value, frames = huge.value, engine.world.frames
+    is_there = huge.is_linked and value & PRESENT and (not gup.writes or value & WRITABLE)
+    if is_there:
+        stop = min(gup.end, huge.end)
+        if gup.takes and not value & SPECIAL:
+            first = pfn_of(value) + ((gup.address - huge.base) >> PAGE_SHIFT)
+            taken = range(first, first + ((stop - gup.address) >> PAGE_SHIFT))
+            for pfn in taken:
+                frames.get(pfn)
+            gup.frames.extend(taken)
+        gup.address = stop
     spin_unlock(engine, thread, huge.lock)
-    if not huge.is_linked:
-        return follow_page_mask
-    if not huge.value & PRESENT or (gup.writes and not huge.value & WRITABLE):
-        return faultin_page
-    gup.address += PAGE_SIZE
-    return get_user_pages_begin
+    return get_user_pages_begin if is_there else faultin_page
 
 
 @step("mm/gup.c", function="pte_unmap_unlock")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def handle_mm_fault(engine: Mm, thread: Thread) -> Step:
     """Account the fault to its memory cgroup and handle it: the VMA is stable from here on."""
     if thread.mm.page_tables.missing_upper(thread.in_flight.address):
-        return pud_alloc
+        return _upper_table(thread)
     return _below_pmd(engine, thread)
 
 
@@ -56,16 +56,38 @@ def huge_done(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     return handle_pte_fault
 
 
-@step("mm/memory.c", cost="page_table_alloc", function="__pmd_alloc")
+def _upper_table(thread: Thread) -> Step:
+    """The step that makes the upper table that is missing."""
+    tables, address = thread.mm.page_tables, thread.in_flight.address
+    return pud_alloc if tables.missing_pud(address) else pmd_alloc
+
+
+@step("mm/memory.c", cost="page_table_alloc", function="__pud_alloc")
 def pud_alloc(engine: Mm, thread: Thread) -> Step:
-    """A page-table page above the PTE table is missing: allocate one before taking its lock."""
+    """Two page-table pages are missing above the PTE table: allocate the upper, then lock."""
     lock = thread.mm.page_tables.page_table_lock
-    return spin_lock(engine, thread, lock, then=pmd_populate)
+    return spin_lock(engine, thread, lock, then=p4d_populate)
+
+
+@step("mm/memory.c", cost="set_pte", function="__pud_alloc")
+def p4d_populate(engine: Mm, thread: Thread) -> Step:
+    """Link it under page_table_lock, unless another thread was faster."""
+    page_tables = thread.mm.page_tables
+    page_tables.alloc_pud(engine, thread.in_flight.address)
+    spin_unlock(engine, thread, page_tables.page_table_lock)
+    return pmd_alloc
+
+
+@step("mm/memory.c", cost="page_table_alloc", function="__pmd_alloc")
+def pmd_alloc(engine: Mm, thread: Thread) -> Step:
+    """The page-table page above the PTE table is missing: allocate one before taking its lock."""
+    lock = thread.mm.page_tables.page_table_lock
+    return spin_lock(engine, thread, lock, then=pud_populate)
 
 
 @step("mm/memory.c", cost="set_pte", function="__pmd_alloc")
-def pmd_populate(engine: Mm, thread: Thread) -> Step:
-    """Link the upper tables under page_table_lock, unless another thread was faster."""
+def pud_populate(engine: Mm, thread: Thread) -> Step:
+    """Link it under page_table_lock, unless another thread was faster."""
     page_tables = thread.mm.page_tables
     if page_tables.missing_upper(thread.in_flight.address):
         page_tables.alloc_upper(engine, thread.in_flight.address)

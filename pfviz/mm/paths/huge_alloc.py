@@ -49,7 +49,30 @@ def rmqueue_huge(engine: Mm, thread: Thread) -> Step:
     return charge_huge
 
 
-@step("mm/memcontrol.c", cost="charge", function="__mem_cgroup_charge")
+@step("mm/huge_memory.c", cost="huge_page_alloc", function="get_huge_zero_page")
+def alloc_huge_zero(engine: Mm, thread: Thread) -> Step:
+    """Ask for the 2 MiB that all processes are to share: they are charged to nobody."""
+    if engine.world.policy.fragmented:
+        return thread.back()
+    blocks = _mine(engine).blocks
+    if not blocks:
+        zone = engine.world.frames.zone_of(engine.cpu)
+        return spin_lock(engine, thread, zone.lock, then=take_huge_zero)
+    thread.in_flight.page = blocks.pop()
+    return thread.back()
+
+
+@step("mm/page_alloc.c", cost="huge_page_alloc", function="get_huge_zero_page")
+def take_huge_zero(engine: Mm, thread: Thread) -> Step:
+    """Take a piece of 2 MiB from the zone's lists and release zone->lock."""
+    frames = engine.world.frames
+    zone = frames.zone_of(engine.cpu)
+    thread.in_flight.page = frames.take_block(zone)
+    spin_unlock(engine, thread, zone.lock)
+    return thread.back()
+
+
+@step("mm/memcontrol.c", cost="charge", function="mem_cgroup_charge")
 def charge_huge(engine: Mm, thread: Thread) -> Step:
     """Charge 512 pages to the memory cgroup: more than any CPU's stock holds."""
     engine.world.frames.memcg_line.write(engine)

@@ -21,7 +21,7 @@ from pfviz.mm.page_table import (
 )
 from pfviz.mm.paths.allocation import folio_add_lru_vma
 from pfviz.mm.paths.anon_vma import vmf_anon_prepare
-from pfviz.mm.paths.huge_alloc import alloc_huge, clear_huge_page, release_huge
+from pfviz.mm.paths.huge_alloc import alloc_huge, alloc_huge_zero, clear_huge_page, release_huge
 from pfviz.mm.paths.outcome import VM_FAULT_FALLBACK, VM_FAULT_RETRY
 from pfviz.mm.paths.userfaultfd import userfault
 from pfviz.mm.userfaultfd import MISSING
@@ -85,7 +85,7 @@ def pte_alloc_one(engine: Mm, thread: Thread) -> Step:
 def mm_get_huge_zero_folio(engine: Mm, thread: Thread) -> Step:
     """Take the huge zero page; who is first has to make it."""
     if not engine.world.huge_zero:
-        return thread.call(alloc_huge, then=got_huge_zero)
+        return thread.call(alloc_huge_zero, then=got_huge_zero)
     return lock_pmd(engine, thread, set_huge_zero_folio)
 
 
@@ -123,7 +123,7 @@ def set_huge_zero_folio(engine: Mm, thread: Thread) -> Step:
 # Write: a huge page of one's own
 
 
-@step("mm/huge_memory.c", cost="vma_check", function="vma_alloc_folio")
+@step("mm/huge_memory.c", cost="vma_check", function="__do_huge_pmd_anonymous_page")
 def huge_allocated(engine: Mm, thread: Thread) -> Step:
     """There is a huge page; if memory is too fragmented for one, small pages must do."""
     if thread.in_flight.page is None:

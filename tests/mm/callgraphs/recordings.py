@@ -126,11 +126,32 @@ def calls_of(entry: dict[str, Any]) -> list[Call]:
         if item.get("event"):
             calls.append(Call(name, tuple(inside), _event_token(name, item)))
             continue
-        lock = _lock(name, item, inside, items[number + 1 : number + 2], held)
+        following = items[number + 1 : number + 2]
+        lock = _lock(name, item, inside, following, held)
+        if lock == "ptl" and _links_upper_table(calls, inside, following):
+            lock = PAGE_TABLE_LOCK
+            held[-1] = (held[-1][0], lock)
         what = lock or (RCU_CALLBACKS.get(inside[-1], "maple node") if name == "call_rcu" else "")
         calls.append(Call(name, tuple(inside), f"{name}({what})" if what else name, lock))
         inside += [""] * (depth - len(inside)) + [name]
     return calls
+
+
+def _links_upper_table(
+    calls: list[Call], inside: list[str], following: list[dict[str, Any]]
+) -> bool:
+    """Whether a lock of __handle_mm_fault is that of __pud_alloc or __pmd_alloc.
+
+    They are not kept in the recordings: it is taken after a page was allocated, and given back at
+    once.
+    """
+    if inside[-1:] != ["__handle_mm_fault"] or not following:
+        return False
+    if following[0]["fn"] != "_raw_spin_unlock":
+        return False
+    before = (call.name for call in reversed(calls) if call.inside == tuple(inside))
+    last = next((name for name in before if not name.startswith("__rcu_read_")), "")
+    return last.startswith("__alloc_")
 
 
 def _plain(name: str) -> str:

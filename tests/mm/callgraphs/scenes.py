@@ -18,9 +18,10 @@ from pfviz.mm import operations as ops
 from pfviz.mm.operations import MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, PROT_READ
 from pfviz.mm.page_cache import new_file
 from pfviz.mm.page_table import PAGE_SIZE, PRESENT, SPECIAL, TABLE_SPAN, pte_of
+from pfviz.mm.policy import Policy
 from pfviz.mm.thread import Thread
-from pfviz.mm.vma import VM_PFNMAP, VM_SHARED
 from pfviz.mm.userfaultfd import new_userfaultfd
+from pfviz.mm.vma import VM_HUGEPAGE, VM_PFNMAP, VM_SHARED
 from tests.mm import fault_scenes
 from tests.mm.callgraphs.recorder import Row, fault_rows, operation_rows
 from tests.mm.callgraphs.recordings import Call, recording
@@ -80,6 +81,19 @@ def _file_read_miss(kernel: str) -> Played:
     """The disk of the recordings of 6.1 and 6.12 was faster than the next look at the page."""
     costs = {} if kernel == "6.18" else {"io": 1, "io_page": 0}
     return _fault("file_read_miss", **costs)(kernel)
+
+
+def _thp(write: bool) -> Callable[[str], Played]:
+    """The first touch of a range of huge pages in a process that has no tables for it yet."""
+
+    def play(kernel: str) -> Played:
+        made = world(kernel, cpus=4, policy=Policy(thp="madvise"))
+        made.vma("m", 1024, start=0x5100_0000_0000, flags=VM_HUGEPAGE)
+        thread = made.thread("t", ops.Access(at("m"), write=write))
+        made.run()
+        return Played(made, thread, fault_rows(made, thread))
+
+    return play
 
 
 # Faults that need more than one thread or operation
@@ -289,6 +303,8 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "segv_access": _fault("segv_access"),
     "segv_unmapped": _fault("segv_unmapped"),
     "kernel_mode_fault": _fault("kernel_mode"),
+    "thp_read_zero": _thp(write=False),
+    "thp_write": _thp(write=True),
     "mprotect_then_write": _call(_mprotect_then_write),
     "mprotect_then_write_shared_file": _call(_mprotect_then_write_shared_file),
     "mmap_anon_new": _call(_mmap_anon_new),
@@ -315,11 +331,13 @@ WINDOWS: Final[dict[str, tuple[str, str]]] = {
     "fork": ("mmap_lock_start_locking", "dup_userfaultfd_complete"),
     "kernel_mode_fault": ("page_fault_kernel", ""),
     "read_proc_maps": ("", "page_fault_kernel"),
+    "thp_read_zero": ("", "schedule"),
 }
 """Recorded kind -> the token with which the compared part begins, and the one before which it ends.
 
-fork copies more than memory; kernel_mode_fault was recorded with the read() that took it; read_proc_maps with the fault of its
-copy_to_user, which is a kind of its own.
+fork copies more than memory; kernel_mode_fault was recorded with the read() that took it;
+read_proc_maps with the fault of its copy_to_user, which is a kind of its own; thp_read_zero on 6.12
+with the switch to another task.
 """
 
 
@@ -330,4 +348,4 @@ def window(calls: list[Call], kind: str) -> list[Call]:
     begin, end = WINDOWS.get(kind, ("", ""))
     names = [call.name for call in calls]
     first = names.index(begin) if begin else 0
-    return calls[first : names.index(end) if end else len(calls)]
+    return calls[first : names.index(end) if end in names else len(calls)]

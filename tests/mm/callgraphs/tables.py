@@ -69,7 +69,7 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         get_vma_policy vma_kernel_pagesize vma_mmu_pagesize get_vma_name vma_set_page_prot
         pte_mkwrite vma_dup_policy vma_adjust_trans_huge flush_tlb_batched_pending vma_close
         madvise_dontneed_free_valid_vma userfaultfd_remove
-        vma_has_uffd_without_event_remap mlock_future_check
+        vma_has_uffd_without_event_remap mlock_future_check vma_thp_gfp_mask
     """,
     WRAPPER: """
         __handle_mm_fault __pte_offset_map __pte_offset_map_lock pte_offset_map_nolock
@@ -83,7 +83,7 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         __split_vma kernel_clone copy_process anon_vma_fork vma_modify unmap_single_vma zap_page_range_single
         zap_page_range_single_batched madvise_lock madvise_unlock madvise_do_behavior
         madvise_vma_behavior page_cache_ra_order page_cache_ra_unbounded __get_user_pages
-        show_map_vma smap_gather_stats __x64_sys_brk
+        show_map_vma smap_gather_stats __x64_sys_brk vma_alloc_anon_folio_pmd
     """,
     "marks a flush as pending, takes no lock": """
         tlb_gather_mmu tlb_gather_mmu_fullmm
@@ -123,6 +123,10 @@ THEIRS_WITHIN: Final[Reasons] = {
     "tables above the PTE tables: nobody knows the child yet": """
         copy_page_range:_raw_spin_lock(upper~tables) copy_page_range:_raw_spin_unlock(upper~tables)
     """,
+    "the list of huge pages that may be split when memory is short": """
+        do_huge_pmd_anonymous_page:_raw_spin_lock_irqsave
+        do_huge_pmd_anonymous_page:_raw_spin_unlock_irqrestore
+    """,
     "one scheduling is one step": """
         io_schedule:schedule
     """,
@@ -149,6 +153,7 @@ THEIRS_IDLE_RCU: Final[Reasons] = {
         handle_mm_fault do_anonymous_page do_wp_page wp_page_copy __handle_mm_fault do_fault
         filemap_fault fault_dirty_shared_page shmem_get_folio_gfp unmap_page_range
         copy_page_range pte_alloc_one do_swap_page
+        do_huge_pmd_anonymous_page vma_alloc_anon_folio_pmd
     """,
     LOOK_UP: """
         __get_user_pages __x64_sys_mremap vma_to_resize mremap_to vma_merge
@@ -162,6 +167,7 @@ THEIRS_IDLE_RCU: Final[Reasons] = {
 THEIRS_OTHER_LOCKS: Final[Reasons] = {
     ALLOCATOR: """
         copy_page_range tlb_finish_mmu lru_add_drain_cpu mlock_folio_batch unmap_page_range
+        mm_get_huge_zero_page mm_get_huge_zero_folio
     """,
     ELSEWHERE: """
         rwsem_down_read_slowpath filemap_fault shmem_get_folio_gfp m_start
@@ -194,6 +200,7 @@ SAME: Final[dict[str, str]] = {
     "mem_cgroup_swapin_charge_folio": "mem_cgroup_charge",
     "page_add_anon_rmap": "folio_add_new_anon_rmap",
     "swap_readpage": "swap_read_folio",
+    "mm_get_huge_zero_page": "mm_get_huge_zero_folio",
     "down_write_killable": "down_write",
     "down_read_killable": "down_read",
     "do_mas_munmap": "do_vmi_munmap",
@@ -204,6 +211,8 @@ SAME: Final[dict[str, str]] = {
 OURS_NAMED: Final[dict[str, str]] = {
     "get_page_from_freelist": "vma_alloc_folio",
     "rmqueue_bulk": "vma_alloc_folio",
+    "rmqueue": "vma_alloc_folio",
+    "folio_batch_move_lru": "folio_add_lru",
     "vmf_anon_prepare": "__vmf_anon_prepare",
     "folio_add_lru_vma": "folio_add_lru",
     "gup_vma_lookup": "find_vma",
@@ -234,6 +243,8 @@ OURS_BY_REASON: Final[Reasons] = {
         smp_call_function_many_cond proc_get_vma
         faultin_page smaps_pte_range follow_page_pte vma_lookup mremap_to remap_move move_ptes
         check_prep_vma
+        __pud_alloc __pmd_alloc get_huge_zero_page __do_huge_pmd_anonymous_page spin_unlock
+        clear_huge_page pgtable_trans_huge_deposit set_huge_zero_folio
     """,
     "always inlined, or a trylock that is": """
         alloc_swap_folio set_ptes __folio_lock_or_retry put_swap_device
