@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.frames import ZERO_PFN
-from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.operations import PAGE_SIZE
 from pfviz.mm.page_cache import Folio, folio_trylock, folio_unlock
 from pfviz.mm.page_range import set_pte
@@ -28,16 +27,14 @@ from pfviz.mm.page_table import (
 )
 from pfviz.mm.paths import entry
 from pfviz.mm.paths.allocation import folio_add_lru_vma, release_page, vma_alloc_folio
-from pfviz.mm.paths.anon_vma import anon_vma_prepare
 from pfviz.mm.paths.anonymous import add_new_anon_rmap, pte_alloc
 from pfviz.mm.paths.file_page import map_folio
 from pfviz.mm.paths.pte_lock import pte_offset_map_lock, unlock
+from pfviz.mm.paths.uffd_lock import uffd_mfill_lock, uffd_mfill_unlock
 from pfviz.mm.paths.uffd_wake import wake_userfault
-from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
 from pfviz.mm.thread import Fault, Thread
 from pfviz.mm.userfaultfd import UffdCall
 from pfviz.mm.vma import VM_SHARED, VM_WRITE, Vma
-from pfviz.mm.vma_lock import vma_end_read, vma_start_read_locked
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_read, up_read
 from pfviz.sync.spinlock import spin_lock, spin_unlock
@@ -64,7 +61,7 @@ def _vma(thread: Thread) -> Vma:
     return vma
 
 
-# Which lock
+# Lock and check
 
 
 @step("mm/userfaultfd.c", cost="vma_check", function="mfill_atomic")
@@ -72,77 +69,20 @@ def mfill_atomic(engine: Mm, thread: Thread) -> Step:
     """Lock what must not change: the one VMA where the kernel can, else the address space."""
     call = _call(thread)
     call.fault = call.fault or Fault(0, call.start, True, 0, engine.now_ns, user=False)
-    world = engine.world
-    if world.has_vma_lock and world.preset.uffd_ioctl_lock == "vma_lock":
-        return uffd_lock_vma
-    return mmap_read_lock(engine, thread, thread.mm, find_dst_vma)
+    return thread.call(uffd_mfill_lock(engine), then=dst_locked)
 
 
-@step("mm/userfaultfd.c (6.9+)", cost="vma_check")
-def uffd_lock_vma(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
-    """Try to lock the VMA of the page for reading, as a page fault does."""
-    thread.address = _call(thread).start
-    return thread.call(lock_vma_under_rcu, then=dst_vma_locked)
-
-
-@step("mm/userfaultfd.c (6.9+)", cost="vma_check", function="uffd_lock_vma")
-def dst_vma_locked(engine: Mm, thread: Thread) -> Step:
-    """Private memory will need an anon_vma: without one, or without the lock, ask mmap_lock."""
-    call, vma = _call(thread), thread.vma
-    if vma is not None and (vma.vm_flags & VM_SHARED or vma.anon_vma is not None):
-        call.vma, call.under_vma_lock = vma, True
-        return _lock_map_changing(engine, thread)
-    if vma is not None:
-        vma_end_read(engine, thread, vma)
-    return mmap_read_lock(engine, thread, thread.mm, find_dst_vma)
-
-
-@step("mm/userfaultfd.c", cost="find_vma", function="find_vma")
-def find_dst_vma(engine: Mm, thread: Thread) -> Step:
-    """Under mmap_lock find the VMA; if its pages are to be private it needs an anon_vma."""
+@step("mm/userfaultfd.c", cost="vma_check", function="mfill_atomic")
+def dst_locked(engine: Mm, thread: Thread) -> Step:
+    """From 6.9 on a lock of its own keeps mmap_changing still; before, mmap_lock does."""
     call = _call(thread)
-    vma = call.vma = thread.mm.tree.find(engine, call.start)
-    if vma is None or not vma.covers(call.start):
-        call.vma = None
-        thread.op_result = ENOENT
-        mmap_read_unlock(engine, thread, thread.mm)
+    if call.vma is None:
+        _drop_page(engine, thread)
         return thread.back()
-    if vma.vm_flags & VM_SHARED or vma.anon_vma is not None:
-        return _dst_vma_ready(engine, thread)
-    thread.fault = call.fault
-    call.fault.vma = vma
-    return thread.call(anon_vma_prepare, then=anon_vma_prepared)
-
-
-@step("mm/userfaultfd.c", cost="vma_check", function="find_vma_and_prepare_anon")
-def anon_vma_prepared(engine: Mm, thread: Thread) -> Step:
-    """The VMA has an anon_vma now."""
-    thread.fault = None
-    return _dst_vma_ready(engine, thread)
-
-
-def _dst_vma_ready(engine: Mm, thread: Thread) -> Step:
-    world = engine.world
-    if world.has_vma_lock and world.preset.uffd_ioctl_lock == "vma_lock":
-        return change_over_to_vma
-    return _lock_map_changing(engine, thread)
-
-
-@step("mm/userfaultfd.c (6.9+)", cost="vma_check", function="uffd_lock_vma")
-def change_over_to_vma(engine: Mm, thread: Thread) -> Step:
-    """Lock the VMA itself, which cannot fail under mmap_lock, and give mmap_lock back."""
-    vma_start_read_locked(engine, thread, _vma(thread))
-    _call(thread).under_vma_lock = True
-    mmap_read_unlock(engine, thread, thread.mm)
-    return _lock_map_changing(engine, thread)
-
-
-def _lock_map_changing(engine: Mm, thread: Thread) -> Step:
     if engine.world.preset.uffd_ioctl_lock != "vma_lock":
-        return check_mmap_changing  # mmap_changing grows under mmap_lock held for writing.
-    _call(thread).is_changing_locked = True
-    lock = _call(thread).ctx.map_changing_lock
-    return down_read(engine, thread, lock, then=check_mmap_changing)
+        return check_mmap_changing(engine, thread)
+    call.is_changing_locked = True
+    return down_read(engine, thread, call.ctx.map_changing_lock, then=check_mmap_changing)
 
 
 @step("mm/userfaultfd.c", cost="vma_check", function="mfill_atomic")
@@ -169,8 +109,6 @@ def check_mmap_changing(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 def mm_alloc_pmd(engine: Mm, thread: Thread) -> Step:
     """Go to the page table of the next page; what is missing of it is made."""
     call, tables = _call(thread), thread.mm.page_tables
-    if call.address >= call.end:
-        return mfill_unlock
     call.fault.address = call.address
     call.fault.orig_pte = 0
     call.fault.orig_pte_valid = False
@@ -234,9 +172,7 @@ def copied_without_locks(engine: Mm, thread: Thread) -> Step:
     """The page is filled: lock again, and look at everything again."""
     call = _call(thread)
     if thread.op_result:
-        thread.fault = call.fault
-        release_page(engine, thread)
-        thread.fault = None
+        _drop_page(engine, thread)
         return thread.back()
     return mfill_atomic
 
@@ -314,6 +250,12 @@ def mfill_atomic_install_pte(engine: Mm, thread: Thread) -> Step:
         return mfill_pte_unlock
     if call.fault.folio is not None:
         return set_file_pte
+    return folio_add_new_anon_rmap
+
+
+@step("mm/rmap.c", cost="map")
+def folio_add_new_anon_rmap(engine: Mm, thread: Thread) -> Step:
+    """Count the page and point it at the VMA's anon_vma: it belongs to this process alone."""
     add_new_anon_rmap(engine, thread)
     return thread.call(folio_add_lru_vma, then=set_filled_pte)
 
@@ -368,7 +310,7 @@ def mfill_pte_unlock(engine: Mm, thread: Thread) -> Step:
     if thread.op_result:
         return mfill_unlock
     call.address += PAGE_SIZE
-    return mm_alloc_pmd
+    return mm_alloc_pmd if call.address < call.end else mfill_unlock
 
 
 def _failed(thread: Thread, error: int) -> Step:
@@ -383,7 +325,7 @@ def _failed(thread: Thread, error: int) -> Step:
 def mfill_unlock(engine: Mm, thread: Thread) -> Step:
     """Give the locks back; then wake whoever waits for these pages."""
     call = _call(thread)
-    thread.fault = None
+    _drop_page(engine, thread)
     _give_locks_back(engine, thread)
     if call.address == call.start:
         return thread.back()  # Nothing was put in, nobody is woken.
@@ -392,14 +334,16 @@ def mfill_unlock(engine: Mm, thread: Thread) -> Step:
     return wake_userfault if call.wake else thread.back()
 
 
+def _drop_page(engine: Mm, thread: Thread) -> None:
+    """Give a page back that could not be put in; from here on no page is in work."""
+    thread.fault = _call(thread).fault
+    release_page(engine, thread)
+    thread.fault = None
+
+
 def _give_locks_back(engine: Mm, thread: Thread) -> None:
     call = _call(thread)
     if call.is_changing_locked:
         call.is_changing_locked = False
         up_read(engine, thread, call.ctx.map_changing_lock)
-    if call.under_vma_lock:
-        call.under_vma_lock = False
-        vma_end_read(engine, thread, _vma(thread))
-    else:
-        mmap_read_unlock(engine, thread, thread.mm)
-    call.vma = None
+    uffd_mfill_unlock(engine, thread)

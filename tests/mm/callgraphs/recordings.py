@@ -68,6 +68,14 @@ SPIN_WITHIN: Final = {
 }  # fmt: skip
 """Function -> the spinlock that it takes."""
 
+QUEUE_WITHIN: Final = {
+    ("spin_irq", "handle_userfault"): "fault_pending_wqh",
+    ("spin_irqsave", "handle_userfault"): "fd_wqh",
+    ("spin_irq", "__wake_userfault"): "fault_pending_wqh",
+    ("spin_irqsave", "__wake_userfault"): "fault_wqh",
+}
+"""How a lock was taken, and in which function -> the wait queue whose lock it is."""
+
 RCU_CALLBACKS: Final = {"vm_area_free": "vm_area_struct", "tlb_finish_mmu": "page tables"}
 """Function -> what it frees after a grace period; elsewhere it is a node of the tree."""
 
@@ -235,13 +243,17 @@ def _taken(name: str, item: dict[str, Any], inside: list[str], following: list[d
             return "anon_vma" if is_anon else "i_mmap"
         return RWSEM_WITHIN.get(within, "?")
     if TAKES[name] in ("spin_irq", "spin_irqsave"):
-        return "?"  # No page-table lock is taken with interrupts off.
+        # No page-table lock is taken with interrupts off; below a wake-up the scheduler's are.
+        queue = QUEUE_WITHIN.get((TAKES[name], within), "?")
+        return "?" if (TAKES[name], queue) in held else queue
     if within == "copy_page_range" and held.count(("spin", "ptl")) == 2:
         return "swap"  # An entry of a page that is swapped out has one more user.
     if within == "copy_page_range" and _is_upper(following, held):
         return "upper tables"
     if within == "do_swap_page":
         return _lock_of_swap_in(name, following, held)
+    if TAKES[name] == "spin_try":
+        return "?"  # The allocator's: nobody tries a page-table lock.
     return SPIN_WITHIN.get(within, "?")
 
 

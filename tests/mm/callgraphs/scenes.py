@@ -26,6 +26,7 @@ from tests.mm import fault_scenes
 from tests.mm.callgraphs.recorder import Row, fault_rows, operation_rows
 from tests.mm.callgraphs.recordings import Call, recording
 from tests.mm.callgraphs.scenes_swap import swapin_read, without_free_slots
+from tests.mm.callgraphs.scenes_uffd import uffd_copy, uffd_missing
 from tests.worlds import Scene, at, world
 
 RW: Final = ops.PROT_READ | ops.PROT_WRITE
@@ -300,6 +301,8 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "shmem_write": _shmem,
     "stack_growth": _fault("stack_growth"),
     "swapin_read": lambda kernel: Played(*swapin_read(kernel)),
+    "uffd_missing": lambda kernel: Played(*uffd_missing(kernel)),
+    "uffd_copy": lambda kernel: Played(*uffd_copy(kernel)),
     "segv_access": _fault("segv_access"),
     "segv_unmapped": _fault("segv_unmapped"),
     "kernel_mode_fault": _fault("kernel_mode"),

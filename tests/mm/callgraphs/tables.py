@@ -83,6 +83,7 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         __split_vma kernel_clone copy_process anon_vma_fork vma_modify unmap_single_vma zap_page_range_single
         zap_page_range_single_batched madvise_lock madvise_unlock madvise_do_behavior
         madvise_vma_behavior page_cache_ra_order page_cache_ra_unbounded __get_user_pages
+        show_map_vma smap_gather_stats __x64_sys_brk __x64_sys_ioctl
         show_map_vma smap_gather_stats __x64_sys_brk vma_alloc_anon_folio_pmd
     """,
     "marks a flush as pending, takes no lock": """
@@ -159,7 +160,7 @@ THEIRS_IDLE_RCU: Final[Reasons] = {
         __get_user_pages __x64_sys_mremap vma_to_resize mremap_to vma_merge
     """,
     ELSEWHERE: """
-        __x64_sys_read dup_mmap copy_process dup_mm_exe_file m_start ksys_mmap_pgoff page_cache_ra_unbounded
+        __x64_sys_ioctl __x64_sys_read dup_mmap copy_process dup_mm_exe_file m_start ksys_mmap_pgoff page_cache_ra_unbounded
     """,
 }  # fmt: skip
 """Reason -> functions with RCU sections in which nothing is done that is compared."""
@@ -167,6 +168,10 @@ THEIRS_IDLE_RCU: Final[Reasons] = {
 THEIRS_OTHER_LOCKS: Final[Reasons] = {
     ALLOCATOR: """
         copy_page_range tlb_finish_mmu lru_add_drain_cpu mlock_folio_batch unmap_page_range
+        do_anonymous_page __handle_mm_fault
+    """,
+    "the scheduler's own, below a wake-up": """
+        handle_userfault userfaultfd_wake_function
         mm_get_huge_zero_page mm_get_huge_zero_folio
     """,
     ELSEWHERE: """
@@ -205,6 +210,10 @@ SAME: Final[dict[str, str]] = {
     "down_read_killable": "down_read",
     "do_mas_munmap": "do_vmi_munmap",
     "vma_merge": "vma_modify_flags",
+    "_raw_spin_lock_irq": "_raw_spin_lock",
+    "_raw_spin_lock_irqsave": "_raw_spin_lock",
+    "_raw_spin_unlock_irq": "_raw_spin_unlock",
+    "_raw_spin_unlock_irqrestore": "_raw_spin_unlock",
 }
 """A kernel's name -> pfviz's for the same function."""
 
@@ -216,6 +225,7 @@ OURS_NAMED: Final[dict[str, str]] = {
     "vmf_anon_prepare": "__vmf_anon_prepare",
     "folio_add_lru_vma": "folio_add_lru",
     "gup_vma_lookup": "find_vma",
+    "mfill_atomic": "mfill_atomic_copy",
     "vma_merge": "vma_modify_flags",
     "6.1:gup_vma_lookup": "vma_lookup",
 }
@@ -245,6 +255,11 @@ OURS_BY_REASON: Final[Reasons] = {
         check_prep_vma
         __pud_alloc __pmd_alloc get_huge_zero_page __do_huge_pmd_anonymous_page spin_unlock
         clear_huge_page pgtable_trans_huge_deposit set_huge_zero_folio
+    """,
+    "userfaultfd: always inlined, or not among the functions that recordings keep": """
+        mfill_atomic_copy mfill_atomic_pte mfill_atomic_pte_copy uffd_lock_vma userfaultfd_must_wait
+        find_vma_and_prepare_anon release_fault_lock wake_up_poll __wake_up wake_userfault
+        mm_alloc_pmd __folio_put ptep_set_access_flags
     """,
     "always inlined, or a trylock that is": """
         alloc_swap_folio set_ptes __folio_lock_or_retry put_swap_device

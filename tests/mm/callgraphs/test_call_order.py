@@ -18,8 +18,6 @@ NO_SCENE_YET = {
     "exit_mmap": "to be played like the recorded process",
     "mlock": "mlock is not modelled yet",
     "mmap_devmem_pfnmap": "remap_pfn_range is not modelled yet",
-    "uffd_copy": "userfaultfd is being modelled",
-    "uffd_missing": "userfaultfd is being modelled",
     "vvar_fault": "pages that a driver inserts itself are not modelled yet",
 }
 """Recorded kinds that pfviz cannot play, and why; a kind with a scene may not stand here."""

@@ -520,3 +520,23 @@ def test_dropping_pages_that_a_monitor_serves_takes_mmap_lock() -> None:
         made.run()
         held = locks_held_at(made, "zap_pte_range", changer.id)
         assert ("mmap_lock" in held, "vma_lock" in held) == (bool(modes), not modes)
+
+
+def test_a_page_prepared_for_memory_that_goes_meanwhile_is_given_back() -> None:
+    """The contents have to be faulted in without the locks; when the call comes back all is gone."""
+    made = region("missing")
+    made.vma("buffer", 4)
+    serving = made.thread(
+        "monitor",
+        Uffd("register", at("m"), 16, ("missing",)),
+        Uffd("copy", at("m", 5), source=at("buffer")),
+    )
+    engine = made.engine
+    while serving.step is None or serving.step.__name__ != "mfill_drop_locks":
+        engine.run(steps_max=1)
+    made.thread("changer", Munmap(at("m"), 16), cpu=2)
+    made.engine.machine.costs = {**engine.machine.costs, "exception_entry": 50_000}
+    rules.run(engine, every_steps=1)
+    assert engine.world.broken == []
+    assert made.results(serving) == [0, -2]
+    check_pages(made)
