@@ -31,6 +31,8 @@ CODES: Final = {
 }
 """The codes and what they say."""
 
+_IN_ITS_PLACE: Final = {"range_lock": "mmap_lock"}
+"""Locks that stand in the place of another: in `beyond` ranges are locked, not whole processes."""
 _ARCH: Final = "do_user_addr_fault"
 _GIVING_BACK: Final = (_ARCH, "vma_end_read", "vma_refcount_put")
 _FOR_ITS_CALLER: Final = {"release_fault_lock": "handle_userfault"}
@@ -134,7 +136,8 @@ class _Reader:
         """Take one row; whether the story has ended with it."""
         kind = row[1]
         if kind == event.LOCK_NEW:
-            self.locks[row[3]] = self.log.texts[row[4]]
+            kind_text = self.log.texts[row[4]]
+            self.locks[row[3]] = _IN_ITS_PLACE.get(kind_text, kind_text)
         if row[2] != self.task:
             return False
         if kind == event.STEP:
