@@ -141,6 +141,9 @@ def is_vma_write_locked(engine: Mm, thread: Thread) -> Step:
     vma = _target(thread)
     assert mode_held(vma.mm.mmap_lock, thread) == event.WRITE, "mmap_lock is not write-held"
     if is_write_locked(engine, vma):
+        if engine.world.splits_mmap_lock and vma not in thread.write_locked:
+            text = f"{thread.name} writes VMA {vma.id}, which another has write-locked"
+            engine.world.break_rule(engine, "I8", text)
         return thread.back()
     if vma.vm_lock is not None:
         return down_write(engine, thread, vma.vm_lock, then=vma_start_write_rwsem)
