@@ -60,11 +60,14 @@ def vm_area_dup(engine: Mm, vma: Vma, start: int, end: int, mm: AddressSpace | N
     )
 
 
-def vm_area_free(engine: Mm, vma: Vma) -> None:
-    """Free a detached VMA: after a grace period (6.4-6.14 and lockless worlds) or at once."""
+def vm_area_free(engine: Mm, vma: Vma, unreachable: bool = False) -> None:
+    """Free a detached VMA: after a grace period (6.4-6.14 and lockless worlds) or at once.
+
+    `unreachable`: no reader can be on its way to it, for its whole address space is gone.
+    """
     assert vma.detached, f"VMA {vma.id} is freed while readers can lock it"
     engine.cost("vma_free")
-    if engine.world.vma_free == "rcu":
+    if engine.world.vma_free == "rcu" and not unreachable:
         engine.world.rcu.call_rcu(engine, "vm_area_struct", vma, free_vma)
     else:
         free_vma(engine, vma)

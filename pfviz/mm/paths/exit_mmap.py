@@ -11,6 +11,7 @@ from pfviz.mm.mmap_lock import (
     mmap_write_lock,
     mmap_write_unlock,
 )
+from pfviz.mm.paths.allocation import lru_add_drain
 from pfviz.mm.paths.free_pgtables import free_pgtables
 from pfviz.mm.paths.uffd_read import thread_ended
 from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
@@ -38,7 +39,14 @@ def do_exit(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 @step("mm/mmap.c")
 def exit_mmap(engine: Mm, thread: Thread) -> Step:
     """Take mmap_lock for reading only: unmapping the pages needs no more."""
-    return mmap_read_lock(engine, thread, thread.mm, unmap_all)
+    drains = engine.world.preset.unmap_drains_lru
+    return mmap_read_lock(engine, thread, thread.mm, drain_first if drains else unmap_all)
+
+
+@step("mm/mmap.c", function="exit_mmap")
+def drain_first(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Put the pages that this CPU collected onto the LRU lists before they go."""
+    return thread.call(lru_add_drain, then=unmap_all)
 
 
 @step("mm/mmap.c", function="exit_mmap")
@@ -79,7 +87,7 @@ def remove_all(engine: Mm, thread: Thread) -> Step:
 @step("mm/vma.c (6.12+), mm/mmap.c", function="remove_vma")
 def remove_one(engine: Mm, thread: Thread) -> Step:
     """Close the VMA and free it."""
-    vm_area_free(engine, thread.sys.pop(0))
+    vm_area_free(engine, thread.sys.pop(0), unreachable=True)
     return remove_all
 
 

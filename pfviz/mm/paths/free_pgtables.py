@@ -53,7 +53,7 @@ class TableWalk:
 
 
 def free_pgtables(
-    engine: Mm,
+    engine: Mm,  # noqa: ARG001
     thread: Thread,
     mm: AddressSpace,
     vmas: list[Vma],
@@ -65,7 +65,7 @@ def free_pgtables(
         return then
     thread.sys_tables = TableWalk(mm, vmas, locks_vmas)
     thread.returns.append(then)
-    return free_pgtables_of_vma(engine, thread)
+    return free_pgtables_of_vma
 
 
 def _walk(thread: Thread) -> TableWalk:

@@ -79,6 +79,7 @@ QUEUE_WITHIN: Final = {
 RCU_CALLBACKS: Final = {"vm_area_free": "vm_area_struct", "tlb_finish_mmu": "page tables"}
 """Function -> what it frees after a grace period; elsewhere it is a node of the tree."""
 
+MAP_LOCK: Final = "__pte_offset_map_lock"
 MMAP_LOCK_EVENTS: Final = (
     "mmap_lock_start_locking", "mmap_lock_acquire_returned", "mmap_lock_released"
 )  # fmt: skip
@@ -141,6 +142,8 @@ def calls_of(entry: dict[str, Any]) -> list[Call]:
             held[-1] = (held[-1][0], lock)
         what = lock or (RCU_CALLBACKS.get(inside[-1], "maple node") if name == "call_rcu" else "")
         calls.append(Call(name, tuple(inside), f"{name}({what})" if what else name, lock))
+        if name == MAP_LOCK and items[number + 1]["depth"] <= depth:
+            calls += _below_map_lock((*inside, name), held)
         inside += [""] * (depth - len(inside)) + [name]
     return calls
 
@@ -160,6 +163,13 @@ def _links_upper_table(
     before = (call.name for call in reversed(calls) if call.inside == tuple(inside))
     last = next((name for name in before if not name.startswith("__rcu_read_")), "")
     return last.startswith("__alloc_")
+
+
+def _below_map_lock(inside: tuple[str, ...], held: list[tuple[str, str]]) -> list[Call]:
+    """What __pte_offset_map_lock does, where the recording was not deep enough to show it."""
+    held.append(("spin", "ptl"))
+    lock = Call("_raw_spin_lock", inside, "_raw_spin_lock(ptl)", "ptl")
+    return [Call("__rcu_read_lock", inside, "__rcu_read_lock"), lock]
 
 
 def _plain(name: str) -> str:

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 from pfviz.mm import operations as ops
 from pfviz.mm.operations import MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, PROT_READ
 from pfviz.mm.page_cache import new_file
-from pfviz.mm.page_table import PAGE_SIZE, PRESENT, SPECIAL, TABLE_SPAN, pte_of
+from pfviz.mm.page_table import PAGE_SIZE, TABLE_SPAN
 from pfviz.mm.policy import Policy
 from pfviz.mm.thread import Thread
-from pfviz.mm.userfaultfd import new_userfaultfd
-from pfviz.mm.vma import VM_HUGEPAGE, VM_PFNMAP, VM_SHARED
+from pfviz.mm.vma import VM_HUGEPAGE, VM_SHARED
 from tests.mm import fault_scenes
 from tests.mm.callgraphs.recorder import Row, fault_rows, operation_rows
 from tests.mm.callgraphs.recordings import Call, recording
+from tests.mm.callgraphs.scenes_process import exit_process, fork_process
 from tests.mm.callgraphs.scenes_swap import swapin_read, without_free_slots
 from tests.mm.callgraphs.scenes_uffd import uffd_copy, uffd_missing
 from tests.worlds import Scene, at, world
@@ -243,48 +242,6 @@ def _read_proc(file: str) -> Build:
     return build
 
 
-def _like_recorded(made: Scene) -> None:
-    """Mappings like those of the process that was recorded in fork, with page tables like its own.
-
-    A mapping begins in the page table of the one below if fork found that the child had it already.
-    """
-    calls = recording(made.engine.world.preset.name).calls("fork")
-    first = [number for number, call in enumerate(calls) if call.name == "vm_area_dup"]
-    data = new_file(made.engine, "data", 64, 64)
-    end = TABLE_SPAN * 1000
-    for number, (begin, after) in enumerate(pairwise([*first, len(calls)])):
-        tokens = [call.token for call in calls[begin:after]]
-        new = tokens.count("__pte_alloc")
-        locked = tokens.index("_raw_spin_lock(ptl)") if "_raw_spin_lock(ptl)" in tokens else 0
-        shares = locked > 0 and (not new or locked < tokens.index("__pte_alloc"))
-        start = end if shares or not new else -(-end // TABLE_SPAN) * TABLE_SPAN
-        end = start + 4 * PAGE_SIZE
-        if new + shares == 2:
-            end = (start // TABLE_SPAN + 1) * TABLE_SPAN + 4 * PAGE_SIZE
-        kind = {"vm_file": data, "kind": "file"} if "down_write(i_mmap)" in tokens else {}
-        made.vma(f"m{number}", (end - start) // PAGE_SIZE, "rw", start=start, **kind)
-        if "anon_vma_clone" in tokens:
-            made.touched(f"m{number}")
-        elif locked:
-            _map_device(made, f"m{number}")
-        if "userfaultfd_reset_ctx" in tokens:
-            made.vmas[f"m{number}"].userfaultfd = new_userfaultfd(made.engine, made.mm)
-
-
-def _map_device(made: Scene, name: str) -> None:
-    """Let a mapping show the memory of a device, as remap_pfn_range does."""
-    vma = made.vmas[name]
-    vma.vm_flags |= VM_PFNMAP
-    table = made.mm.page_tables.table_for(made.engine, vma.vm_start)
-    table.ptes[table.index(vma.vm_start)] = pte_of(0xB8, PRESENT | SPECIAL)
-    table.occupied += 1
-
-
-def _fork(made: Scene) -> Thread:
-    _like_recorded(made)
-    return made.thread("t", ops.Fork(ops.OperationList((ops.Sleep(1),)), child_cpu=1))
-
-
 SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "anon_read_zero": _fault("anon_read_zero"),
     "anon_write_first": _fault("anon_write_first"),
@@ -318,7 +275,8 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "mprotect_merge": _call(_mprotect_merge),
     "munmap_full": _call(_munmap_full),
     "munmap_full_mt": _call(_munmap_full_mt),
-    "fork": _call(_fork, has_tables=False),
+    "exit_mmap": _call(exit_process, has_tables=False),
+    "fork": _call(fork_process, has_tables=False),
     "madvise_dontneed": _call(_madvise_dontneed),
     "madvise_dontneed_mt": _call(_madvise_dontneed_mt),
     "mremap_move": _call(_mremap_move),
@@ -331,6 +289,7 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
 """Recorded kind -> its scene."""
 
 WINDOWS: Final[dict[str, tuple[str, str]]] = {
+    "exit_mmap": ("exit_mmap", ""),
     "fork": ("mmap_lock_start_locking", "dup_userfaultfd_complete"),
     "kernel_mode_fault": ("page_fault_kernel", ""),
     "read_proc_maps": ("", "page_fault_kernel"),
@@ -338,9 +297,9 @@ WINDOWS: Final[dict[str, tuple[str, str]]] = {
 }
 """Recorded kind -> the token with which the compared part begins, and the one before which it ends.
 
-fork copies more than memory; kernel_mode_fault was recorded with the read() that took it;
-read_proc_maps with the fault of its copy_to_user, which is a kind of its own; thp_read_zero on 6.12
-with the switch to another task.
+fork copies and exit gives up more than memory; kernel_mode_fault was recorded with the read() that
+took it, read_proc_maps with the fault of its copy_to_user, which is a kind of its own;
+thp_read_zero on 6.12 with the switch to another task.
 """
 
 

@@ -34,9 +34,10 @@ THEIRS_BELOW: Final[Reasons] = {
         pte_alloc_one
     """,
     ELSEWHERE: """
-        __khugepaged_enter __khugepaged_exit schedule file_update_time filemap_add_folio filemap_get_entry security_mmap_file
-        ext4_page_mkwrite ext4_readahead filemap_read_folio mutex_lock mutex_unlock
-        swap_read_folio swap_readpage get_swap_device swap_cache_get_folio
+        __khugepaged_enter __khugepaged_exit schedule file_update_time filemap_add_folio
+        filemap_get_entry security_mmap_file ext4_page_mkwrite ext4_readahead
+        filemap_read_folio mutex_lock mutex_unlock swap_read_folio swap_readpage
+        get_swap_device swap_cache_get_folio
     """,
     "the interrupts of a flush: who answers when is not the writer's doing": """
         flush_tlb_mm_range
@@ -47,9 +48,9 @@ locks are)."""
 
 THEIRS_LEFT_OUT: Final[Reasons] = {
     ACCOUNTING: """
-        mem_cgroup_swapin_uncharge_swap mm_trace_rss_stat force_sig_fault userfaultfd_unmap_prep userfaultfd_unmap_complete
-        perf_event_mmap uprobe_mmap khugepaged_enter_vma mremap_userfaultfd_prep
-        mremap_userfaultfd_complete
+        mem_cgroup_swapin_uncharge_swap mm_trace_rss_stat force_sig_fault
+        userfaultfd_unmap_prep userfaultfd_unmap_complete perf_event_mmap uprobe_mmap
+        khugepaged_enter_vma mremap_userfaultfd_prep mremap_userfaultfd_complete
     """,
     ALLOCATOR: """
         filemap_alloc_folio filemap_alloc_folio_noprof __alloc_pages __alloc_pages_noprof
@@ -57,34 +58,37 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         mlock_drain_local mlock_page_drain_local pte_alloc_one
     """,
     ELSEWHERE: """
-        _raw_spin_lock(swap) _raw_spin_unlock(swap)
-        __khugepaged_enter __khugepaged_exit security_mmap_file security_mmap_addr security_vm_enough_memory_mm mutex_lock
+        _raw_spin_lock(swap) _raw_spin_unlock(swap) __khugepaged_enter __khugepaged_exit
+        mm_put_huge_zero_page mm_put_huge_zero_folio mm_free_global_asid mm_pasid_drop
+        security_mmap_file security_mmap_addr security_vm_enough_memory_mm mutex_lock
         mutex_unlock mmput ext4_page_mkwrite filemap_add_folio file_update_time
         filemap_get_entry filemap_read_folio ext4_readahead
     """,
     QUESTION: """
         can_vma_merge_before can_vma_merge_after can_vma_merge_left can_vma_merge_right
-        vma_wants_writenotify dup_userfaultfd userfaultfd_reset_ctx userfaultfd_set_ctx dup_mm_exe_file vma_is_secretmem vma_pgtable_walk_begin vma_pgtable_walk_end
+        vma_wants_writenotify dup_userfaultfd userfaultfd_reset_ctx userfaultfd_set_ctx
+        dup_mm_exe_file vma_is_secretmem vma_pgtable_walk_begin vma_pgtable_walk_end
         vma_is_shmem vma_is_anon_shmem mlock_future_ok mm_get_unmapped_area_vmflags
         get_vma_policy vma_kernel_pagesize vma_mmu_pagesize get_vma_name vma_set_page_prot
         pte_mkwrite vma_dup_policy vma_adjust_trans_huge flush_tlb_batched_pending vma_close
-        madvise_dontneed_free_valid_vma userfaultfd_remove
-        vma_has_uffd_without_event_remap mlock_future_check vma_thp_gfp_mask
+        madvise_dontneed_free_valid_vma userfaultfd_remove vma_has_uffd_without_event_remap
+        mlock_future_check vma_thp_gfp_mask
     """,
     WRAPPER: """
         __handle_mm_fault __pte_offset_map __pte_offset_map_lock pte_offset_map_nolock
         pte_offset_map_rw_nolock lru_cache_add_inactive_or_unevictable folio_add_lru_vma
         expand_stack_locked vma_link_file unlink_file_vma unlink_file_vma_batch_init
         unlink_file_vma_batch_add unlink_file_vma_batch_process unlink_file_vma_batch_final
-        unlink_anon_vmas vm_area_free unmap_vmas unmap_page_range shmem_get_folio_gfp
-        vma_mas_store __do_fault ksys_mmap_pgoff mmap_region __mmap_region __x64_sys_mmap
-        __x64_sys_mprotect __x64_sys_munmap __x64_sys_madvise __x64_sys_read do_mmap
-        do_mas_munmap do_vmi_align_munmap unmap_region do_mas_align_munmap split_vma
-        __split_vma kernel_clone copy_process anon_vma_fork vma_modify unmap_single_vma zap_page_range_single
+        unlink_anon_vmas vm_area_free __vm_area_free tlb_remove_table unmap_vmas
+        unmap_page_range shmem_get_folio_gfp vma_mas_store __do_fault ksys_mmap_pgoff
+        mmap_region __mmap_region __x64_sys_mmap __x64_sys_mprotect __x64_sys_munmap
+        __x64_sys_madvise __x64_sys_read do_mmap do_mas_munmap do_vmi_align_munmap
+        unmap_region do_mas_align_munmap split_vma __split_vma kernel_clone copy_process
+        anon_vma_fork vma_modify unmap_single_vma zap_page_range_single
         zap_page_range_single_batched madvise_lock madvise_unlock madvise_do_behavior
         madvise_vma_behavior page_cache_ra_order page_cache_ra_unbounded __get_user_pages
         show_map_vma smap_gather_stats __x64_sys_brk __x64_sys_ioctl
-        show_map_vma smap_gather_stats __x64_sys_brk vma_alloc_anon_folio_pmd
+        vma_alloc_anon_folio_pmd
     """,
     "marks a flush as pending, takes no lock": """
         tlb_gather_mmu tlb_gather_mmu_fullmm
@@ -102,9 +106,9 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         vma_interval_tree_insert vma_interval_tree_remove vma_interval_tree_insert_after
     """,
     NODES: """
-        ma_write(mas_wr_append) ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store) ma_write(mas_wr_bnode)
-        ma_op(mas_split) ma_op(mas_rebalance) ma_op(mas_wr_spanning_store)
-        call_rcu(maple~node)
+        ma_write(mas_wr_append) ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store)
+        ma_write(mas_wr_bnode) ma_op(mas_split) ma_op(mas_rebalance)
+        ma_op(mas_wr_spanning_store) call_rcu(maple~node)
     """,
 }  # fmt: skip
 """Reason -> calls that are not compared; what they call is."""
@@ -122,7 +126,8 @@ THEIRS_WITHIN: Final[Reasons] = {
         find_vma_intersection:__rcu_read_lock find_vma_intersection:__rcu_read_unlock
     """,
     "tables above the PTE tables: nobody knows the child yet": """
-        copy_page_range:_raw_spin_lock(upper~tables) copy_page_range:_raw_spin_unlock(upper~tables)
+        copy_page_range:_raw_spin_lock(upper~tables)
+        copy_page_range:_raw_spin_unlock(upper~tables)
     """,
     "the list of huge pages that may be split when memory is short": """
         do_huge_pmd_anonymous_page:_raw_spin_lock_irqsave
@@ -153,14 +158,15 @@ THEIRS_IDLE_RCU: Final[Reasons] = {
     ACCOUNTING: """
         handle_mm_fault do_anonymous_page do_wp_page wp_page_copy __handle_mm_fault do_fault
         filemap_fault fault_dirty_shared_page shmem_get_folio_gfp unmap_page_range
-        copy_page_range pte_alloc_one do_swap_page
-        do_huge_pmd_anonymous_page vma_alloc_anon_folio_pmd
+        copy_page_range pte_alloc_one do_swap_page do_huge_pmd_anonymous_page
+        vma_alloc_anon_folio_pmd
     """,
     LOOK_UP: """
         __get_user_pages __x64_sys_mremap vma_to_resize mremap_to vma_merge
     """,
     ELSEWHERE: """
-        __x64_sys_ioctl __x64_sys_read dup_mmap copy_process dup_mm_exe_file m_start ksys_mmap_pgoff page_cache_ra_unbounded
+        __x64_sys_ioctl __x64_sys_read dup_mmap copy_process dup_mm_exe_file m_start
+        ksys_mmap_pgoff page_cache_ra_unbounded
     """,
 }  # fmt: skip
 """Reason -> functions with RCU sections in which nothing is done that is compared."""
@@ -171,11 +177,11 @@ THEIRS_OTHER_LOCKS: Final[Reasons] = {
         do_anonymous_page __handle_mm_fault
     """,
     "the scheduler's own, below a wake-up": """
-        handle_userfault userfaultfd_wake_function
-        mm_get_huge_zero_page mm_get_huge_zero_folio
+        handle_userfault userfaultfd_wake_function mm_get_huge_zero_page
+        mm_get_huge_zero_folio
     """,
     ELSEWHERE: """
-        rwsem_down_read_slowpath filemap_fault shmem_get_folio_gfp m_start
+        mmput rwsem_down_read_slowpath filemap_fault shmem_get_folio_gfp m_start
         fault_dirty_shared_page do_swap_page
     """,
     "signal delivery, after the fault": """
@@ -237,7 +243,7 @@ OURS_BY_REASON: Final[Reasons] = {
         copy_to_user copied
     """,
     "not memory management: the recording of fork ends before it": """
-        wake_up_new_task
+        wake_up_new_task do_exit do_task_dead
     """,
     "always inlined": """
         access_error mmap_read_unlock mmap_write_unlock pte_unmap_unlock clear_user_highpage
@@ -249,17 +255,17 @@ OURS_BY_REASON: Final[Reasons] = {
         vma_iter_store_new commit_merge dup_anon_vma __mmap_new_vma __mmap_complete
         vma_merge_existing_range vma_iter_clear_gfp madvise_walk_vmas try_vma_read_lock
         seq_read_iter maybe_unlock_mmap_for_io balance_dirty_pages_ratelimited
-        follow_page_mask shmem_add_to_page_cache copy_pte_range copy_present_ptes flush_tlb_mm dup_mmap
-        smp_call_function_many_cond proc_get_vma
-        faultin_page smaps_pte_range follow_page_pte vma_lookup mremap_to remap_move move_ptes
-        check_prep_vma
-        __pud_alloc __pmd_alloc get_huge_zero_page __do_huge_pmd_anonymous_page spin_unlock
-        clear_huge_page pgtable_trans_huge_deposit set_huge_zero_folio
+        follow_page_mask shmem_add_to_page_cache copy_pte_range copy_present_ptes
+        flush_tlb_mm dup_mmap smp_call_function_many_cond proc_get_vma faultin_page
+        smaps_pte_range follow_page_pte vma_lookup mremap_to remap_move move_ptes
+        check_prep_vma __pud_alloc __pmd_alloc get_huge_zero_page
+        __do_huge_pmd_anonymous_page spin_unlock clear_huge_page pgtable_trans_huge_deposit
+        set_huge_zero_folio __mt_destroy
     """,
     "userfaultfd: always inlined, or not among the functions that recordings keep": """
-        mfill_atomic_copy mfill_atomic_pte mfill_atomic_pte_copy uffd_lock_vma userfaultfd_must_wait
-        find_vma_and_prepare_anon release_fault_lock wake_up_poll __wake_up wake_userfault
-        mm_alloc_pmd __folio_put ptep_set_access_flags
+        mfill_atomic_copy mfill_atomic_pte mfill_atomic_pte_copy uffd_lock_vma
+        userfaultfd_must_wait find_vma_and_prepare_anon release_fault_lock wake_up_poll
+        __wake_up wake_userfault mm_alloc_pmd __folio_put ptep_set_access_flags
     """,
     "always inlined, or a trylock that is": """
         alloc_swap_folio set_ptes __folio_lock_or_retry put_swap_device
@@ -274,8 +280,8 @@ OURS_BY_REASON: Final[Reasons] = {
     """,
     "lib/: notrace; the maple events are compared instead": """
         mas_wr_node_store mas_split mas_rebalance mas_wr_spanning_store mas_preallocate
-        mas_store_gfp mas_store_prealloc mas_new_root mas_store_root mas_expected_entries __mt_dup
-        mas_store vma_iter_bulk_store
+        mas_store_gfp mas_store_prealloc mas_new_root mas_store_root mas_expected_entries
+        __mt_dup mas_store vma_iter_bulk_store
     """,
 }  # fmt: skip
 """Reason -> functions of ours that no recording can show."""
@@ -290,9 +296,12 @@ OUR_EVENTS_BY_REASON: Final[Reasons] = {
         6.18:up_write(vma_lock)
     """,
     NODES: """
-        ma_write(mas_wr_append) ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store) ma_write(mas_wr_bnode)
-        ma_op(mas_split) ma_op(mas_rebalance) ma_op(mas_wr_spanning_store)
-        call_rcu(maple~node)
+        ma_write(mas_wr_append) ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store)
+        ma_write(mas_wr_bnode) ma_op(mas_split) ma_op(mas_rebalance)
+        ma_op(mas_wr_spanning_store) call_rcu(maple~node)
+    """,
+    "up to 6.14 by RCU only in guests that ask for it (PARAVIRT): the recorded machine did not": """
+        6.1:call_rcu(page~tables) 6.12:call_rcu(page~tables)
     """,
 }  # fmt: skip
 """Reason -> events of ours that are not compared (`kernel:event` on one kernel; ~ is a blank)."""
