@@ -7,6 +7,7 @@ from pfviz.mm.page_cache import shmem_zero_setup
 from pfviz.mm.policy import Policy
 from pfviz.mm.thread import Thread
 from pfviz.mm.vma import VM_SHARED
+from pfviz.sim import event
 from pfviz.sim.picker import Picker
 from tests.worlds import Scene, at, world
 
@@ -58,3 +59,26 @@ def with_writer(kernel: str, policy: Policy, mode: str = "") -> tuple[Scene, Thr
     worker = made.thread("worker", Access(at("m", 5), write=True), after_ns=20_000)
     made.thread("mapper", Mprotect(at("m", 8), 2, 1), cpu=2, after_ns=26_000)
     return made, worker, serving
+
+
+def pte(made: Scene, page: int) -> int:
+    return made.mm.page_tables.pte(made.named("m") + page * 4096)
+
+
+def locks_held_at(made: Scene, function: str, worker: int) -> list[str]:
+    """The sleeping locks that the worker held when it came to a function, by kind."""
+    log = made.engine.log
+    kind_of: dict[int, str] = {}
+    held: list[int] = []
+    for row in log:
+        if row[1] == event.LOCK_NEW:
+            kind_of[row[3]] = log.texts[row[4]]
+        elif row[2] != worker:
+            continue
+        elif row[1] == event.LOCK_ACQUIRED:
+            held.append(row[3])
+        elif row[1] == event.LOCK_RELEASED and row[3] in held:
+            held.remove(row[3])
+        elif row[1] == event.STEP and log.steps[row[3]].function == function:
+            return [kind_of[lock] for lock in held if kind_of[lock] != "spinlock"]
+    raise AssertionError(f"{function} did not run")

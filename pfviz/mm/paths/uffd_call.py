@@ -96,11 +96,24 @@ def userfaultfd_ioctl(engine: Mm, thread: Thread) -> Step:
         source=None if operation.source is None else thread.resolve(operation.source),
     )  # fmt: skip
     ctx.wakes_late |= not operation.wake
+    if operation.do == "resolve":
+        thread.returns.append(resolved)
     if do in CHANGES_PAGES and ctx.mmap_changing:
         # Looked at without a lock first: no use to begin.
         thread.op_result = EAGAIN
         return thread.back()
     return CALLS[do]
+
+
+@step("user mode", cost="syscall_entry", function="user")
+def resolved(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """If the answer could not be given, wake the sleeper all the same: it will look for itself."""
+    call = thread.sys
+    assert isinstance(call, UffdCall)
+    if not thread.op_result or not call.wake:
+        return thread.back()
+    call.end = call.start + PAGE_SIZE
+    return uffd_wake.wake_userfault
 
 
 def _answer(thread: Thread) -> str:

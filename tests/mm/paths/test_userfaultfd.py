@@ -11,53 +11,30 @@ from pfviz.mm import rules
 from pfviz.mm.operations import (
     Access,
     Compute,
-    Exit,
-    Fork,
-    Madvise,
-    Mremap,
-    Munmap,
-    Operation,
-    OperationList,
     Uffd,
 )
 from pfviz.mm.page_table import PRESENT, UFFD_WP, WRITABLE
 from pfviz.mm.policy import Policy
 from pfviz.mm.presets import PRESETS
-from pfviz.mm.thread import Thread
 from pfviz.mm.userfaultfd import WAITS
-from pfviz.mm.vma import VM_UFFD, VM_UFFD_MISSING
 from pfviz.sim import event
 from pfviz.sim.task import DONE, SLEEPING
 from tests.mm.fault_scenes import check_pages, fallbacks, functions_of, kinds
-from tests.mm.uffd_scenes import FAULTS, PAGE, flow, monitor, region, with_writer
-from tests.worlds import Scene, at
+from tests.mm.uffd_scenes import (
+    FAULTS,
+    PAGE,
+    flow,
+    locks_held_at,
+    monitor,
+    pte,
+    region,
+    with_writer,
+)
+from tests.worlds import at
 
 WORLDS = [(kernel, mode) for kernel in PRESETS for mode in PRESETS[kernel].modes]
 HOLD = Policy(uffd_notify="hold")
 KEEP = Policy(io_wait_userfaultfd="hold")
-
-
-def pte(made: Scene, page: int) -> int:
-    return made.mm.page_tables.pte(made.named("m") + page * 4096)
-
-
-def locks_held_at(made: Scene, function: str, worker: int) -> list[str]:
-    """The sleeping locks that the worker held when it came to a function, by kind."""
-    log = made.engine.log
-    kind_of: dict[int, str] = {}
-    held: list[int] = []
-    for row in log:
-        if row[1] == event.LOCK_NEW:
-            kind_of[row[3]] = log.texts[row[4]]
-        elif row[2] != worker:
-            continue
-        elif row[1] == event.LOCK_ACQUIRED:
-            held.append(row[3])
-        elif row[1] == event.LOCK_RELEASED and row[3] in held:
-            held.remove(row[3])
-        elif row[1] == event.STEP and log.steps[row[3]].function == function:
-            return [kind_of[lock] for lock in held if kind_of[lock] != "spinlock"]
-    raise AssertionError(f"{function} did not run")
 
 
 @pytest.mark.parametrize(("kernel", "mode"), WORLDS)
@@ -272,96 +249,6 @@ def test_unpopulated_pages_are_marked_only_when_asked_for() -> None:
         assert bool(pte(made, 9)) == bool(features)
 
 
-# Registering
-
-
-def test_registering_splits_and_unregistering_merges() -> None:
-    made = region("missing")
-    made.thread("monitor", Uffd("register", at("m", 4), 4, ("missing",)))
-    made.run()
-    assert [vma.vm_flags & VM_UFFD for vma in made.mm.tree] == [0, VM_UFFD_MISSING, 0]
-    assert [vma.userfaultfd is made.mm.userfaultfd for vma in made.mm.tree] == [False, True, False]
-    made.thread("again", Uffd("unregister", at("m", 4), 4))
-    made.run()
-    assert [vma.pages for vma in made.mm.tree] == [16]
-    assert [vma.userfaultfd for vma in made.mm.tree] == [None]
-
-
-def test_a_split_part_keeps_its_monitor() -> None:
-    made = region("missing")
-    made.thread("monitor", Uffd("register", at("m"), 16, ("missing",)), Munmap(at("m", 4), 2))
-    made.run()
-    assert [vma.userfaultfd is made.mm.userfaultfd for vma in made.mm.tree] == [True, True]
-
-
-@pytest.mark.parametrize("modes", [("minor",), ("missing", "minor")])
-def test_private_memory_has_no_minor_faults(modes: tuple[str, ...]) -> None:
-    made = region("missing")
-    serving = made.thread("monitor", Uffd("register", at("m"), 16, modes))
-    made.run()
-    assert made.results(serving) == [-22]
-
-
-def test_a_child_has_no_monitor_unless_the_fork_is_told() -> None:
-    made = region("missing")
-    child = OperationList((Access(at("m", 5), write=True), Exit()))
-    made.thread("monitor", Uffd("register", at("m"), 16, ("missing",)), Fork(child))
-    made.run()
-    (copy,) = made.engine.world.mms[1:]
-    assert copy.userfaultfd is None
-    assert kinds(made) == ["anon_write"]
-
-
-def test_closing_the_descriptor_wakes_and_lets_faults_go_on() -> None:
-    made = region("missing")
-    made.thread(
-        "monitor",
-        Uffd("register", at("m"), 16, ("missing",)),
-        Uffd("poll"),
-        Compute(3_000),
-        Uffd("close"),
-    )
-    worker = made.thread("worker", Access(at("m", 5), write=True), cpu=1, after_ns=20_000)
-    rules.run(made.engine, every_steps=1)
-    assert made.engine.world.broken == []
-    assert worker.state == DONE
-    assert pte(made, 5) & WRITABLE
-
-
-# Errors of the monitor
-
-
-def test_a_page_that_is_there_is_not_overwritten() -> None:
-    made = region("missing")
-    serving = made.thread(
-        "monitor",
-        Uffd("register", at("m"), 16, ("missing",)),
-        Uffd("copy", at("m", 5)),
-        Uffd("copy", at("m", 5)),
-        Uffd("zeropage", at("m", 5)),
-        Uffd("copy", at("m", 3), pages=1),
-    )
-    made.run()
-    assert made.results(serving) == [0, 0, -17, -17, -17]
-    check_pages(made)
-
-
-def test_contents_that_are_not_in_memory_are_copied_without_the_locks() -> None:
-    made = region("missing")
-    made.vma("buffer", 4)
-    serving = made.thread(
-        "monitor",
-        Uffd("register", at("m"), 16, ("missing",)),
-        Uffd("copy", at("m", 5), source=at("buffer")),
-    )
-    rules.run(made.engine, every_steps=1)
-    assert made.engine.world.broken == []
-    assert made.results(serving) == [0, 0]
-    assert kinds(made) == ["anon_read_zero"], "a fault of the kernel on the source"
-    assert made.functions(serving).count("uffd_lock_vma") == 4
-    check_pages(made)
-
-
 # Policies
 
 
@@ -401,142 +288,3 @@ def test_told_with_the_lock_held_it_still_restarts() -> None:
     assert worker.state == DONE
     assert made.engine.world.vmstat["vma_lock_retry"] == 1
     assert "vma_lock" in locks_held_at(made, "schedule", worker.id)
-
-
-# Changes of which the monitor wants to read first
-
-
-def told(made: Scene, features: tuple[str, ...], *answer: Uffd) -> Thread:
-    """A monitor that reads one event, late."""
-    return made.thread(
-        "monitor",
-        Uffd("open", features=features),
-        Uffd("register", at("m"), 16, ("missing",)),
-        Compute(60_000),
-        *answer,
-        Uffd("poll"),
-        Uffd("read"),
-        Compute(9_000),  # Who waits lowers mmap_changing himself, once he is awake.
-        Uffd("copy", at("m", 5)),
-        cpu=1,
-    )
-
-
-CHANGES: dict[str, Operation] = {
-    "event_unmap": Munmap(at("m", 8), 4),
-    "event_remove": Madvise(at("m", 8), 4, "dontneed"),
-    "event_fork": Fork(OperationList((Exit(),)), child_cpu=3),
-    "event_remap": Mremap(at("m", 8), 4, 8, slot="moved"),
-}
-
-
-@pytest.mark.parametrize("kernel", ["6.1", "6.8", "6.12", "6.18"])
-@pytest.mark.parametrize("feature", CHANGES)
-def test_a_change_waits_until_the_monitor_has_read_of_it(feature: str, kernel: str) -> None:
-    made = region("missing", kernel)
-    early = Uffd("copy", at("m", 5))
-    serving = told(made, (feature,), early)
-    changer = made.thread("changer", CHANGES[feature], cpu=2, after_ns=20_000)
-    rules.run(made.engine, every_steps=1)
-    assert made.engine.world.broken == []
-    assert (serving.state, changer.state) == (DONE, DONE)
-    assert made.results(serving) == [0, 0, 0, -11, 0, 0, 0, 0], "EAGAIN before it has read"
-    assert serving.message is not None
-    assert serving.message.what == feature.removeprefix("event_")
-    ctx = made.mm.userfaultfd
-    assert ctx is not None
-    assert (ctx.mmap_changing, ctx.refcount) == (0, 1)
-
-
-@pytest.mark.parametrize("feature", CHANGES)
-def test_a_change_that_nobody_wants_to_know_of_waits_for_nobody(feature: str) -> None:
-    made = region("missing")
-    told(made, (), Uffd("copy", at("m", 6)))
-    changer = made.thread("changer", CHANGES[feature], cpu=2, after_ns=20_000)
-    made.run(until_ns=60_000)
-    assert changer.state == DONE
-
-
-def test_the_lock_is_not_held_while_the_monitor_is_told_of_a_change() -> None:
-    for feature, change in CHANGES.items():
-        made = region("missing")
-        told(made, (feature,))
-        changer = made.thread("changer", change, cpu=2, after_ns=20_000)
-        made.run()
-        assert locks_held_at(made, "schedule", changer.id) == [], feature
-
-
-def test_closing_the_descriptor_wakes_who_waits_to_be_read_of() -> None:
-    made = region("missing")
-    made.thread(
-        "monitor",
-        Uffd("open", features=("event_unmap",)),
-        Uffd("register", at("m"), 16, ("missing",)),
-        Compute(60_000),
-        Uffd("close"),
-        cpu=1,
-    )
-    changer = made.thread("changer", CHANGES["event_unmap"], cpu=2, after_ns=20_000)
-    rules.run(made.engine, every_steps=1)
-    assert made.engine.world.broken == []
-    assert changer.state == DONE
-
-
-def test_a_monitor_that_unmaps_itself_waits_for_itself() -> None:
-    made = region("missing")
-    made.thread(
-        "monitor",
-        Uffd("open", features=("event_unmap",)),
-        Uffd("register", at("m"), 16, ("missing",)),
-        Uffd("copy", at("m", 5)),
-        Munmap(at("m"), 4),
-    )
-    rules.run(made.engine)
-    assert "I25" in {one.rule for one in made.engine.world.broken}
-
-
-def test_a_range_that_moves_loses_its_monitor_unless_it_is_told() -> None:
-    for feature in ("", "event_remap"):
-        made = region("missing")
-        features = (feature,) if feature else ()
-        made.thread(
-            "monitor", Uffd("open", features=features),
-            Uffd("register", at("m"), 16, ("missing",)), Compute(50_000), Uffd("read"), cpu=1,
-        )  # fmt: skip
-        changer = made.thread("changer", CHANGES["event_remap"], cpu=2, after_ns=20_000)
-        made.run(until_ns=5_000_000)
-        moved = made.mm.vma_at(changer.slots["moved"])
-        assert moved is not None
-        assert bool(moved.vm_flags & VM_UFFD) == bool(feature)
-        assert (moved.userfaultfd is not None) == bool(feature)
-
-
-def test_dropping_pages_that_a_monitor_serves_takes_mmap_lock() -> None:
-    """6.17+ drops pages under the VMA lock, but not where a monitor might have to be told."""
-    for modes in (("missing",), ()):
-        made = region("missing", "6.18")
-        work = [Uffd("register", at("m"), 16, modes)] if modes else []
-        changer = made.thread("changer", *work, Madvise(at("m"), 2, "dontneed"))
-        made.run()
-        held = locks_held_at(made, "zap_pte_range", changer.id)
-        assert ("mmap_lock" in held, "vma_lock" in held) == (bool(modes), not modes)
-
-
-def test_a_page_prepared_for_memory_that_goes_meanwhile_is_given_back() -> None:
-    """The contents have to be faulted in without the locks; when the call comes back all is gone."""
-    made = region("missing")
-    made.vma("buffer", 4)
-    serving = made.thread(
-        "monitor",
-        Uffd("register", at("m"), 16, ("missing",)),
-        Uffd("copy", at("m", 5), source=at("buffer")),
-    )
-    engine = made.engine
-    while serving.step is None or serving.step.__name__ != "mfill_drop_locks":
-        engine.run(steps_max=1)
-    made.thread("changer", Munmap(at("m"), 16), cpu=2)
-    made.engine.machine.costs = {**engine.machine.costs, "exception_entry": 50_000}
-    rules.run(engine, every_steps=1)
-    assert engine.world.broken == []
-    assert made.results(serving) == [0, -2]
-    check_pages(made)

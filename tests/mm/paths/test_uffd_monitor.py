@@ -1,0 +1,131 @@
+"""Registering with a userfaultfd, and what a monitor must not do."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfviz.mm import rules
+from pfviz.mm.operations import (
+    Access,
+    Compute,
+    Exit,
+    Fork,
+    Munmap,
+    OperationList,
+    Uffd,
+)
+from pfviz.mm.page_table import WRITABLE
+from pfviz.mm.vma import VM_UFFD, VM_UFFD_MISSING
+from pfviz.sim.task import DONE
+from tests.mm.fault_scenes import check_pages, kinds
+from tests.mm.uffd_scenes import pte, region
+from tests.worlds import at
+
+# Registering
+
+
+def test_registering_splits_and_unregistering_merges() -> None:
+    made = region("missing")
+    made.thread("monitor", Uffd("register", at("m", 4), 4, ("missing",)))
+    made.run()
+    assert [vma.vm_flags & VM_UFFD for vma in made.mm.tree] == [0, VM_UFFD_MISSING, 0]
+    assert [vma.userfaultfd is made.mm.userfaultfd for vma in made.mm.tree] == [False, True, False]
+    made.thread("again", Uffd("unregister", at("m", 4), 4))
+    made.run()
+    assert [vma.pages for vma in made.mm.tree] == [16]
+    assert [vma.userfaultfd for vma in made.mm.tree] == [None]
+
+
+def test_a_split_part_keeps_its_monitor() -> None:
+    made = region("missing")
+    made.thread("monitor", Uffd("register", at("m"), 16, ("missing",)), Munmap(at("m", 4), 2))
+    made.run()
+    assert [vma.userfaultfd is made.mm.userfaultfd for vma in made.mm.tree] == [True, True]
+
+
+@pytest.mark.parametrize("modes", [("minor",), ("missing", "minor")])
+def test_private_memory_has_no_minor_faults(modes: tuple[str, ...]) -> None:
+    made = region("missing")
+    serving = made.thread("monitor", Uffd("register", at("m"), 16, modes))
+    made.run()
+    assert made.results(serving) == [-22]
+
+
+def test_a_child_has_no_monitor_unless_the_fork_is_told() -> None:
+    made = region("missing")
+    child = OperationList((Access(at("m", 5), write=True), Exit()))
+    made.thread("monitor", Uffd("register", at("m"), 16, ("missing",)), Fork(child))
+    made.run()
+    (copy,) = made.engine.world.mms[1:]
+    assert copy.userfaultfd is None
+    assert kinds(made) == ["anon_write"]
+
+
+def test_closing_the_descriptor_wakes_and_lets_faults_go_on() -> None:
+    made = region("missing")
+    made.thread(
+        "monitor",
+        Uffd("register", at("m"), 16, ("missing",)),
+        Uffd("poll"),
+        Compute(3_000),
+        Uffd("close"),
+    )
+    worker = made.thread("worker", Access(at("m", 5), write=True), cpu=1, after_ns=20_000)
+    rules.run(made.engine, every_steps=1)
+    assert made.engine.world.broken == []
+    assert worker.state == DONE
+    assert pte(made, 5) & WRITABLE
+
+
+# Errors of the monitor
+
+
+def test_a_page_that_is_there_is_not_overwritten() -> None:
+    made = region("missing")
+    serving = made.thread(
+        "monitor",
+        Uffd("register", at("m"), 16, ("missing",)),
+        Uffd("copy", at("m", 5)),
+        Uffd("copy", at("m", 5)),
+        Uffd("zeropage", at("m", 5)),
+        Uffd("copy", at("m", 3), pages=1),
+    )
+    made.run()
+    assert made.results(serving) == [0, 0, -17, -17, -17]
+    check_pages(made)
+
+
+def test_contents_that_are_not_in_memory_are_copied_without_the_locks() -> None:
+    made = region("missing")
+    made.vma("buffer", 4)
+    serving = made.thread(
+        "monitor",
+        Uffd("register", at("m"), 16, ("missing",)),
+        Uffd("copy", at("m", 5), source=at("buffer")),
+    )
+    rules.run(made.engine, every_steps=1)
+    assert made.engine.world.broken == []
+    assert made.results(serving) == [0, 0]
+    assert kinds(made) == ["anon_read_zero"], "a fault of the kernel on the source"
+    assert made.functions(serving).count("uffd_lock_vma") == 4
+    check_pages(made)
+
+
+def test_a_page_prepared_for_memory_that_goes_meanwhile_is_given_back() -> None:
+    """The contents are faulted in without the locks; when the call comes back all is gone."""
+    made = region("missing")
+    made.vma("buffer", 4)
+    serving = made.thread(
+        "monitor",
+        Uffd("register", at("m"), 16, ("missing",)),
+        Uffd("copy", at("m", 5), source=at("buffer")),
+    )
+    engine = made.engine
+    while serving.step is None or serving.step.__name__ != "mfill_drop_locks":
+        engine.run(steps_max=1)
+    made.thread("changer", Munmap(at("m"), 16), cpu=2)
+    made.engine.machine.costs = {**engine.machine.costs, "exception_entry": 50_000}
+    rules.run(engine, every_steps=1)
+    assert engine.world.broken == []
+    assert made.results(serving) == [0, -2]
+    check_pages(made)
