@@ -32,8 +32,11 @@ MADV_SEQUENTIAL: Final = "sequential"
 MADV_DONTNEED: Final = "dontneed"
 MADV_FREE: Final = "free"
 MADV_PAGEOUT: Final = "pageout"
+MADV_HUGEPAGE: Final = "hugepage"
+MADV_NOHUGEPAGE: Final = "nohugepage"
 ADVICE: Final = (
     MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT,
+    MADV_HUGEPAGE, MADV_NOHUGEPAGE,
 )  # fmt: skip
 
 UFFD_CALLS: Final = (

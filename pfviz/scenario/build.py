@@ -17,9 +17,12 @@ from pfviz.mm.address_space import (
     place_vma,
 )
 from pfviz.mm.costs import costs_with
+from pfviz.mm.huge_pmd import populate_huge_anon
 from pfviz.mm.operations import PAGE_SHIFT, OperationList, Program
 from pfviz.mm.page_cache import new_file, shmem_zero_setup
 from pfviz.mm.page_range import populate_anon, populate_shared
+from pfviz.mm.page_table import PTES_PER_TABLE, TABLE_SPAN
+from pfviz.mm.paths.huge_anon import may_be_huge
 from pfviz.mm.paths.run import new_thread
 from pfviz.mm.policy import Policy as MmPolicy
 from pfviz.mm.presets import Preset
@@ -27,7 +30,7 @@ from pfviz.mm.reverse_map import link_vma, new_anon_vma
 from pfviz.mm.swap import add_area
 from pfviz.mm.swap_setup import begin_hinted, begin_on_device, begin_swapped
 from pfviz.mm.uffd_range import begin_registered
-from pfviz.mm.vma import VM_EXEC, VM_GROWSDOWN, VM_READ, VM_SHARED, VM_WRITE
+from pfviz.mm.vma import VM_EXEC, VM_GROWSDOWN, VM_HUGEPAGE, VM_READ, VM_SHARED, VM_WRITE
 from pfviz.mm.vma import Vma as MmVma
 from pfviz.mm.world import World, new_engine
 from pfviz.scenario import overrides as changes
@@ -104,6 +107,8 @@ def policy_of(policy: Policy, overrides: Overrides = NO_CHANGES) -> MmPolicy:
         lockless_attempts_max=said["lockless_attempts"],
         fault_around_pages=said["fault_around"],
         downgrade=said["downgrade"],
+        thp=said["thp"],
+        fragmented=said["fragmented"],
         uffd_notify=said["uffd_notify"],
         io_wait_userfaultfd={"restart": "drop", "hold": "hold"}[said["io_wait_userfaultfd"]],
         tree_in_place=said["tree_in_place"],
@@ -178,11 +183,13 @@ class _Builder:
         if vma.kind == "stack":
             return STACK_TOP - size
         gap = vma.gap << PAGE_SHIFT
-        top, room = self.tops[mm.name], size + 2 * gap
+        top, room = self.tops[mm.name], size + 2 * gap + (TABLE_SPAN if vma.huge else 0)
         start = mm.tree.gap_below(MMAP_MIN, top, room) if room <= top - MMAP_MIN else None
         if start is None:
             reason = f'there is no room for VMA "{vma.name}" with {vma.pages} pages'
             raise ScenarioError(self.scenario.name, 0, reason)
+        if vma.huge:  # Down to the next 2 MiB: there is as much room below as above.
+            start = (start + gap & -TABLE_SPAN) - gap
         self.tops[mm.name] = start
         return start + gap
 
@@ -206,6 +213,8 @@ class _Builder:
             fields.update(vm_file=special, vm_pgoff=0)
         if vma.kind == "stack":
             flags |= VM_GROWSDOWN
+        if vma.huge:
+            flags |= VM_HUGEPAGE
         made = place_vma(self.engine, mm, start, vma.pages, flags, **fields)
         if vma.kind == "heap":
             mm.start_brk, mm.brk = min(mm.start_brk, start), made.vm_end
@@ -221,11 +230,15 @@ class _Builder:
     def _populate(self, mm: AddressSpace, vma: MmVma, pages: int) -> None:
         vma.anon_vma = new_anon_vma(self.engine)
         link_vma(vma, vma.anon_vma)
+        tables, number = mm.page_tables, vma.anon_vma.id
+        writable, start = bool(vma.vm_flags & VM_WRITE), vma.vm_start
+        if may_be_huge(self.engine, vma, start):
+            count = pages // PTES_PER_TABLE
+            populate_huge_anon(self.engine, tables, start, count, number, writable)
+            start += count * TABLE_SPAN
+            pages %= PTES_PER_TABLE
         if pages:
-            writable = bool(vma.vm_flags & VM_WRITE)
-            populate_anon(
-                self.engine, mm.page_tables, vma.vm_start, pages, vma.anon_vma.id, writable
-            )
+            populate_anon(self.engine, tables, start, pages, number, writable)
         vma.emit_changed(self.engine, "anon_vma")
 
     def _place_elsewhere(self, mm: AddressSpace, made: MmVma, vma: Vma, resident: int) -> None:

@@ -118,7 +118,9 @@ class Madvise(_Operation, frozen=True, kw_only=True, tag="madvise"):
 
     at: At
     pages: Pages
-    advice: Literal["dontneed", "free", "normal", "pageout", "random", "sequential"] = "dontneed"
+    advice: Literal[
+        "dontneed", "free", "hugepage", "nohugepage", "normal", "pageout", "random", "sequential"
+    ] = "dontneed"
 
 
 class Fork(_Operation, frozen=True, kw_only=True, tag="fork"):

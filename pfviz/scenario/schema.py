@@ -46,6 +46,13 @@ class Policy(Table, frozen=True, kw_only=True):
     lockless_attempts: Annotated[int, Meta(ge=1, le=100)] = 1
     fault_around: Annotated[int, Meta(ge=1, le=512, description="pages")] = 16
     downgrade: bool = True
+    thp: Annotated[
+        Literal["never", "madvise", "always"],
+        Meta(description="where anonymous memory may get huge pages of 2 MiB"),
+    ] = "never"
+    fragmented: Annotated[
+        bool, Meta(description="memory is so fragmented that no huge page can be had")
+    ] = False
     uffd_notify: Annotated[
         Literal["drop_first", "hold"],
         Meta(description="drop the fault's lock before a userfaultfd monitor is told, or keep it"),
@@ -110,6 +117,10 @@ class Vma(Table, frozen=True, kw_only=True):
     numa_hinted: Annotated[
         int, Meta(ge=0, description="so many first resident pages that the NUMA scanner has marked")
     ] = 0
+    huge: Annotated[
+        bool,
+        Meta(description="aligned to 2 MiB and advised to get huge pages, from the start"),
+    ] = False
     anon_vma: bool = False
     gap: Annotated[int, Meta(ge=0, description="pages left free on either side")] = 16
     uffd: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pfviz.mm import operations as ops
 from pfviz.mm.mmap_lock import (
     mmap_read_lock,
     mmap_read_unlock,
@@ -29,7 +30,7 @@ from pfviz.mm.paths.pageout import pageout_range
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
 from pfviz.mm.paths.zap import begin_zap, tlb_finish, tlb_finish_mmu, unmap_vmas
-from pfviz.mm.vma import VM_RAND_READ, VM_SEQ_READ, VM_UFFD, Vma
+from pfviz.mm.vma import VM_HUGEPAGE, VM_NOHUGEPAGE, VM_RAND_READ, VM_SEQ_READ, VM_UFFD, Vma
 from pfviz.mm.vma_lock import vma_end_read, vma_start_write
 from pfviz.sim.task import Step, step
 
@@ -232,6 +233,17 @@ def madvise_read_unlock(engine: Mm, thread: Thread) -> Step:
 # Change flags
 
 
+def _advised(flags: int, advice: str) -> int:
+    """The flags of a VMA after an advice that changes them."""
+    match advice:
+        case ops.MADV_HUGEPAGE:
+            return flags & ~VM_NOHUGEPAGE | VM_HUGEPAGE
+        case ops.MADV_NOHUGEPAGE:
+            return flags & ~VM_HUGEPAGE | VM_NOHUGEPAGE
+    flags &= ~(VM_SEQ_READ | VM_RAND_READ)
+    return flags | {MADV_SEQUENTIAL: VM_SEQ_READ, MADV_RANDOM: VM_RAND_READ}.get(advice, 0)
+
+
 @step("mm/madvise.c", cost="find_vma")
 def madvise_vma_behavior(engine: Mm, thread: Thread) -> Step:
     """Find the VMA and work out its new flags; only its own part of the range is to change."""
@@ -241,8 +253,7 @@ def madvise_vma_behavior(engine: Mm, thread: Thread) -> Step:
         thread.op_result = ENOMEM
         mmap_write_unlock(engine, thread, thread.mm)
         return thread.back()
-    flags = vma.vm_flags & ~(VM_SEQ_READ | VM_RAND_READ)
-    flags |= {MADV_SEQUENTIAL: VM_SEQ_READ, MADV_RANDOM: VM_RAND_READ}.get(call.advice, 0)
+    flags = _advised(vma.vm_flags, call.advice)
     start, end = max(call.start, vma.vm_start), min(call.end, vma.vm_end)
     call.vma = vma
     call.start = end
