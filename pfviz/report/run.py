@@ -97,6 +97,12 @@ class Runs:
             run["rules"] = _verdicts(run)
         return Finished(self.scenario, overrides, log, run)
 
+    def judge(self, text: str, overrides: Overrides = NO_CHANGES) -> bool:
+        """Whether an expression of `[[expect]]` holds for a run, claimed by the scenario or not."""
+        log = self._log(overrides, self.rules_every_steps)
+        run = json.run_object(log, self.scenario, overrides)
+        return expectations.holds(text, self._asked(run, log, overrides))
+
     def object(self, overrides: Overrides) -> dict[str, Any]:
         """The object of a run to compare with: without claims, its rules not watched."""
         if overrides not in self._objects:
@@ -113,8 +119,10 @@ class Runs:
         self, run: dict[str, Any], log: EventLog, overrides: Overrides
     ) -> list[dict[str, Any]]:
         claims = [one for one in self.scenario.expect if self._is_claimed(one, run, overrides)]
-        asked = Asked(run, _Compare(self, overrides), _Happened(log), _FirstNs(log))
-        return [_judged(one, asked) for one in claims]
+        return [_judged(one, self._asked(run, log, overrides)) for one in claims]
+
+    def _asked(self, run: dict[str, Any], log: EventLog, overrides: Overrides) -> Asked:
+        return Asked(run, _Compare(self, overrides), _Happened(log), _FirstNs(log))
 
     def _is_claimed(self, one: Expect, run: dict[str, Any], overrides: Overrides) -> bool:
         if not overrides.keeps_promises_of(self.scenario):
