@@ -22,7 +22,7 @@ NODES: Final = "which nodes a store replaces depends on the tree (tests/mm/maple
 
 THEIRS_BELOW: Final[Reasons] = {
     ACCOUNTING: """
-        mem_cgroup_charge __mem_cgroup_charge folio_add_new_anon_rmap page_add_new_anon_rmap
+        __mem_cgroup_charge folio_add_new_anon_rmap page_add_new_anon_rmap
         page_add_file_rmap folio_add_file_rmap_ptes force_sig_fault lru_add_fn lru_add
         next_uptodate_folio next_uptodate_page mem_cgroup_swapin_charge_folio
         page_add_anon_rmap
@@ -106,9 +106,8 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         vma_interval_tree_insert vma_interval_tree_remove vma_interval_tree_insert_after
     """,
     NODES: """
-        ma_write(mas_wr_append) ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store)
-        ma_write(mas_wr_bnode) ma_op(mas_split) ma_op(mas_rebalance)
-        ma_op(mas_wr_spanning_store) call_rcu(maple~node)
+        ma_write(mas_wr_node_store) ma_write(mas_wr_slot_store) ma_write(mas_wr_bnode)
+        ma_op(mas_split) call_rcu(maple~node)
     """,
 }  # fmt: skip
 """Reason -> calls that are not compared; what they call is."""
@@ -240,7 +239,6 @@ OURS_NAMED: Final[dict[str, str]] = {
 OURS_BY_REASON: Final[Reasons] = {
     "user mode, or assembler: no function of its own": """
         access asm_exc_page_fault irqentry_exit user do_syscall_64 syscall_exit_to_user_mode
-        copy_to_user copied
     """,
     "not memory management: the recording of fork ends before it": """
         wake_up_new_task do_exit do_task_dead
@@ -251,21 +249,20 @@ OURS_BY_REASON: Final[Reasons] = {
         __is_vma_write_locked mmap_write_downgrade upgrade_mmap_lock
         lock_folio_maybe_drop_mmap __filemap_get_folio do_mprotect_pkey do_fault_around
         zap_pte_range tlb_flush_mmu tlb_table_flush change_pte_range check_brk_limits
-        get_unmapped_area __get_unmapped_area vma_iter_prealloc vma_iter_store
-        vma_iter_store_new commit_merge dup_anon_vma __mmap_new_vma __mmap_complete
-        vma_merge_existing_range vma_iter_clear_gfp madvise_walk_vmas try_vma_read_lock
-        seq_read_iter maybe_unlock_mmap_for_io balance_dirty_pages_ratelimited
-        follow_page_mask shmem_add_to_page_cache copy_pte_range copy_present_ptes
-        flush_tlb_mm dup_mmap smp_call_function_many_cond proc_get_vma faultin_page
-        smaps_pte_range follow_page_pte vma_lookup mremap_to remap_move move_ptes
-        check_prep_vma __pud_alloc __pmd_alloc get_huge_zero_page
-        __do_huge_pmd_anonymous_page spin_unlock clear_huge_page pgtable_trans_huge_deposit
-        set_huge_zero_folio __mt_destroy
+        __get_unmapped_area vma_iter_prealloc vma_iter_store vma_iter_store_new commit_merge
+        dup_anon_vma __mmap_new_vma __mmap_complete vma_merge_existing_range
+        vma_iter_clear_gfp madvise_walk_vmas try_vma_read_lock seq_read_iter
+        maybe_unlock_mmap_for_io balance_dirty_pages_ratelimited follow_page_mask
+        shmem_add_to_page_cache copy_pte_range copy_present_ptes flush_tlb_mm dup_mmap
+        smp_call_function_many_cond proc_get_vma faultin_page smaps_pte_range
+        follow_page_pte vma_lookup mremap_to remap_move move_ptes check_prep_vma __pud_alloc
+        __pmd_alloc get_huge_zero_page __do_huge_pmd_anonymous_page spin_unlock
+        clear_huge_page pgtable_trans_huge_deposit set_huge_zero_folio __mt_destroy
     """,
     "userfaultfd: always inlined, or not among the functions that recordings keep": """
         mfill_atomic_copy mfill_atomic_pte mfill_atomic_pte_copy uffd_lock_vma
         userfaultfd_must_wait find_vma_and_prepare_anon release_fault_lock wake_up_poll
-        __wake_up wake_userfault mm_alloc_pmd __folio_put ptep_set_access_flags
+        __wake_up wake_userfault __folio_put ptep_set_access_flags
     """,
     "always inlined, or a trylock that is": """
         alloc_swap_folio set_ptes __folio_lock_or_retry put_swap_device

@@ -18,8 +18,8 @@ from tests.mm.callgraphs.recorder import Item, record
 from tests.mm.callgraphs.recordings import KERNELS, recording
 from tests.mm.callgraphs.scenes import SCENES, window
 
-KINDS = ("anon_write_first", "cow_after_fork", "file_read_miss", "stack_growth", "mmap_file",
-         "mprotect_split", "munmap_full", "madvise_dontneed", "brk_shrink")  # fmt: skip
+TOO_LONG = ("exit_mmap", "fork")
+KINDS = sorted(set(SCENES) - set(TOO_LONG))
 
 
 def compared(kind: str, kernel: str) -> Comparison:
@@ -48,7 +48,7 @@ def test_a_lock_operation_too_few_or_too_many_is_noticed(kind: str) -> None:
     calls = window(recorded.calls(kind), kind)
     items = expected(recorded, record(played.scene, played.rows), [])
     for at, item in enumerate(items):
-        if not item.is_step:
+        if not item.is_step and item.token != "schedule":  # Which is a step as well.
             assert compare(recorded, calls, items[:at] + items[at + 1 :]).difference, item.token
             assert compare(recorded, calls, [*items[:at], item, *items[at:]]).difference
 
