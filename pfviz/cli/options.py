@@ -10,12 +10,12 @@ from click.shell_completion import CompletionItem
 
 from pfviz.cli.input import piped
 from pfviz.mm.presets import PRESETS
-from pfviz.scenario.complaints import choices_at
+from pfviz.scenario import policies
 from pfviz.scenario.errors import hint, printable, version_hint
 from pfviz.scenario.load import listing
 from pfviz.scenario.machines import MACHINES, machine_kind
 from pfviz.scenario.overrides import Overrides
-from pfviz.scenario.schema import MODES, Policy
+from pfviz.scenario.schema import MODES
 from pfviz.scenario.times import nanoseconds
 from pfviz.trace.samples import samples
 
@@ -100,24 +100,24 @@ class PolicySwitch(ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Any]:
         """The switch and its value, checked as in a scenario file."""
-        import msgspec
-
         name, _, text = str(value).partition("=")
-        if name not in Policy.__struct_fields__:
-            names = Policy.__struct_fields__
-            self.fail(
-                f'policy "{printable(name)}" is not known here{hint(name, names)}', param, ctx
-            )
-        plain: Any = {"true": True, "false": False}.get(text.lower(), text)
-        if text.isdigit():
-            plain = int(text)
         try:
-            policy = msgspec.convert({name: plain}, Policy)
-        except msgspec.ValidationError:
-            choices = choices_at({}, ("policy", name))
-            known = hint(text, choices or ("true", "false"))
-            self.fail(f'{name} cannot be "{printable(text)}"{known}', param, ctx)
-        return name, getattr(policy, name)
+            return policies.parse(name, text)
+        except ValueError as error:
+            self.fail(printable(str(error)), param, ctx)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Switches that begin so."""
+        return [
+            CompletionItem(f"{switch.name}=", help=switch.meaning)
+            for switch in policies.SWITCHES
+            if switch.name.startswith(incomplete)
+        ]
 
 
 class ScenarioName(ParamType):

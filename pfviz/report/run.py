@@ -8,13 +8,13 @@ from typing import Any, Final
 from pfviz.mm import rules
 from pfviz.mm.world import World
 from pfviz.report import json
-from pfviz.scenario import expectations
+from pfviz.scenario import expectations, policies
 from pfviz.scenario.build import build_with
 from pfviz.scenario.errors import ScenarioError, hint
 from pfviz.scenario.expectations import Asked, ExpectationError
 from pfviz.scenario.moments import Moments
 from pfviz.scenario.overrides import NO_CHANGES, Overrides, mode_for, until_ns_of
-from pfviz.scenario.schema import MODES, Expect, Policy, Scenario
+from pfviz.scenario.schema import MODES, Expect, Scenario
 from pfviz.sim.engine import Engine
 from pfviz.sim.event import EventLog
 from pfviz.sim.machine import FOREVER_NS
@@ -161,7 +161,7 @@ class _Compare:
     overrides: Overrides
 
     def __call__(self, mode: str | None = None, **changes: Any) -> dict[str, Any]:
-        known = (*_CHANGES, "without", *Policy.__struct_fields__)
+        known = (*_CHANGES, "without", *policies.NAMES)
         if mode is not None:
             changes["mode"] = mode
         if changes.get("mode", MODES[0]) not in MODES:

@@ -37,8 +37,9 @@ from pfviz.scenario import overrides as changes
 from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.machines import machine_named
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
+from pfviz.scenario.policies import mm_policy
 from pfviz.scenario.programs import Background
-from pfviz.scenario.schema import Policy, Scenario, Thread, Vma
+from pfviz.scenario.schema import Scenario, Thread, Vma
 from pfviz.scenario.times import nanoseconds
 from pfviz.scenario.translate import Translator
 from pfviz.scenario.workloads import expand, named, repeats
@@ -83,7 +84,7 @@ def build_with(
     mode = preset.default_mode if preset else changes.mode_for(scenario, overrides)
     machine = machine_named(changes.machine_for(scenario, overrides), costs_with())
     engine = new_engine(
-        machine, kernel, mode, policy_of(scenario.policy, overrides),
+        machine, kernel, mode, policy_of(scenario, overrides),
         Seeded(Rng(seed)) if picker is None else picker, logging,
     )  # fmt: skip
     engine.log.meta.update(scenario=scenario.name, title=scenario.title, seed=str(seed))
@@ -91,28 +92,12 @@ def build_with(
     return engine
 
 
-def policy_of(policy: Policy, overrides: Overrides = NO_CHANGES) -> MmPolicy:
-    """The model's switches for those of a scenario file."""
-    said = {name: getattr(policy, name) for name in policy.__struct_fields__}
-    said.update(overrides.policy)
-    return MmPolicy(
-        merge=said["merge"],
-        restart_lock={"mmap": "mmap_lock", "vma": "vma_lock"}[said["restart_lock"]],
-        io_wait={"restart": "drop", "hold": "hold"}[said["io_wait"]],
-        io_wait_swap={"restart": "drop", "hold": "hold"}[said["io_wait_swap"]],
-        page_table_free=said["page_table_free"],
-        lockless_scope=said["lockless_scope"],
-        lockless_snapshot=said["lockless_snapshot"],
-        lockless_fallback=said["lockless_fallback"],
-        lockless_attempts_max=said["lockless_attempts"],
-        fault_around_pages=said["fault_around"],
-        downgrade=said["downgrade"],
-        thp=said["thp"],
-        fragmented=said["fragmented"],
-        uffd_notify=said["uffd_notify"],
-        io_wait_userfaultfd={"restart": "drop", "hold": "hold"}[said["io_wait_userfaultfd"]],
-        tree_in_place=said["tree_in_place"],
-    )
+def policy_of(scenario: Scenario, overrides: Overrides = NO_CHANGES) -> MmPolicy:
+    """The model's switches for a scenario; ScenarioError when a change cannot be made."""
+    try:
+        return mm_policy(scenario.policy, overrides.policy)
+    except ValueError as error:
+        raise ScenarioError(scenario.name or "scenario", 0, str(error)) from None
 
 
 class _Builder:

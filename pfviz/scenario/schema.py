@@ -29,15 +29,30 @@ ComesInModes = Annotated[tuple[Mode, ...], Meta(description="where it is true; l
 ComesInKernels = Annotated[tuple[str, ...], Meta(description="where it is true; left out: in all")]
 
 
+Wait = Literal["restart", "hold"]
+
+
+class IoWait(Table, frozen=True, kw_only=True):
+    """What a fault does with its lock while it waits, for each thing that it can wait for."""
+
+    file: Wait = "restart"
+    swap: Wait = "restart"
+    userfaultfd: Wait = "restart"
+
+
 class Policy(Table, frozen=True, kw_only=True):
     """Switches that change what the modelled kernel does; left out, it does what it always did."""
 
     merge: bool = True
-    io_wait: Literal["restart", "hold"] = "restart"
-    io_wait_swap: Annotated[
-        Literal["restart", "hold"],
-        Meta(description="the same for a page in swap, on a device that is waited for"),
+    io_wait: Annotated[
+        Wait | IoWait,
+        Meta(description="while it waits a fault drops its lock and starts again, or holds it"),
     ] = "restart"
+    io_wait_file: Annotated[Wait | None, Meta(description="the same for a file's page")] = None
+    io_wait_swap: Annotated[
+        Wait | None,
+        Meta(description="the same for a page in swap, on a device that is waited for"),
+    ] = None
     restart_lock: Literal["mmap", "vma"] = "mmap"
     page_table_free: Literal["rcu", "ipi"] = "rcu"
     lockless_scope: Literal["mm_seq", "vma_seq"] = "mm_seq"
@@ -58,9 +73,15 @@ class Policy(Table, frozen=True, kw_only=True):
         Meta(description="drop the fault's lock before a userfaultfd monitor is told, or keep it"),
     ] = "drop_first"
     io_wait_userfaultfd: Annotated[
-        Literal["restart", "hold"],
+        Wait | None,
         Meta(description="start again when the monitor has answered, or keep the lock and go on"),
-    ] = "restart"
+    ] = None
+    driver_opt_in: Annotated[
+        bool, Meta(description="every driver says that its handler can do without mmap_lock")
+    ] = False
+    map_pages_ahead: Annotated[
+        bool, Meta(description="every driver has a map_pages that maps what its device has ready")
+    ] = False
     tree_in_place: Annotated[
         bool, Meta(description="change maple nodes under their readers: what RCU mode prevents")
     ] = False

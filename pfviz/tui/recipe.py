@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from pfviz.mm import rules
 from pfviz.mm.presets import PRESETS
+from pfviz.scenario import policies
 from pfviz.scenario.build import build_with
 from pfviz.scenario.overrides import Overrides, kernel_of, mode_for, until_ns_of
-from pfviz.scenario.schema import Cue, Layout, Policy, Scenario
+from pfviz.scenario.policies import BY_NAME, SWITCHES
+from pfviz.scenario.schema import Cue, Layout, Scenario
 from pfviz.scenario.times import nanoseconds
 from pfviz.sim.machine import FOREVER_NS
 
@@ -23,27 +25,13 @@ from .run import Run
 MODE_TITLES: Final = {"mmap_lock": "mmap_lock", "per-vma": "per-VMA", "lockless": "lockless"}
 
 POLICY_CHOICES: Final[dict[str, tuple[Any, ...]]] = {
-    "merge": (True, False),
-    "io_wait": ("restart", "hold"),
-    "restart_lock": ("mmap", "vma"),
-    "page_table_free": ("rcu", "ipi"),
-    "lockless_scope": ("mm_seq", "vma_seq"),
-    "lockless_snapshot": ("copy", "rcu_ref"),
-    "lockless_fallback": ("vma_lock", "mmap_lock"),
-    "downgrade": (True, False),
+    switch.name: tuple(switch.values)
+    for switch in SWITCHES
+    if switch.values and switch.name != "tree_in_place"
 }
 """The policies that can be switched while watching, and what they can be."""
 
-POLICY_MEANINGS: Final = {
-    "merge": "neighbouring VMAs that are alike become one",
-    "io_wait": "what a fault does while its page is read: drop its lock and start again, or hold",
-    "restart_lock": "which lock a fault takes when it starts again after I/O",
-    "page_table_free": "how a page table is freed under the feet of lockless walkers",
-    "lockless_scope": "what a lockless fault compares: the whole mm's sequence or the VMA's",
-    "lockless_snapshot": "how a lockless fault keeps the VMA: a copy, or a reference under RCU",
-    "lockless_fallback": "where a lockless fault that was disturbed goes next",
-    "downgrade": "munmap keeps mmap_lock for reading while it frees pages",
-}
+POLICY_MEANINGS: Final = {name: BY_NAME[name].meaning for name in POLICY_CHOICES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +74,8 @@ class Recipe:
 
     def policy(self) -> dict[str, Any]:
         """The switchable policies as they stand."""
-        said = {name: getattr(self.scenario.policy, name) for name in POLICY_CHOICES}
-        said.update((name, value) for name, value in self.overrides.policy if name in said)
-        return said
+        now = policies.said(self.scenario.policy, self.overrides.policy)
+        return {name: now[name] for name in POLICY_CHOICES}
 
     def with_policy(self, name: str, value: Any) -> Recipe:
         """The same run under another policy."""
@@ -127,7 +114,3 @@ def _wanted_speed_ns(scenario: Scenario) -> int:
     """The speed that the author chose, 0 when the file says nothing."""
     wish = scenario.layout.speed
     return 0 if wish == Layout().speed else nanoseconds(wish)
-
-
-assert set(POLICY_CHOICES) == set(POLICY_MEANINGS)
-assert set(POLICY_CHOICES) <= set(Policy.__struct_fields__)

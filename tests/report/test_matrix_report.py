@@ -105,11 +105,13 @@ def test_a_policy_changes_the_cells_that_it_is_about_and_the_table_says_so() -> 
     )
     plain = json.loads(pfviz("matrix", "--json", "--kernel", "6.12").stdout)
     changed = {kind for kind in plain["kinds"] if held["cells"][kind] != plain["cells"][kind]}
-    assert changed == {"file_read_miss", "shared_write_miss"}
+    files = {"file_read_miss", "shared_write_miss"}
+    monitors = {"uffd_missing", "uffd_wp", "uffd_minor"}
+    assert changed == files | monitors | {"swap_async"}
     assert held["cells"]["file_read_miss"]["6.12"] == "V"
     assert held["policy"] == {"io_wait": "hold"}
     text = pfviz("matrix", "--kernel", "6.12", "--policy", "io_wait=hold").stdout
-    assert "io_wait = hold changes 2 of" in text
+    assert "io_wait = hold changes 6 of" in text
     assert "the lock is held while a device works" in text
     assert "merge = false changes no cell" in pfviz("matrix", "--policy", "merge=false").stdout
 

@@ -29,4 +29,4 @@ def release_fault_lock(engine: Mm, thread: Thread) -> None:
 def may_drop_lock(engine: Mm, thread: Thread) -> bool:
     """Whether a fault may drop its lock for I/O and start again (fault_flag_allow_retry_first)."""
     policy = engine.world.policy
-    return not thread.in_flight.tried and policy.io_wait == "drop" and policy.restart_lock != "hold"
+    return not thread.in_flight.tried and policy.io_wait == "drop"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pfviz.mm.paths import under_mmap_lock
 from pfviz.mm.paths.access_check import access_error
+from pfviz.mm.paths.filemap import FOLIO_LOCKED, IO_NEEDED
 from pfviz.mm.paths.handle import handle_mm_fault
 from pfviz.mm.paths.outcome import (
     VM_FAULT_ERROR,
@@ -51,6 +52,7 @@ UFFD_ARMED = "userfaultfd monitor (6.4, 6.5)"
 ADDRESS_LEFT = "address left the VMA"
 RECYCLED = "VMA recycled by another process"
 ACCESS_RECHECK = "access not permitted: ask mmap_lock"
+AFTER_IO = (IO_NEEDED, FOLIO_LOCKED)
 """Why a VMA was not locked, as FAULT_FALLBACK says it."""
 
 
@@ -247,6 +249,10 @@ def vma_fault_unlocked(engine: Mm, thread: Thread) -> Step:
     if fault.major and world.preset.tried_after_major:
         fault.tried = True
     # A handler that returns RETRY leaves in thread.abort why.
-    restart = VMA_LOCK if world.policy.restart_lock == "vma_lock" and fault.tried else MMAP_LOCK
+    restart = MMAP_LOCK
+    if world.policy.restart_lock == "vma_lock" and thread.abort in AFTER_IO:
+        # What was proposed in 2025: the same lock again, and now the fault may not drop it.
+        fault.tried = True
+        restart = VMA_LOCK
     fall_back(engine, thread, thread.abort, restart, "vma_lock_retry")
     return begin(engine, thread) if restart == VMA_LOCK else under_mmap_lock.begin(engine, thread)
