@@ -1,4 +1,4 @@
-"""`pfviz compare`: one workload under several modes or kernels, side by side."""
+"""`pfviz compare`: one workload under several modes, kernels or policies, side by side."""
 
 from __future__ import annotations
 
@@ -6,33 +6,55 @@ from typing import Any
 
 import click
 
-from pfviz.cli.options import KERNEL, MODE, SCENARIO, data_options, overrides_of, world_options
+from pfviz.cli.options import (
+    KERNEL,
+    MODE,
+    SCENARIO,
+    compared_options,
+    data_options,
+    overrides_of,
+)
 from pfviz.cli.output import leave, write_json, write_lines
 from pfviz.cli.run import verdict
 from pfviz.mm.presets import PRESETS
+from pfviz.report.policy_cost import policy_cost, table_of
 from pfviz.report.run import Runs
 from pfviz.report.source import open_scenario
 from pfviz.report.text import comparison
 from pfviz.scenario.overrides import Overrides
+from pfviz.scenario.schema import Scenario
 
 
 @click.command("compare")
 @click.argument("scenario", type=SCENARIO)
 @click.option("--kernel", "kernels", type=KERNEL, multiple=True, help="May be given repeatedly.")
 @click.option("--mode", "modes", type=MODE, multiple=True, help="May be given repeatedly.")
-@world_options
+@compared_options
 @data_options
 def command(scenario: str, kernels: tuple[str, ...], modes: tuple[str, ...], **options: Any
 ) -> None:  # fmt: skip
     """Run SCENARIO under each lock mode (or each MODE and KERNEL given), side by side.
 
+    With a policy of several values it runs each of them and says what the choice costs faults, and
+    those whom they hold up.
+
     \b
     pfviz compare fault-storm --threads 32
     pfviz compare maps-vs-smaps --mode per-vma --kernel 6.12 --kernel 6.18
+    pfviz compare file-io-wait --policy io_wait=restart,hold
     """
     as_json, output = options.pop("as_json"), options.pop("output")
     opened = open_scenario(scenario)
+    asked: tuple[tuple[str, tuple[Any, ...]], ...] = tuple(options.pop("policy"))
+    several = [(name, values) for name, values in asked if len(values) > 1]
+    options["policy"] = tuple((name, values[0]) for name, values in asked if len(values) == 1)
     base = overrides_of(options)
+    if several:
+        if len(several) > 1:
+            names = " and ".join(name for name, _ in several)
+            raise click.UsageError(f"only one policy can be compared at a time, not {names}")
+        _compare_policies(opened, several[0], _asked(base, kernels, modes), as_json, output)
+        return
     runs = Runs(opened)
     finished = [
         runs.finish(one, with_claims=False)
@@ -44,6 +66,33 @@ def command(scenario: str, kernels: tuple[str, ...], modes: tuple[str, ...], **o
     else:
         write_lines(comparison(objects, opened.title), output)
     leave(max(verdict(one) for one in finished))
+
+
+def _compare_policies(
+    opened: Scenario, policy: tuple[str, tuple[Any, ...]], runs: list[Overrides], as_json: bool,
+    output: str,
+) -> None:  # fmt: skip
+    """Print what a choice costs; a rule that a value breaks is part of the answer, no failure."""
+    name, values = policy
+    costs = [policy_cost(opened, name, values, overrides) for overrides in runs]
+    if as_json:
+        write_json(costs, output)
+        return
+    lines = table_of(costs[0], opened.title)
+    for cost in costs[1:]:
+        lines += ["", *table_of(cost)]
+    write_lines(lines, output)
+
+
+def _asked(
+    base: Overrides, kernels: tuple[str, ...], modes: tuple[str, ...]
+) -> list[Overrides]:  # fmt: skip
+    """The kernels and modes that somebody asked for; without any the scenario's own."""
+    return [
+        base.and_also(kernel=kernel, mode=mode)
+        for kernel in kernels or (None,)
+        for mode in modes or (None,)
+    ]
 
 
 def _combinations(

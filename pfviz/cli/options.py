@@ -96,12 +96,19 @@ class PolicySwitch(ParamType):
 
     name = "name=value"
 
+    def __init__(self, several: bool = False) -> None:
+        self.several = several
+        """Whether values may be given with commas between them; then the value is a tuple."""
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Any]:
         """The switch and its value, checked as in a scenario file."""
         name, _, text = str(value).partition("=")
         try:
+            if self.several:
+                found = [policies.parse(name, part) for part in text.split(",")]
+                return found[0][0], tuple(one for _, one in found)
             return policies.parse(name, text)
         except ValueError as error:
             self.fail(printable(str(error)), param, ctx)
@@ -166,21 +173,25 @@ _WORLD_OPTIONS = (
     click.option("--until", type=Duration(), metavar="TIME",
                  help="End the run at this simulated time (20us)."),
     click.option("--without", multiple=True, metavar="THREAD", help="Leave a thread out."),
-    click.option("--policy", type=PolicySwitch(), multiple=True,
-                 help="Change a switch of [policy]: merge=false."),
+)  # fmt: skip
+_POLICY = click.option("--policy", type=PolicySwitch(), multiple=True,
+                       help="Change a switch of [policy]: merge=false.")  # fmt: skip
+_POLICIES = click.option(
+    "--policy", type=PolicySwitch(several=True), multiple=True,
+    help="Change a switch, or compare its values: io_wait=restart,hold.",
 )  # fmt: skip
 
 
 def run_options(function: F) -> F:
     """--kernel, --mode and everything of `world_options`."""
-    for option in reversed((*_RUN_OPTIONS, *_WORLD_OPTIONS)):
+    for option in reversed((*_RUN_OPTIONS, *_WORLD_OPTIONS, _POLICY)):
         function = option(function)
     return function
 
 
-def world_options(function: F) -> F:
-    """--machine, --seed, --threads, --until, --without, --policy."""
-    for option in reversed(_WORLD_OPTIONS):
+def compared_options(function: F) -> F:
+    """--machine, --seed, --threads, --until, --without, and --policy with one value or several."""
+    for option in reversed((*_WORLD_OPTIONS, _POLICIES)):
         function = option(function)
     return function
 

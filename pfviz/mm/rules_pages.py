@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def pages_lie_in_vmas(engine: Mm) -> Iterator[str]:
-    """I1: a mapped page lies in an attached VMA, or in a detached one that is being unmapped."""
+    """I1: a mapped page lies in an attached VMA, or in one that is coming or going."""
     for mm in engine.world.mms:
         leaving = _leaving(engine, mm)
         for huge in mm.page_tables.huge.values():
@@ -49,13 +49,14 @@ def pages_lie_in_vmas(engine: Mm) -> Iterator[str]:
 
 
 def _leaving(engine: Mm, mm: AddressSpace) -> list[Vma]:
-    """VMAs out of the tree whose pages are still being unmapped."""
-    return [
-        vma
-        for thread in threads_of(engine)
-        if thread.unmap is not None and thread.unmap.mm is mm
-        for vma in thread.unmap.vmas
-    ]
+    """VMAs out of the tree whose pages are still being unmapped, or mapped before it shows them."""
+    found = []
+    for thread in threads_of(engine):
+        if thread.unmap is not None and thread.unmap.mm is mm:
+            found += thread.unmap.vmas
+        if thread.remap is not None and thread.mm is mm:
+            found.append(thread.remap.vma)
+    return found
 
 
 def _disjoint(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

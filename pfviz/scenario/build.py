@@ -22,6 +22,7 @@ from pfviz.mm.operations import PAGE_SHIFT, OperationList, Program
 from pfviz.mm.page_cache import new_file, shmem_zero_setup
 from pfviz.mm.page_range import populate_anon, populate_shared
 from pfviz.mm.page_table import PTES_PER_TABLE, TABLE_SPAN
+from pfviz.mm.paths.driver_mmap import fill_at_once
 from pfviz.mm.paths.huge_anon import may_be_huge
 from pfviz.mm.paths.run import new_thread
 from pfviz.mm.policy import Policy as MmPolicy
@@ -204,7 +205,10 @@ class _Builder:
         if vma.kind == "heap":
             mm.start_brk, mm.brk = min(mm.start_brk, start), made.vm_end
         resident = vma.pages if vma.resident == "all" else vma.resident
-        if made.vm_file is not None and made.vm_file.is_shmem:
+        if made.vm_file is not None and made.vm_file.driver is not None:
+            if made.vm_file.driver.at_mmap:
+                fill_at_once(self.engine, mm.page_tables, made)
+        elif made.vm_file is not None and made.vm_file.is_shmem:
             populate_shared(self.engine, mm.page_tables, made, resident)
         elif (resident or vma.anon_vma or vma.swapped or vma.on_device) and made.vm_file is None:
             self._populate(mm, made, resident)

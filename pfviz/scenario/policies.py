@@ -121,10 +121,10 @@ def checked(name: str, value: Any) -> Any:
     if values:
         # True == 1 in a dictionary, but nobody writes 1 for true.
         if not any(value == one and type(value) is type(one) for one in values):
-            words = tuple(_word(one) for one in values)
-            raise ValueError(f'{name} cannot be "{_word(value)}"{hint(_word(value), words)}')
+            words = tuple(word(one) for one in values)
+            raise ValueError(f'{name} cannot be "{word(value)}"{hint(word(value), words)}')
     elif isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f'{name} cannot be "{_word(value)}": it is a number from 1 on')
+        raise ValueError(f'{name} cannot be "{word(value)}": it is a number from 1 on')
     return value
 
 
@@ -148,5 +148,12 @@ def named(name: str) -> str:
     return canonical
 
 
-def _word(value: Any) -> str:
+def values_of(name: str) -> tuple[Any, ...]:
+    """What a switch can be, the kernel's own first; () for a number. ValueError for no switch."""
+    switch = BY_NAME.get(named(name))
+    return tuple(_WAIT if switch is None else switch.values)
+
+
+def word(value: Any) -> str:
+    """A value as a file writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

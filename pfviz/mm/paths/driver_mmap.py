@@ -1,6 +1,7 @@
 """mmap of a device whose driver fills the page tables at once (remap_pfn_range): no faults later.
 
-Nobody can find the new VMA yet, and mmap_lock is held for writing. `thread.remap` remembers where.
+Nobody can find the new VMA yet, and mmap_lock is held for writing. `thread.remap` remembers it
+until the tree shows it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pfviz.mm.page_range import set_pte
+from pfviz.mm.page_range import log_set
 from pfviz.mm.page_table import (
     DIRTY,
     FILE,
@@ -18,6 +19,7 @@ from pfviz.mm.page_table import (
     SPECIAL,
     TABLE_SPAN,
     WRITABLE,
+    PageTable,
     PteTable,
     pte_of,
 )
@@ -51,6 +53,25 @@ def call_mmap(thread: Thread, vma: Vma, then: Step) -> Step:
     return thread.call(mmap_mem, then)
 
 
+def fill_at_once(engine: Mm, page_tables: PageTable, vma: Vma) -> None:
+    """Fill the page tables as if the driver had done so long ago; for set-up only, no cost."""
+    for base in range(vma.vm_start // TABLE_SPAN * TABLE_SPAN, vma.vm_end, TABLE_SPAN):
+        table = page_tables.table_for(engine, base)
+        _fill(engine, page_tables, table, vma)
+
+
+def _fill(engine: Mm, page_tables: PageTable, table: PteTable, vma: Vma) -> int:
+    start, end = max(vma.vm_start, table.base), min(vma.vm_end, table.base + TABLE_SPAN)
+    flags = PRESENT | FILE | SPECIAL | (WRITABLE | DIRTY if vma.vm_flags & VM_WRITE else 0)
+    slots = table.slots(start, end)
+    for slot in slots:
+        address = table.base + slot * PAGE_SIZE
+        table.ptes[slot] = pte_of(pfn_in(vma, address), flags)
+    table.occupied += len(slots)
+    log_set(engine, page_tables, table, slots.start, slots.stop, FLAG_PREFAULTED)
+    return len(slots)
+
+
 def _remap(thread: Thread) -> Remap:
     remap = thread.remap
     assert isinstance(remap, Remap)
@@ -74,7 +95,6 @@ def remap_pfn_range_internal(engine: Mm, thread: Thread) -> Step:
     """Find the next page table, or make it, and lock it; when all are filled, go back."""
     remap = _remap(thread)
     if remap.address >= remap.vma.vm_end:
-        thread.remap = None
         return thread.back()
     tables = thread.mm.page_tables
     if tables.walk(remap.address) is None:
@@ -89,13 +109,9 @@ def remap_pte_range(engine: Mm, thread: Thread) -> Step:
     remap = _remap(thread)
     table, vma = remap.table, remap.vma
     assert table is not None
-    end = min(vma.vm_end, table.base + TABLE_SPAN)
-    flags = PRESENT | FILE | SPECIAL | (WRITABLE | DIRTY if vma.vm_flags & VM_WRITE else 0)
-    engine.charge((end - remap.address) // PAGE_SIZE * engine.machine.costs["set_pte"])
-    for address in range(remap.address, end, PAGE_SIZE):
-        pte = pte_of(pfn_in(vma, address), flags)
-        set_pte(engine, thread.mm.page_tables, table, address, pte, FLAG_PREFAULTED)
-    remap.address = end
+    pages = _fill(engine, thread.mm.page_tables, table, vma)
+    engine.charge(pages * engine.machine.costs["set_pte"])
+    remap.address = table.base + TABLE_SPAN
     return remap_unlock
 
 

@@ -29,7 +29,7 @@ from pfviz.mm.paths.file_page import (
     unlock_folio,
     with_prealloc,
 )
-from pfviz.mm.paths.outcome import VM_FAULT_NOPAGE, VM_FAULT_RETRY
+from pfviz.mm.paths.outcome import VM_FAULT_NOPAGE, VM_FAULT_RETRY, VM_FAULT_SIGBUS
 from pfviz.mm.paths.pte_lock import pte_changed, pte_unmap_unlock
 from pfviz.mm.paths.shared_write import do_shared_fault
 from pfviz.mm.vma import VM_SHARED, VM_UFFD_MINOR, VM_UFFD_WP
@@ -48,6 +48,9 @@ def do_fault(engine: Mm, thread: Thread) -> Step:
     driver = file_of(thread).driver
     if driver is not None:
         fault.kind = fault.kind or "driver"
+        if driver.at_mmap:  # It has no fault handler: what it did not map is not there.
+            fault.result |= VM_FAULT_SIGBUS
+            return thread.back()
     if not fault.write:
         fault.kind = fault.kind or "file_read_hit"
         policy = engine.world.policy

@@ -212,6 +212,7 @@ def vma_iter_store(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     assert call.vma is not None
     thread.mm.tree.store_prealloc(engine, call.plan)
+    thread.remap = None
     vma_mark_attached(engine, call.vma)
     if call.file is None:
         return perf_event_mmap
