@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pfviz.mm.userfaultfd import WAITS
 from pfviz.sim import event as ev
-from pfviz.views import threads
+from pfviz.views import narrator, threads
 from pfviz.views.glyphs import ASCII
 from pfviz.views.look import Look
 from pfviz.views.rows import plain
@@ -98,3 +99,26 @@ def test_a_wider_screen_never_hides_the_lock_that_a_narrower_one_shows() -> None
         shown = lanes_of(logs.monitor(), width, 8)
         assert "c3" in shown, width
         assert "R mmap_lock" in shown, width
+
+
+def test_who_asks_a_monitor_is_seen_to_wait_for_it_and_what_it_holds() -> None:
+    for holds in (False, True):
+        story = logs.Story()
+        task = story.thread("worker")
+        lock = story.lock("mmap_lock", "mmap_lock app", 1)
+        story.step(task, "handle_userfault", 600)
+        story.faults(task, 0x7000, 0)
+        if holds:
+            story.takes(task, lock)
+        story.at(900).falls_asleep(task, WAITS)
+        story.at(9_000)
+        story.step(story.thread("other"), "user")
+        shown = lanes_of(story, 80, 6)
+        assert "a╍╍╍" in shown
+        assert "waits for monitor" in shown
+        assert "╍a asks monitor" in shown
+        timeline = Timeline(story.log)
+        look = Look(selected=task)
+        told = plain([narrator.sentence(timeline.at(len(timeline)), look)])
+        what = "mmap_lock" if holds else "no lock"
+        assert told.startswith(f"worker waits for the userfaultfd monitor; it holds {what}")

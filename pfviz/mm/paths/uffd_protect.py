@@ -62,7 +62,7 @@ def check_range(engine: Mm, thread: Thread) -> Step:
     if thread.op_result:
         return wp_unlock
     begin_zap(engine, thread, thread.mm, "userfaultfd")
-    call.vma = vmas[0]
+    call.vma, call.address = vmas[0], max(call.start, vmas[0].vm_start)
     return change_protection
 
 
@@ -73,10 +73,10 @@ def change_protection(engine: Mm, thread: Thread) -> Step:
     vma = call.vma
     assert vma is not None
     if call.address >= min(vma.vm_end, call.end):
-        following = thread.mm.tree.at(call.address) if call.address < call.end else None
-        if following is None:
+        following = next(thread.mm.tree.between(call.address, call.end), None)
+        if following is None or call.address >= call.end:
             return tlb_finish(thread, wp_unlock)
-        call.vma = following
+        call.vma, call.address = following, max(call.address, following.vm_start)
         return change_protection
     huge = tables.next_huge(call.address, min(vma.vm_end, call.end))
     if huge is not None:
