@@ -24,6 +24,7 @@ MAP_PRIVATE: Final = 0x02
 MAP_FIXED: Final = 0x10
 MAP_ANONYMOUS: Final = 0x20
 MAP_GROWSDOWN: Final = 0x0100
+MAP_LOCKED: Final = 0x2000
 MAP_POPULATE: Final = 0x8000
 
 MADV_NORMAL: Final = "normal"
@@ -128,6 +129,22 @@ class Mremap:
     to: Place | None = None
     dontunmap: bool = False
     slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mlock:
+    """Lock `pages` pages from `place` on into memory: those that are missing are made resident."""
+
+    place: Place
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Munlock:
+    """Let reclaim have `pages` pages from `place` on again."""
+
+    place: Place
+    pages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +296,8 @@ Operation = (
     | Munmap
     | Mprotect
     | Mremap
+    | Mlock
+    | Munlock
     | Brk
     | Madvise
     | Fork

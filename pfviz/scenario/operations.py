@@ -78,6 +78,7 @@ class Mmap(_Operation, frozen=True, kw_only=True, tag="mmap"):
     at: str = ""
     fixed: bool = False
     populate: bool = False
+    locked: Annotated[bool, Meta(description="lock it into memory (MAP_LOCKED)")] = False
 
 
 class Munmap(_Operation, frozen=True, kw_only=True, tag="munmap"):
@@ -93,6 +94,20 @@ class Mprotect(_Operation, frozen=True, kw_only=True, tag="mprotect"):
     at: At
     pages: Pages
     perms: Perms
+
+
+class Mlock(_Operation, frozen=True, kw_only=True, tag="mlock"):
+    """Lock pages into memory; those that are missing are made resident."""
+
+    at: At
+    pages: Pages
+
+
+class Munlock(_Operation, frozen=True, kw_only=True, tag="munlock"):
+    """Let reclaim have pages again."""
+
+    at: At
+    pages: Pages
 
 
 class Mremap(_Operation, frozen=True, kw_only=True, tag="mremap"):
@@ -290,6 +305,8 @@ Op = (
     | Munmap
     | Mprotect
     | Mremap
+    | Mlock
+    | Munlock
     | Brk
     | Madvise
     | Fork

@@ -39,6 +39,10 @@ class Translator:
             case op.Mprotect(at=at, pages=pages, apart=apart):
                 prot = mm_ops.prot_of(one.perms)
                 return mm_ops.Mprotect(self.place(at, apart), pages, prot)
+            case op.Mlock(at=at, pages=pages, apart=apart):
+                return mm_ops.Mlock(self.place(at, apart), pages)
+            case op.Munlock(at=at, pages=pages, apart=apart):
+                return mm_ops.Munlock(self.place(at, apart), pages)
             case op.Mremap():
                 return self._mremap(one)
             case op.Madvise(at=at, pages=pages, apart=apart):
@@ -126,6 +130,7 @@ class Translator:
         flags = mm_ops.MAP_SHARED if one.shared else mm_ops.MAP_PRIVATE
         flags |= 0 if one.file else mm_ops.MAP_ANONYMOUS
         flags |= mm_ops.MAP_FIXED if one.fixed else 0
+        flags |= mm_ops.MAP_LOCKED if one.locked else 0
         flags |= mm_ops.MAP_POPULATE if one.populate else 0
         operation = mm_ops.Mmap(
             one.pages,

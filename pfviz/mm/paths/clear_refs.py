@@ -68,7 +68,7 @@ def clear_refs_test_walk(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     call = _call(thread)
     assert call.vma is not None
     call.position = call.vma.vm_end
-    walk = PageWalk(call.mm, call.vma.vm_start, call.vma.vm_end, clear_refs_pte_range)
+    walk = PageWalk(call.mm, call.vma.vm_start, call.vma.vm_end, clear_refs_pte_range, of_vma=True)
     return walk_pages(thread, walk, clear_next_vma)
 
 

@@ -17,7 +17,7 @@ from pfviz.mm.paths.copy_page_range import TableCopy, copy_tables
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import anon_vma_clone, own_anon_vma
 from pfviz.mm.tlb import flush_tlb_range
-from pfviz.mm.vma import Vma
+from pfviz.mm.vma import VM_LOCKED, Vma
 from pfviz.mm.vma_alloc import vm_area_dup
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
 from pfviz.mm.vma_tree import VmaTree
@@ -201,6 +201,7 @@ def lock_copied_vma(engine: Mm, thread: Thread) -> Step:
     """Some flags of the child's VMA are cleared, under its write lock if it has one."""
     copy = _call(thread).copy
     assert copy is not None
+    copy.vm_flags &= ~VM_LOCKED  # Locks on memory are not inherited.
     if engine.world.preset.tree == "rb":
         return vma_link_rb
     is_dup = engine.world.preset.fork_tree == "mt_dup"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import (
     MAP_GROWSDOWN,
+    MAP_LOCKED,
     MAP_POPULATE,
     MAP_SHARED,
     PAGE_SHIFT,
@@ -27,7 +28,7 @@ from pfviz.mm.paths.munmap import Unmap, gather_vmas, unmap_range
 from pfviz.mm.paths.populate import mm_populate
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
-from pfviz.mm.vma import VM_GROWSDOWN, VM_SHARED, Vma
+from pfviz.mm.vma import VM_GROWSDOWN, VM_LOCKED, VM_SHARED, Vma
 from pfviz.mm.vma_alloc import vm_area_alloc, vm_area_free
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
 from pfviz.mm.vma_ranges import unmapped_area
@@ -88,6 +89,7 @@ def get_unmapped_area(engine: Mm, thread: Thread) -> Step:
     pgoff = operation.pgoff if file is not None else start >> PAGE_SHIFT
     flags = operation.prot
     flags |= VM_SHARED if operation.flags & MAP_SHARED else 0
+    flags |= VM_LOCKED if operation.flags & MAP_LOCKED else 0
     flags |= VM_GROWSDOWN if operation.flags & MAP_GROWSDOWN else 0
     flags |= file.driver.vm_flags if file is not None and file.driver is not None else 0
     thread.sys = MmapCall(start, start + length, flags, pgoff, file, operation.name)
@@ -266,7 +268,7 @@ def mmap_unlock(engine: Mm, thread: Thread) -> Step:
     if operation.slot:
         thread.slots[operation.slot] = call.start
     mmap_write_unlock(engine, thread, thread.mm)
-    if operation.flags & MAP_POPULATE:
+    if operation.flags & (MAP_POPULATE | MAP_LOCKED):
         return mm_populate(engine, thread, call.start, call.end, populated)
     return thread.back()
 

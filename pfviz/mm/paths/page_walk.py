@@ -31,6 +31,7 @@ class PageWalk:
     """The step that looks at one locked table; it goes on with `walk_next_table`."""
     huge_step: Step | None = None
     """The same for a huge page under its PMD lock; None counts its pages (`walk_huge_pmd`)."""
+    next_vma: int = 0
     of_vma: bool = False
     """Whether the range is a whole VMA (walk_page_vma)."""
     table: PteTable | None = None
@@ -48,11 +49,11 @@ class PageWalk:
 def walk_pages(thread: Thread, walk: PageWalk, then: Step) -> Step:
     """Go through the page tables of a range, then go on with `then`."""
     thread.page_walk = walk
-    return thread.call(_first_step(walk), then)
+    return thread.call(walk_page_vma if walk.of_vma else walk_page_range, then)
 
 
-def _first_step(walk: PageWalk) -> Step:
-    return walk_page_vma if walk.of_vma else walk_page_range
+def _next_step(walk: PageWalk) -> Step:
+    return walk_page_vma if walk.of_vma else walk_pgd_range
 
 
 def page_walk_of(thread: Thread) -> PageWalk:
@@ -62,8 +63,31 @@ def page_walk_of(thread: Thread) -> PageWalk:
     return walk
 
 
-@step("mm/pagewalk.c", cost="zap_empty_table")
-def walk_page_range(engine: Mm, thread: Thread) -> Step:
+@step("mm/pagewalk.c")
+def walk_page_range(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Go through a range of addresses, wherever its VMAs begin and end."""
+    return find_first_vma
+
+
+@step("mm/mmap.c", cost="find_vma", function="find_vma")
+def find_first_vma(engine: Mm, thread: Thread) -> Step:
+    """Find the VMA that the range begins in."""
+    walk = page_walk_of(thread)
+    vma = walk.mm.tree.find(engine, walk.address)
+    walk.next_vma = vma.vm_end if vma is not None else walk.end
+    return find_next_vma
+
+
+@step("mm/mmap.c", cost="find_vma", function="find_vma")
+def find_next_vma(engine: Mm, thread: Thread) -> Step:
+    """Find the one behind it, before its own page tables are looked at."""
+    walk = page_walk_of(thread)
+    walk.mm.tree.find(engine, walk.next_vma)
+    return walk_pgd_range(engine, thread)
+
+
+@step("mm/pagewalk.c", cost="zap_empty_table", function="walk_page_range")
+def walk_pgd_range(engine: Mm, thread: Thread) -> Step:
     """Find the next page table of the range and take its lock."""
     return _lock_next_table(engine, thread)
 
@@ -104,14 +128,19 @@ def walk_huge(engine: Mm, thread: Thread) -> Step:
         walk.found += huge.counted_pages
         walk.address = huge.end
     spin_unlock(engine, thread, huge.lock)
-    return _first_step(walk)
+    return _next_step(walk)
 
 
 @step("mm/pagewalk.c", cost="cond_resched", function="cond_resched")
 def walk_next_table(engine: Mm, thread: Thread) -> Step:
     """Unlock the page table and let a better task have the CPU: other locks stay held meanwhile."""
+    unlock_and_unmap(engine, thread, page_walk_of(thread).locked)
+    return walk_on(thread)
+
+
+def walk_on(thread: Thread) -> Step:
+    """Go on behind the table in work, which is unlocked."""
     walk = page_walk_of(thread)
-    unlock_and_unmap(engine, thread, walk.locked)
     walk.address = walk.locked.base + TABLE_SPAN
     walk.table = None
-    return _first_step(walk)
+    return _next_step(walk)

@@ -87,11 +87,10 @@ def next_window(engine: Mm, thread: Thread) -> Step:
     return mmap_read_lock(engine, thread, call.mm, walk_window)
 
 
-@step("fs/proc/task_mmu.c", cost="find_vma", function="pagemap_read")
-def walk_window(engine: Mm, thread: Thread) -> Step:
-    """Find the VMAs of this range; where there is none the entries are empty."""
+@step("fs/proc/task_mmu.c", function="pagemap_read")
+def walk_window(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Go through the page table of this range; where there is no VMA the entries are empty."""
     call = _call(thread)
-    call.mm.tree.find(engine, call.position)
     walk = PageWalk(call.mm, call.position, call.window, pagemap_pmd_range)
     return walk_pages(thread, walk, window_done)
 

@@ -19,6 +19,7 @@ from pfviz.mm.paths import (
     fork,
     gup_fast,
     madvise,
+    mlock,
     mmap,
     mprotect,
     mremap,
@@ -146,6 +147,10 @@ def _syscall(thread: Thread) -> Step:
             return mprotect.do_mprotect_pkey
         case ops.Mremap():
             return mremap.sys_mremap
+        case ops.Mlock():
+            return mlock.sys_mlock
+        case ops.Munlock():
+            return mlock.sys_munlock
         case ops.Brk():
             return brk.sys_brk
         case ops.Madvise():

@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -198,12 +199,13 @@ def _with_locks_of_tables(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for number, item in enumerate(items):
         found.append(item)
+        if item["fn"] != "__pte_offset_map_lock":
+            continue
         below = item["depth"] + 1
-        is_last = number + 1 == len(items)
-        if item["fn"] == "__pte_offset_map_lock" and (
-            is_last or items[number + 1]["depth"] < below
-        ):
-            found += [{"fn": fn, "depth": below} for fn in ("__rcu_read_lock", "_raw_spin_lock")]
+        inner = takewhile(lambda one, below=below: one["depth"] >= below, items[number + 1 :])
+        called = [one["fn"] for one in inner]
+        missing = [fn for fn in ("__rcu_read_lock", "_raw_spin_lock") if fn not in called]
+        found += [{"fn": fn, "depth": below} for fn in missing]
     return found
 
 

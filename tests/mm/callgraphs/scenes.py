@@ -213,6 +213,12 @@ def _mremap_grow_inplace(made: Scene) -> Thread:
     return made.thread("t", ops.Mremap(at("m"), 8, 12, maymove=False))
 
 
+def _mlock(made: Scene) -> Thread:
+    """The first pages of a mapping that was touched."""
+    made.vma("m", 20, start=0x7F00_0000_0000).touched("m")
+    return made.thread("t", ops.Mlock(at("m"), 4))
+
+
 def _heap(made: Scene) -> Scene:
     made.mm.start_brk = made.mm.brk = HEAP
     made.vma("heap", 16, start=HEAP, kind="heap").touched("heap")
@@ -279,6 +285,7 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "fork": _call(fork_process, has_tables=False),
     "madvise_dontneed": _call(_madvise_dontneed),
     "madvise_dontneed_mt": _call(_madvise_dontneed_mt),
+    "mlock": _call(_mlock),
     "mremap_move": _call(_mremap_move),
     "mremap_grow_inplace": _call(_mremap_grow_inplace),
     "brk_grow": _call(_brk_grow),

@@ -73,6 +73,7 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         pte_mkwrite vma_dup_policy vma_adjust_trans_huge flush_tlb_batched_pending vma_close
         madvise_dontneed_free_valid_vma userfaultfd_remove vma_has_uffd_without_event_remap
         mlock_future_check vma_thp_gfp_mask
+        walk_page_test
     """,
     WRAPPER: """
         __handle_mm_fault __pte_offset_map __pte_offset_map_lock pte_offset_map_nolock
@@ -88,6 +89,7 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         zap_page_range_single_batched madvise_lock madvise_unlock madvise_do_behavior
         madvise_vma_behavior page_cache_ra_order page_cache_ra_unbounded __get_user_pages
         show_map_vma smap_gather_stats __x64_sys_brk __x64_sys_ioctl
+        walk_page_range_mm
         vma_alloc_anon_folio_pmd
     """,
     "marks a flush as pending, takes no lock": """
@@ -258,6 +260,9 @@ OURS_BY_REASON: Final[Reasons] = {
         follow_page_pte vma_lookup mremap_to remap_move move_ptes check_prep_vma __pud_alloc
         __pmd_alloc get_huge_zero_page __do_huge_pmd_anonymous_page spin_unlock
         clear_huge_page pgtable_trans_huge_deposit set_huge_zero_folio __mt_destroy
+    """,
+    "mlock: always inlined, or not among the functions that recordings keep": """
+        apply_vma_lock_flags mlock_vma_pages_range vm_flags_reset_once cond_resched
     """,
     "userfaultfd: always inlined, or not among the functions that recordings keep": """
         mfill_atomic_copy mfill_atomic_pte mfill_atomic_pte_copy uffd_lock_vma
