@@ -97,7 +97,7 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
     """,
     PER_PAGE: """
         next_uptodate_folio next_uptodate_page set_pte_range do_set_pte page_add_file_rmap
-        folio_add_file_rmap_ptes
+        folio_add_file_rmap_ptes mlock_folio
     """,
     LOOK_UP: """
         find_vma_prev
