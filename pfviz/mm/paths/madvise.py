@@ -107,11 +107,13 @@ def madvise_walk_vmas(engine: Mm, thread: Thread) -> Step:
     """Find the first VMA of the range."""
     call = _call(thread)
     call.vma = next(thread.mm.tree.between(call.start, call.end), None)
-    if call.vma is None:
-        thread.op_result = ENOMEM
-        mmap_read_unlock(engine, thread, thread.mm)
-        return thread.back()
-    return madvise_dontneed_free(engine, thread)
+    if call.vma is not None:
+        return madvise_dontneed_free(engine, thread)
+    thread.op_result = ENOMEM
+    if thread.zap is not None:  # It went while a monitor was told; what was before it is dropped.
+        return tlb_finish(thread, madvise_read_unlock)
+    mmap_read_unlock(engine, thread, thread.mm)
+    return thread.back()
 
 
 @step("mm/madvise.c")
