@@ -16,6 +16,7 @@ from pfviz.mm.page_table import (
     PFN_SHIFT,
     SWAP,
     SWP_EXCLUSIVE,
+    UFFD_WP,
     WRITABLE,
     PageTable,
     PteTable,
@@ -82,10 +83,11 @@ def copy_elsewhere(
         area.lock.line.write(engine)
         area.duplicate(number)
         target.rss_swap += 1
-        source_table.ptes[slot] = target_table.ptes[slot] = pte & ~SWP_EXCLUSIVE
+        source_table.ptes[slot] = pte & ~SWP_EXCLUSIVE
+        target_table.ptes[slot] = pte & ~(SWP_EXCLUSIVE | UFFD_WP)
         return 0
     pte &= ~(WRITABLE | SWP_EXCLUSIVE) if cow else ~SWP_EXCLUSIVE
-    source_table.ptes[slot] = target_table.ptes[slot] = pte
+    source_table.ptes[slot], target_table.ptes[slot] = pte, pte & ~UFFD_WP
     if is_on_device(pte):
         frames: Frames = engine.world.frames
         frames.share(pte >> PFN_SHIFT)

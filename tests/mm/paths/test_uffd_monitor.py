@@ -10,14 +10,18 @@ from pfviz.mm.operations import (
     Compute,
     Exit,
     Fork,
+    MigratePages,
     Munmap,
+    Operation,
     OperationList,
+    Reclaim,
     Uffd,
 )
-from pfviz.mm.page_table import WRITABLE
+from pfviz.mm.page_table import UFFD_WP, WRITABLE
 from pfviz.mm.vma import VM_UFFD, VM_UFFD_MISSING
 from pfviz.sim.task import DONE
 from tests.mm.fault_scenes import check_pages, kinds
+from tests.mm.swap_scenes import touched_world
 from tests.mm.uffd_scenes import pte, region
 from tests.worlds import at
 
@@ -129,3 +133,41 @@ def test_a_page_prepared_for_memory_that_goes_meanwhile_is_given_back() -> None:
     assert engine.world.broken == []
     assert made.results(serving) == [0, -2]
     check_pages(made)
+
+
+@pytest.mark.parametrize("away", [Reclaim(at("m"), 4), MigratePages(at("m"), 4)])
+@pytest.mark.parametrize("kernel", ["6.1", "6.6", "6.12", "7.2"])
+def test_a_page_that_was_away_is_still_write_protected(away: Operation, kernel: str) -> None:
+    made = touched_world(kernel)
+    serving = made.thread(
+        "monitor",
+        Uffd("register", at("m"), 8, ("wp",)),
+        Uffd("protect", at("m"), 4),
+        away,
+        Uffd("poll"),
+        Uffd("read"),
+        Uffd("resolve"),
+    )
+    worker = made.thread("worker", Access(at("m", 1), write=True), cpu=1, after_ns=1_000_000)
+    rules.run(made.engine)
+    assert made.engine.world.broken == []
+    assert (serving.state, worker.state) == (DONE, DONE)
+    assert serving.message is not None
+    assert (serving.message.what, serving.message.address) == ("wp", made.named("m") + 4096)
+    assert pte(made, 2) & UFFD_WP
+    assert pte(made, 1) & WRITABLE
+
+
+def test_a_child_is_not_told_of_writes_to_pages_that_were_swapped() -> None:
+    made = touched_world("6.12")
+    child = OperationList((Access(at("m"), write=True, pages=4), Exit()))
+    made.thread(
+        "monitor",
+        Uffd("register", at("m"), 8, ("wp",)),
+        Uffd("protect", at("m"), 4),
+        Reclaim(at("m"), 4),
+        Fork(child),
+    )
+    rules.run(made.engine)
+    assert made.engine.world.broken == []
+    assert "uffd_wp" not in kinds(made)
