@@ -57,6 +57,8 @@ class AnonFolio:
     """It has contents that its slot has not."""
     writeback: bool = False
     """The device is writing it."""
+    isolated: bool = False
+    """Somebody took it off its LRU list, to reclaim or to move it: nobody else can."""
     reclaim: bool = False
     """PG_reclaim: it is to be freed once it is written."""
 
@@ -201,8 +203,9 @@ def new_folio(engine: Engine[Any], pfn: int, uptodate: bool = True) -> AnonFolio
 
 
 def forget(engine: Engine[Any], folio: AnonFolio) -> None:
-    """Let a page be a mere number again, unless it is cached or somebody waits for it."""
-    if not folio.is_cached and folio.locked_by == -1 and not folio.waiters:
+    """Let a page be a mere number again, unless somebody still has to do with it."""
+    busy = folio.is_cached or folio.isolated or folio.locked_by != -1 or folio.waiters
+    if not busy and engine.world.swap.folios.get(folio.pfn) is folio:
         engine.world.swap.folios.pop(folio.pfn, None)
 
 
@@ -228,7 +231,7 @@ def delete_from_swap_cache(engine: Engine[Any], folio: AnonFolio) -> bool:
     del area.cache[folio.slot]
     area.unpin(folio.slot)
     folio.is_cached = False
-    engine.world.swap.folios.pop(folio.pfn, None)
+    forget(engine, folio)
     if engine.logging:
         engine.emit(event.PAGE_CACHE, engine.log.text("removed"), area.id, folio.slot, 1)
     frames.refcount[folio.pfn] -= 1

@@ -6,7 +6,7 @@ from typing import Any
 
 from pfviz.mm import rules
 from pfviz.mm.operations import Access
-from pfviz.mm.page_table import OCCUPIED, SPECIAL, SWAP, pfn_of
+from pfviz.mm.page_table import FILE, OCCUPIED, SPECIAL, SWAP, pfn_of
 from pfviz.mm.policy import Policy
 from pfviz.mm.swap import SSD, ZRAM, SwapArea, add_area
 from pfviz.mm.swap_entries import is_on_device, is_swapped
@@ -88,7 +88,7 @@ def check_swap(made: Scene) -> None:
                     swapped += 1
                     area, slot = world_.swap.of_entry(pte)
                     slots[area.number, slot] = slots.get((area.number, slot), 0) + 1
-                elif is_on_device(pte) or (pte & OCCUPIED and not pte & SPECIAL):
+                elif is_on_device(pte) or (pte & OCCUPIED and not pte & (FILE | SPECIAL)):
                     mapped[pfn_of(pte)] = mapped.get(pfn_of(pte), 0) + 1
         assert swapped == mm.page_tables.rss_swap
     for area in world_.swap.areas:

@@ -12,7 +12,7 @@ from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.operations import PAGE_SHIFT, MigrateToDevice
 from pfviz.mm.page_table import PFN_SHIFT
 from pfviz.mm.paths.allocation import release_page, vma_alloc_folio
-from pfviz.mm.paths.migrate import Moving, found_at, isolate, migrate
+from pfviz.mm.paths.migrate import Moving, isolate, isolate_at, migrate
 from pfviz.mm.paths.rmap import set_device_pte
 from pfviz.sim.task import Step, step
 
@@ -29,10 +29,9 @@ def migrate_to_ram(engine: Mm, thread: Thread) -> Step:
     """The device's driver is to bring the page back: get a page of memory for it first."""
     fault = thread.in_flight
     pfn = fault.orig_pte >> PFN_SHIFT
-    found = found_at(engine, thread.mm, fault.address & ~0xFFF, pfn)
+    found = isolate_at(engine, thread.mm, fault.address & ~0xFFF, pfn)
     if found is None:
         return thread.back()
-    engine.world.frames.refcount[pfn] += 1
     fault.scratch["device"] = found
     return thread.call(vma_alloc_folio, then=migrate_vma_setup)
 

@@ -29,7 +29,14 @@ from pfviz.mm.paths.rmap import (
     rmap_walk,
     try_to_migrate_one,
 )
-from pfviz.mm.swap import AnonFolio, folio_of, forget, new_folio
+from pfviz.mm.swap import (
+    AnonFolio,
+    delete_from_swap_cache,
+    drop_if_last,
+    folio_of,
+    forget,
+    new_folio,
+)
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -96,8 +103,13 @@ def migrate_pages_move(engine: Mm, thread: Thread) -> Step:
     folio = found.folio
     moving.found = found
     found.old_pfn = folio.pfn
+    to_device = moving.visit is not remove_migration_pte
+    if to_device and folio.is_cached:
+        _leave_swap_cache(engine, folio)
+    if not found.entries:
+        return migrate_folio_done  # It was freed, or somebody else brought it back.
     in_use = frames.refcount[folio.pfn] != 1 + folio.is_cached or folio.writeback
-    if in_use or frames.mapcount[folio.pfn]:
+    if in_use or frames.mapcount[folio.pfn] or (to_device and folio.is_cached):
         # Somebody else knows the page: its entries get back what they had.
         return rmap_walk(engine, thread, found, moving.restore, then=migrate_folio_done)
     return thread.call(move_to_new_folio, then=remove_migration_ptes)
@@ -122,6 +134,13 @@ def move_to_new_folio(engine: Mm, thread: Thread) -> Step:
     engine.cost(moving.copy_cost)
     moving.moved += 1
     return thread.back()
+
+
+def _leave_swap_cache(engine: Mm, folio: AnonFolio) -> None:
+    """A device's memory takes no page that swap knows: give the slot up, if nobody needs it."""
+    assert folio.area is not None
+    if not folio.writeback and not folio.area.counts[folio.slot]:
+        delete_from_swap_cache(engine, folio)
 
 
 def _move_swap_cache(engine: Mm, old: AnonFolio, new: AnonFolio) -> None:
@@ -153,7 +172,7 @@ def remove_migration_ptes(engine: Mm, thread: Thread) -> Step:
     found, new = moving.found, moving.new
     assert found is not None
     assert new is not None
-    moved = Found(new, found.anon_vma, found.index, found.old_pfn)
+    moved = Found(new, found.anon_vma, found.index, old_pfn=found.old_pfn)
     return rmap_walk(engine, thread, moved, moving.visit, then=unlock_new_folio)
 
 
@@ -165,7 +184,6 @@ def unlock_new_folio(engine: Mm, thread: Thread) -> Step:
     assert new is not None
     moving.new = None
     folio_unlock(engine, new)
-    forget(engine, new)
     return _put(engine, thread, new, then=migrate_folio_done)
 
 
@@ -177,17 +195,18 @@ def migrate_folio_done(engine: Mm, thread: Thread) -> Step:
     old = moving.found.folio
     moving.found = None
     folio_unlock(engine, old)
-    forget(engine, old)
     return _put(engine, thread, old, then=migrate_pages_move)
 
 
 def _put(engine: Mm, thread: Thread, folio: AnonFolio, then: Step) -> Step:
-    """Drop the mover's reference; the frame is freed if it was the last one."""
+    """Put the page back on its LRU list, or free its frame if nobody else refers to it."""
     frames = engine.world.frames
+    folio.isolated = False
     frames.refcount[folio.pfn] -= 1
+    forget(engine, folio)
     if not frames.refcount[folio.pfn]:
-        engine.world.swap.folios.pop(folio.pfn, None)
         return free_frames(engine, thread, [folio.pfn], then)
+    drop_if_last(engine, folio)  # Its last mapping may have gone while it was locked.
     return then
 
 
@@ -201,7 +220,6 @@ def isolate(
 
     The caller holds what keeps them from being freed meanwhile: lru_lock, or the table's lock.
     """
-    frames: Frames = engine.world.frames
     taken: list[Found] = []
     address = start
     while address < end and len(taken) < pages_max:
@@ -214,15 +232,27 @@ def isolate(
             pte = table.read(address)
             found = None
             if pte & OCCUPIED and not pte & (FILE | SPECIAL):
-                found = found_at(engine, mm, address, pte >> PFN_SHIFT)
+                found = isolate_at(engine, mm, address, pte >> PFN_SHIFT)
             if found is not None:
-                frames.refcount[pte >> PFN_SHIFT] += 1
                 taken.append(found)
             address += PAGE_SIZE
     return taken, address
 
 
-def found_at(engine: Mm, mm: AddressSpace, address: int, pfn: int) -> Found | None:
-    """A page by one place where it is mapped; None when no VMA is there, or it cannot be found."""
+def isolate_at(engine: Mm, mm: AddressSpace, address: int, pfn: int) -> Found | None:
+    """Take a page off its LRU list, known by one place where it is mapped, and keep it.
+
+    None when somebody else has it, or when its entries could not be found.
+    """
     vma = mm.vma_at(address)
-    return None if vma is None else find(engine, vma, address, pfn, folio_of(engine, pfn))
+    known = engine.world.swap.folios.get(pfn)
+    if vma is None or (known is not None and known.isolated):
+        return None
+    folio = folio_of(engine, pfn)
+    found = find(vma, address, engine.world.frames.anon_vma[pfn], folio)
+    if found is None:
+        forget(engine, folio)
+        return None
+    folio.isolated = True
+    engine.world.frames.refcount[pfn] += 1
+    return found

@@ -24,7 +24,7 @@ from pfviz.mm.page_table import (
     PteTable,
 )
 from pfviz.mm.paths.allocation import release_page, vma_alloc_folio
-from pfviz.mm.paths.migrate import Moving, found_at, migrate
+from pfviz.mm.paths.migrate import Moving, isolate_at, migrate
 from pfviz.mm.paths.pte_lock import (
     map_and_lock,
     pte_changed,
@@ -63,10 +63,9 @@ def numa_migrate_check(engine: Mm, thread: Thread) -> Step:
     pfn, frames = fault.orig_pte >> PFN_SHIFT, engine.world.frames
     if fault.orig_pte & (FILE | SPECIAL) or frames.node_of(pfn) == engine.cpu.socket:
         return numa_rebuild_single_mapping
-    found = found_at(engine, thread.mm, fault.address & ~0xFFF, pfn)
+    found = isolate_at(engine, thread.mm, fault.address & ~0xFFF, pfn)
     if found is None:
         return numa_rebuild_single_mapping
-    frames.refcount[pfn] += 1
     fault.scratch["misplaced"] = found
     return migrate_misplaced_folio
 

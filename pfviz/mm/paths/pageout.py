@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pfviz.mm.frames import Frames
 from pfviz.mm.page_table import FILE, OCCUPIED, PAGE_SHIFT, PFN_SHIFT, SPECIAL, TABLE_SPAN, PteTable
-from pfviz.mm.paths.migrate import found_at
+from pfviz.mm.paths.migrate import isolate_at
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.reclaim import Reclaiming, shrink_folio_list
 from pfviz.mm.vma import Vma
@@ -72,9 +72,8 @@ def madvise_cold_or_pageout_pte_range(engine: Mm, thread: Thread) -> Step:
         pfn = pte >> PFN_SHIFT
         if not pte & OCCUPIED or pte & (FILE | SPECIAL) or frames.mapcount[pfn] != 1:
             continue
-        found = found_at(engine, vma.mm, table.base + (slot << PAGE_SHIFT), pfn)
+        found = isolate_at(engine, vma.mm, table.base + (slot << PAGE_SHIFT), pfn)
         if found is not None:
-            frames.refcount[pfn] += 1
             call.todo.append(found)
     engine.charge(len(call.todo) * engine.machine.costs["lru_isolate"])
     unlock_and_unmap(engine, thread, table)

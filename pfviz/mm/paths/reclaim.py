@@ -20,6 +20,7 @@ from pfviz.mm.swap import (
     SwapArea,
     add_to_swap_cache,
     delete_from_swap_cache,
+    drop_if_last,
     forget,
     submit_write,
 )
@@ -222,7 +223,6 @@ def keep(engine: Mm, thread: Thread) -> Step:
     """Unlock the page: it is freed with the others, or stays where it is."""
     folio = _folio(thread)
     folio_unlock(engine, folio)
-    forget(engine, folio)
     return _put(engine, thread)
 
 
@@ -230,10 +230,13 @@ def _put(engine: Mm, thread: Thread) -> Step:
     moving, folio = _moving(thread), _folio(thread)
     moving.found = None
     frames = engine.world.frames
+    folio.isolated = False
     frames.refcount[folio.pfn] -= 1
+    forget(engine, folio)
     if not frames.refcount[folio.pfn]:
-        engine.world.swap.folios.pop(folio.pfn, None)
         moving.free.append(folio.pfn)
+    else:
+        drop_if_last(engine, folio)  # Its last mapping may have gone while it was locked.
     return shrink_folio_list
 
 

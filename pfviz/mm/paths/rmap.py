@@ -27,6 +27,7 @@ from pfviz.mm.page_table import (
     SPECIAL,
     SWAP,
     SWP_EXCLUSIVE,
+    UFFD_WP,
     WRITABLE,
     PageTable,
     PteTable,
@@ -57,6 +58,8 @@ class Found:
     anon_vma: AnonVma
     index: int
     """Its place in the VMAs of the anon_vma (linear_page_index)."""
+    entries: int = 0
+    """How many entries were replaced."""
     old_pfn: int = -1
     """Of a page that has moved: the frame that its entries still name."""
 
@@ -73,9 +76,11 @@ class Rmap:
     unflushed: dict[PageTable, tuple[int, int]] = field(default_factory=dict)
 
 
-def find(engine: Mm, vma: Vma, address: int, pfn: int, folio: AnonFolio) -> Found | None:
-    """Where the entries of a page that is mapped at `address` are found; None if it has left."""
-    number = engine.world.frames.anon_vma[pfn]
+def find(vma: Vma, address: int, number: int, folio: AnonFolio) -> Found | None:
+    """Where the entries of a page are found that is mapped at `address` of a VMA.
+
+    `number` is its anon_vma's (page->mapping); None when the VMA is not linked to that.
+    """
     for anon_vma in vma.anon_vma_chain:
         if anon_vma.id == number:
             return Found(folio, anon_vma, vma.page_index(address))
@@ -194,7 +199,8 @@ def try_to_unmap_one(engine: Mm, thread: Thread, vma: Vma, table: PteTable, addr
     page_tables = vma.mm.page_tables
     count_rss(engine, page_tables, anon=-1)
     page_tables.rss_swap += 1
-    set_pte(engine, page_tables, table, address, entry_of(area, folio.slot, exclusive))
+    entry = entry_of(area, folio.slot, exclusive) | pte & UFFD_WP
+    set_pte(engine, page_tables, table, address, entry)
 
 
 def try_to_migrate_one(engine: Mm, thread: Thread, vma: Vma, table: PteTable, address: int) -> None:
@@ -204,7 +210,8 @@ def try_to_migrate_one(engine: Mm, thread: Thread, vma: Vma, table: PteTable, ad
     pte = _unmap(engine, thread, vma, table, address)
     if not pte:
         return
-    entry = folio.pfn << PFN_SHIFT | SWAP | MIGRATION | pte & WRITABLE
+    _found(thread).entries += 1
+    entry = folio.pfn << PFN_SHIFT | SWAP | MIGRATION | pte & (WRITABLE | UFFD_WP)
     # A NUMA hint or PROT_NONE takes the right to write from the entry, not from the page.
     entry |= SWP_EXCLUSIVE if exclusive else 0
     entry |= DIRTY if pte & DIRTY else 0
@@ -221,7 +228,8 @@ def remove_migration_pte(
         return
     exclusive = entry & SWP_EXCLUSIVE != 0
     _map(frames, found, exclusive)
-    flags = (PRESENT if vma.vm_flags & VM_ACCESS else PROTNONE) | ACCESSED | entry & DIRTY
+    flags = (PRESENT if vma.vm_flags & VM_ACCESS else PROTNONE) | ACCESSED
+    flags |= entry & (DIRTY | UFFD_WP)
     if entry & WRITABLE and vma.vm_flags & VM_WRITE:
         flags |= WRITABLE
     set_pte(engine, vma.mm.page_tables, table, address, pte_of(found.folio.pfn, flags))
@@ -235,7 +243,7 @@ def set_device_pte(engine: Mm, thread: Thread, vma: Vma, table: PteTable, addres
         return
     exclusive = entry & SWP_EXCLUSIVE != 0
     _map(engine.world.frames, found, exclusive)
-    flags = SWAP | DEVICE | entry & (WRITABLE | SWP_EXCLUSIVE | DIRTY)
+    flags = SWAP | DEVICE | entry & (WRITABLE | SWP_EXCLUSIVE | DIRTY | UFFD_WP)
     set_pte(engine, vma.mm.page_tables, table, address, pte_of(found.folio.pfn, flags))
 
 

@@ -15,6 +15,7 @@ from pfviz.mm.page_table import (
     DIRTY,
     PRESENT,
     SWP_EXCLUSIVE,
+    UFFD_WP,
     WRITABLE,
     PteTable,
     pte_of,
@@ -32,7 +33,7 @@ from pfviz.mm.paths.pte_lock import (
 )
 from pfviz.mm.paths.release import release_fault_lock
 from pfviz.mm.paths.swap_read import SwapIn, swap_of
-from pfviz.mm.swap import AnonFolio, delete_from_swap_cache, drop_if_last
+from pfviz.mm.swap import AnonFolio, delete_from_swap_cache, drop_if_last, forget
 from pfviz.mm.swap_entries import is_swapped
 from pfviz.mm.thread import VMA_LOCK
 from pfviz.mm.vma import VM_WRITE
@@ -219,6 +220,8 @@ def map_swap_page(engine: Mm, thread: Thread) -> Step:
             pte |= WRITABLE | DIRTY
         elif engine.world.preset.swapin_writable:
             pte |= WRITABLE
+    if fault.orig_pte & UFFD_WP:
+        pte = pte & ~WRITABLE | UFFD_WP
     fault.orig_pte = pte
     return set_swap_pte
 
@@ -246,6 +249,7 @@ def unlock_mapped(engine: Mm, thread: Thread) -> Step:
     """Unlock the page; a write to a page that others share copies it now, under the same lock."""
     fault = thread.in_flight
     folio_unlock(engine, _folio(thread))
+    forget(engine, _folio(thread))
     if fault.write and not fault.orig_pte & WRITABLE:
         fault.orig_pte_valid = True
         return thread.call(copy_on_write.do_wp_page, then=let_go)

@@ -125,6 +125,25 @@ def test_a_page_that_somebody_else_refers_to_stays_where_it_is() -> None:
     check_swap(made)
 
 
+def test_a_page_has_one_mover_at_a_time() -> None:
+    made = touched_world("6.12", pages=4, copy=20_000)
+    first = made.thread("one", MigratePages(at("m"), 4), cpu=1)
+    second = made.thread("two", MigratePages(at("m"), 4), cpu=2, after_ns=300)
+    made.run()
+    assert made.results(first) == [4]
+    assert made.results(second) == [0], "isolated pages are on no list"
+    check_swap(made)
+
+
+def test_a_device_takes_no_page_that_swap_still_needs() -> None:
+    made = swapped_world("6.12", "ssd", cached=8)
+    child = OperationList((Sleep(300_000), Exit()))
+    made.thread("t", Fork(child, child_cpu=1), READ, MigrateToDevice(at("m", 1), 1), Exit())
+    made.run()
+    assert made.results()[2] == 0, "the child's entry points to the slot"
+    check_swap(made)
+
+
 # A device
 
 
