@@ -17,7 +17,8 @@ from tests.worlds import Scene
 
 MODES: Final = ("read", "write", "spin")
 NAMED_LOCKS: Final = {"page_table_lock": "page_table_lock", "pmd lock": "pmd", "ptl": "ptl",
-                      "invalidate_lock": "invalidate_lock", "lru_lock": "lru_lock",
+                      "invalidate_lock": "invalidate_lock",
+                      "object lock": "driver's object", "lru_lock": "lru_lock",
                       "swap cluster": "swap cluster", "fault_pending_wqh": "fault_pending_wqh",
                       "fault_wqh": "fault_wqh", "fd_wqh": "fd_wqh",
                       "map_changing_lock": "userfaultfd ctx"}  # fmt: skip

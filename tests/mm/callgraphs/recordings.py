@@ -129,7 +129,7 @@ def calls_of(entry: dict[str, Any]) -> list[Call]:
     calls: list[Call] = []
     held: list[tuple[str, str]] = []
     inside: list[str] = []
-    items = _with_locks_of_tables(_unrolled(entry["sequence"]))
+    items = _deep_enough(_unrolled(entry["sequence"]))
     for number, item in enumerate(items):
         name, depth = _plain(item["fn"]), item["depth"]
         del inside[depth:]
@@ -143,8 +143,6 @@ def calls_of(entry: dict[str, Any]) -> list[Call]:
             held[-1] = (held[-1][0], lock)
         what = lock or (RCU_CALLBACKS.get(inside[-1], "maple node") if name == "call_rcu" else "")
         calls.append(Call(name, tuple(inside), f"{name}({what})" if what else name, lock))
-        if name == MAP_LOCK and items[number + 1]["depth"] <= depth:
-            calls += _below_map_lock((*inside, name), held)
         inside += [""] * (depth - len(inside)) + [name]
     return calls
 
@@ -166,11 +164,19 @@ def _links_upper_table(
     return last.startswith("__alloc_")
 
 
-def _below_map_lock(inside: tuple[str, ...], held: list[tuple[str, str]]) -> list[Call]:
-    """What __pte_offset_map_lock does, where the recording was not deep enough to show it."""
-    held.append(("spin", "ptl"))
-    lock = Call("_raw_spin_lock", inside, "_raw_spin_lock(ptl)", "ptl")
-    return [Call("__rcu_read_lock", inside, "__rcu_read_lock"), lock]
+def _deep_enough(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add what __pte_offset_map_lock does where a recording was not deep enough to show it."""
+    found: list[dict[str, Any]] = []
+    for number, item in enumerate(items):
+        found.append(item)
+        if item["fn"] != MAP_LOCK:
+            continue
+        depth = item["depth"]
+        below = takewhile(lambda one: one["depth"] > depth, items[number + 1 :])  # noqa: B023
+        names = {one["fn"] for one in below}
+        missing = [name for name in ("__rcu_read_lock", "_raw_spin_lock") if name not in names]
+        found += [{"fn": name, "depth": depth + 1} for name in missing]
+    return found
 
 
 def _plain(name: str) -> str:
@@ -191,21 +197,6 @@ def _unrolled(sequence: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found += _unrolled(block) * repeat["times"]
         for _ in range(repeat["items"] - 1):
             next(left, None)
-    return found
-
-
-def _with_locks_of_tables(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """6.18 was now and then recorded without what __pte_offset_map_lock calls, but with its end."""
-    found: list[dict[str, Any]] = []
-    for number, item in enumerate(items):
-        found.append(item)
-        if item["fn"] != "__pte_offset_map_lock":
-            continue
-        below = item["depth"] + 1
-        inner = takewhile(lambda one, below=below: one["depth"] >= below, items[number + 1 :])
-        called = [one["fn"] for one in inner]
-        missing = [fn for fn in ("__rcu_read_lock", "_raw_spin_lock") if fn not in called]
-        found += [{"fn": fn, "depth": below} for fn in missing]
     return found
 
 

@@ -23,6 +23,12 @@ from pfviz.mm.vma import VM_HUGEPAGE, VM_SHARED
 from tests.mm import fault_scenes
 from tests.mm.callgraphs.recorder import Row, fault_rows, operation_rows
 from tests.mm.callgraphs.recordings import Call, recording
+from tests.mm.callgraphs.scenes_driver import (
+    map_dev_mem,
+    read_vvar,
+    without_second_merge,
+    write_graphics_buffer,
+)
 from tests.mm.callgraphs.scenes_process import exit_process, fork_process
 from tests.mm.callgraphs.scenes_swap import swapin_read, without_free_slots
 from tests.mm.callgraphs.scenes_uffd import uffd_copy, uffd_missing
@@ -50,6 +56,19 @@ def _fault(name: str, **costs: int) -> Callable[[str], Played]:
 
     def play(kernel: str) -> Played:
         made, thread = fault_scenes.scene(name, kernel, **costs)
+        made.run()
+        return Played(made, thread, fault_rows(made, thread))
+
+    return play
+
+
+def _fault_in(build: Build) -> Callable[[str], Played]:
+    """The last fault of the thread that `build` starts in a new world."""
+
+    def play(kernel: str) -> Played:
+        made = world(kernel, cpus=4)
+        thread = build(made)
+        _give_tables(made)
         made.run()
         return Played(made, thread, fault_rows(made, thread))
 
@@ -281,6 +300,9 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "mprotect_merge": _call(_mprotect_merge),
     "munmap_full": _call(_munmap_full),
     "munmap_full_mt": _call(_munmap_full_mt),
+    "driver_fault_drm": _fault_in(write_graphics_buffer),
+    "mmap_devmem_pfnmap": _call(map_dev_mem),
+    "vvar_fault": _fault_in(read_vvar),
     "exit_mmap": _call(exit_process, has_tables=False),
     "fork": _call(fork_process, has_tables=False),
     "madvise_dontneed": _call(_madvise_dontneed),
@@ -314,6 +336,8 @@ def window(calls: list[Call], kind: str) -> list[Call]:
     """The part of a recorded kind that is compared."""
     if kind == "swapin_read":
         return without_free_slots(calls)
+    if kind == "mmap_devmem_pfnmap":
+        return without_second_merge(calls)
     begin, end = WINDOWS.get(kind, ("", ""))
     names = [call.name for call in calls]
     first = names.index(begin) if begin else 0

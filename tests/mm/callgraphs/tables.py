@@ -60,9 +60,10 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
     ELSEWHERE: """
         _raw_spin_lock(swap) _raw_spin_unlock(swap) __khugepaged_enter __khugepaged_exit
         mm_put_huge_zero_page mm_put_huge_zero_folio mm_free_global_asid mm_pasid_drop
-        security_mmap_file security_mmap_addr security_vm_enough_memory_mm mutex_lock
-        mutex_unlock mmput ext4_page_mkwrite filemap_add_folio file_update_time
-        filemap_get_entry filemap_read_folio ext4_readahead
+        _raw_read_lock _raw_read_unlock security_mmap_file security_mmap_addr
+        security_vm_enough_memory_mm mutex_lock mutex_unlock mmput ext4_page_mkwrite
+        filemap_add_folio file_update_time filemap_get_entry filemap_read_folio
+        ext4_readahead
     """,
     QUESTION: """
         can_vma_merge_before can_vma_merge_after can_vma_merge_left can_vma_merge_right
@@ -78,14 +79,15 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
     WRAPPER: """
         __handle_mm_fault __pte_offset_map __pte_offset_map_lock pte_offset_map_nolock
         pte_offset_map_rw_nolock lru_cache_add_inactive_or_unevictable folio_add_lru_vma
-        expand_stack_locked vma_link_file unlink_file_vma unlink_file_vma_batch_init
-        unlink_file_vma_batch_add unlink_file_vma_batch_process unlink_file_vma_batch_final
-        unlink_anon_vmas vm_area_free __vm_area_free tlb_remove_table unmap_vmas
-        unmap_page_range shmem_get_folio_gfp vma_mas_store __do_fault ksys_mmap_pgoff
-        mmap_region __mmap_region __x64_sys_mmap __x64_sys_mprotect __x64_sys_munmap
-        __x64_sys_madvise __x64_sys_read do_mmap do_mas_munmap do_vmi_align_munmap
-        unmap_region do_mas_align_munmap split_vma __split_vma kernel_clone copy_process
-        anon_vma_fork vma_modify unmap_single_vma zap_page_range_single
+        vmf_insert_pfn vmf_insert_pfn_prot expand_stack_locked vma_link_file unlink_file_vma
+        unlink_file_vma_batch_init unlink_file_vma_batch_add unlink_file_vma_batch_process
+        unlink_file_vma_batch_final unlink_anon_vmas vm_area_free __vm_area_free
+        tlb_remove_table unmap_vmas unmap_page_range shmem_get_folio_gfp vma_mas_store
+        __do_fault ksys_mmap_pgoff mmap_region __mmap_region __x64_sys_mmap
+        __x64_sys_mprotect __x64_sys_munmap __x64_sys_madvise __x64_sys_read do_mmap
+        do_mas_munmap do_vmi_align_munmap unmap_region do_mas_align_munmap split_vma
+        __split_vma kernel_clone copy_process anon_vma_fork vma_modify
+        remap_pfn_range_internal unmap_single_vma zap_page_range_single
         zap_page_range_single_batched madvise_lock madvise_unlock madvise_do_behavior
         madvise_vma_behavior page_cache_ra_order page_cache_ra_unbounded __get_user_pages
         show_map_vma smap_gather_stats __x64_sys_brk __x64_sys_ioctl
@@ -166,8 +168,8 @@ THEIRS_IDLE_RCU: Final[Reasons] = {
         __get_user_pages __x64_sys_mremap vma_to_resize mremap_to vma_merge
     """,
     ELSEWHERE: """
-        __x64_sys_ioctl __x64_sys_read dup_mmap copy_process dup_mm_exe_file m_start
-        ksys_mmap_pgoff page_cache_ra_unbounded
+        ttm_bo_vm_fault_reserved __x64_sys_ioctl __x64_sys_read dup_mmap copy_process
+        dup_mm_exe_file m_start ksys_mmap_pgoff page_cache_ra_unbounded
     """,
 }  # fmt: skip
 """Reason -> functions with RCU sections in which nothing is done that is compared."""
@@ -245,6 +247,9 @@ OURS_BY_REASON: Final[Reasons] = {
     "not memory management: the recording of fork ends before it": """
         wake_up_new_task do_exit do_task_dead
     """,
+    "drivers: always inlined, or not among the functions that recordings keep": """
+        __get_locked_pte mmap_mem
+    """,
     "always inlined": """
         access_error mmap_read_unlock mmap_write_unlock pte_unmap_unlock clear_user_highpage
         copy_mc_user_highpage mm_lock_seqcount_begin __vma_enter_locked __vma_exit_locked
@@ -304,6 +309,10 @@ OUR_EVENTS_BY_REASON: Final[Reasons] = {
     """,
     "up to 6.14 by RCU only in guests that ask for it (PARAVIRT): the recorded machine did not": """
         6.1:call_rcu(page~tables) 6.12:call_rcu(page~tables)
+    """,
+    "a mutex of the driver's own, which recordings do not show": """
+        down_write(driver's~object) down_write_trylock(driver's~object)
+        up_write(driver's~object)
     """,
 }  # fmt: skip
 """Reason -> events of ours that are not compared (`kernel:event` on one kernel; ~ is a blank)."""

@@ -13,10 +13,7 @@ from tests.mm.callgraphs.recordings import KERNELS, recording
 from tests.mm.callgraphs.scenes import SCENES, window
 
 NO_SCENE_YET = {
-    "driver_fault_drm": "pages that a driver inserts itself are not modelled yet",
     "execve_mm": "exec is not modelled yet",
-    "mmap_devmem_pfnmap": "remap_pfn_range is not modelled yet",
-    "vvar_fault": "pages that a driver inserts itself are not modelled yet",
 }
 """Recorded kinds that pfviz cannot play, and why; a kind with a scene may not stand here."""
 
