@@ -113,6 +113,8 @@ def mm_alloc_pmd(engine: Mm, thread: Thread) -> Step:
     call.fault.orig_pte = 0
     call.fault.orig_pte_valid = False
     call.fault.result = 0
+    if tables.huge_at(call.address) is not None:
+        return _failed(thread, EEXIST)
     if tables.missing_upper(call.address):
         return spin_lock(engine, thread, tables.page_table_lock, then=alloc_upper)
     if tables.walk(call.address) is None:

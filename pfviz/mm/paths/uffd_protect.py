@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
-from pfviz.mm.page_table import TABLE_SPAN
+from pfviz.mm.page_table import TABLE_SPAN, HugePmd
 from pfviz.mm.paths.huge_split import split_huge_pmd
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.uffd_wake import wake_userfault
@@ -81,14 +81,20 @@ def change_protection(engine: Mm, thread: Thread) -> Step:
     huge = tables.next_huge(call.address, min(vma.vm_end, call.end))
     if huge is not None:
         return split_huge_pmd(thread, thread.mm, huge, change_protection)
-    if call.protect and wants_markers(call) and tables.walk(call.address) is None:
+    if call.protect and wants_markers(call) and tables.pmd_none(call.address):
         tables.table_for(engine, call.address)
         engine.cost("page_table_alloc")
-    zap.table = tables.next_table(call.address, min(vma.vm_end, call.end))
-    if zap.table is None:
+    entry = tables.next_entry(call.address, min(vma.vm_end, call.end))
+    if isinstance(entry, HugePmd):
+        if call.protect:  # Writes are told of page by page.
+            return split_huge_pmd(thread, thread.mm, entry, change_protection)
+        call.address = entry.end
+        return change_protection
+    if entry is None:
         call.address = min(vma.vm_end, call.end)
         return change_protection
-    return map_and_lock(engine, thread, zap.table, change_pte_range)
+    zap.table = entry
+    return map_and_lock(engine, thread, entry, change_pte_range)
 
 
 @step("mm/mprotect.c", cost="protect_table")

@@ -18,12 +18,13 @@ from pfviz.mm.operations import (
     Uffd,
 )
 from pfviz.mm.page_table import UFFD_WP, WRITABLE
+from pfviz.mm.policy import Policy
 from pfviz.mm.vma import VM_UFFD, VM_UFFD_MISSING
 from pfviz.sim.task import DONE
 from tests.mm.fault_scenes import check_pages, kinds
 from tests.mm.swap_scenes import touched_world
 from tests.mm.uffd_scenes import pte, region
-from tests.worlds import at
+from tests.worlds import at, world
 
 # Registering
 
@@ -171,3 +172,42 @@ def test_a_child_is_not_told_of_writes_to_pages_that_were_swapped() -> None:
     rules.run(made.engine)
     assert made.engine.world.broken == []
     assert "uffd_wp" not in kinds(made)
+
+
+def test_a_huge_page_is_split_to_be_told_of_writes_page_by_page() -> None:
+    made = world("6.12", cpus=4, policy=Policy(thp="always"))
+    made.vma("m", 1024, start=0x4000_0000)
+    serving = made.thread(
+        "monitor",
+        Access(at("m"), write=True),
+        Uffd("register", at("m"), 1024, ("missing", "wp")),
+        Uffd("copy", at("m", 7)),
+        Uffd("protect", at("m", 100), 4),
+        Uffd("poll"),
+        Uffd("read"),
+        Uffd("resolve"),
+    )
+    made.thread("worker", Access(at("m", 101), write=True), cpu=1, after_ns=1_000_000)
+    rules.run(made.engine)
+    assert made.engine.world.broken == []
+    assert kinds(made) == ["thp_write", "uffd_wp"]
+    assert made.results(serving) == [0, 0, -17, 0, 0, 0, 0]
+    assert not made.mm.page_tables.huge
+
+
+def test_missing_memory_that_could_be_huge_is_the_monitors_page_by_page() -> None:
+    made = world("6.12", cpus=4, policy=Policy(thp="always"))
+    made.vma("m", 1024, start=0x4000_0000)
+    made.thread(
+        "monitor",
+        Uffd("register", at("m"), 1024, ("missing",)),
+        Uffd("poll"),
+        Uffd("read"),
+        Uffd("resolve"),
+        cpu=1,
+    )
+    made.thread("worker", Access(at("m", 101), write=True), after_ns=1_000_000)
+    rules.run(made.engine)
+    assert made.engine.world.broken == []
+    assert kinds(made) == ["uffd_missing"]
+    assert made.mm.page_tables.rss_anon == 1
