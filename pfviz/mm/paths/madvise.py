@@ -30,7 +30,15 @@ from pfviz.mm.paths.pageout import pageout_range
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
 from pfviz.mm.paths.zap import begin_zap, tlb_finish, tlb_finish_mmu, unmap_vmas
-from pfviz.mm.vma import VM_HUGEPAGE, VM_NOHUGEPAGE, VM_RAND_READ, VM_SEQ_READ, VM_UFFD, Vma
+from pfviz.mm.vma import (
+    VM_HUGEPAGE,
+    VM_LOCKED,
+    VM_NOHUGEPAGE,
+    VM_RAND_READ,
+    VM_SEQ_READ,
+    VM_UFFD,
+    Vma,
+)
 from pfviz.mm.vma_lock import vma_end_read, vma_start_write
 from pfviz.sim.task import Step, step
 
@@ -124,6 +132,9 @@ def madvise_dontneed_free(engine: Mm, thread: Thread) -> Step:
     assert vma is not None
     start, end = max(call.start, vma.vm_start), min(call.end, vma.vm_end)
     if call.advice == MADV_PAGEOUT:
+        if vma.vm_flags & VM_LOCKED:  # can_madv_lru_vma
+            thread.op_result = EINVAL
+            return madvise_next_vma
         return pageout_range(engine, thread, vma, start, end, then=madvise_next_vma)
     free = call.advice == MADV_FREE
     if free and not vma.is_anonymous:

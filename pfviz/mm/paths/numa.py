@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pfviz.mm.mmap_lock import mmap_read_trylock, mmap_read_unlock
 from pfviz.mm.operations import PAGE_SHIFT, NumaScan
-from pfviz.mm.page_range import protect_numa_range, set_pte
+from pfviz.mm.page_range import may_write_at_once, protect_numa_range, set_pte
 from pfviz.mm.page_table import (
     ACCESSED,
     FILE,
@@ -34,7 +34,7 @@ from pfviz.mm.paths.pte_lock import (
     unlock_and_unmap,
 )
 from pfviz.mm.paths.zap import begin_zap, tlb_finish
-from pfviz.mm.vma import VM_WRITE
+from pfviz.mm.vma import VM_SHARED, VM_WRITE
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def numa_rebuild_single_mapping(engine: Mm, thread: Thread) -> Step:
         return pte_unmap_unlock
     pte = fault.orig_pte & ~PROTNONE | PRESENT | ACCESSED
     assert fault.vma is not None
-    is_anon = not pte & (FILE | SPECIAL)
-    if is_anon and fault.vma.vm_flags & VM_WRITE and frames.is_exclusive(pte >> PFN_SHIFT):
+    private = not fault.vma.vm_flags & VM_SHARED
+    if fault.vma.vm_flags & VM_WRITE and may_write_at_once(frames, pte, private):
         pte |= WRITABLE
     set_pte(engine, thread.mm.page_tables, table, fault.address, pte)
     return pte_unmap_unlock

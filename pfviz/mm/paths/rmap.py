@@ -38,7 +38,7 @@ from pfviz.mm.reverse_map import AnonVma
 from pfviz.mm.swap import AnonFolio, entry_of
 from pfviz.mm.swap_entries import is_on_device
 from pfviz.mm.tlb import flush_tlb_range
-from pfviz.mm.vma import VM_ACCESS, VM_WRITE, Vma
+from pfviz.mm.vma import VM_ACCESS, VM_LOCKED, VM_WRITE, Vma
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_read, up_read
 
@@ -185,7 +185,9 @@ def _unmap(engine: Mm, thread: Thread, vma: Vma, table: PteTable, address: int) 
 
 
 def try_to_unmap_one(engine: Mm, thread: Thread, vma: Vma, table: PteTable, address: int) -> None:
-    """Let the entry point to the page's slot in swap."""
+    """Let the entry point to the page's slot in swap, unless its VMA is locked in memory."""
+    if vma.vm_flags & VM_LOCKED:
+        return
     folio = _found(thread).folio
     exclusive = engine.world.frames.is_exclusive(folio.pfn)
     pte = _unmap(engine, thread, vma, table, address)

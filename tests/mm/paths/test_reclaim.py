@@ -26,6 +26,7 @@ from pfviz.mm.presets import PRESETS
 from pfviz.mm.swap import add_area
 from pfviz.mm.swap_entries import is_swapped
 from pfviz.mm.thread import Thread
+from pfviz.mm.vma import VM_LOCKED
 from pfviz.sim import event
 from pfviz.sim.task import Step
 from tests.mm.fault_scenes import kinds
@@ -205,6 +206,15 @@ def test_madv_pageout_swaps_out_what_nobody_else_maps(kernel: str) -> None:
     assert [is_swapped(entry(made, page)) for page in range(8)] == [True] * 4 + [False] * 4
     made.run()
     check_swap(made)
+
+
+def test_memory_that_is_locked_is_not_swapped_out() -> None:
+    made = touched_world("6.12")
+    made.vmas["m"].vm_flags |= VM_LOCKED
+    made.thread("app", Reclaim(at("m"), 4), Madvise(at("m"), 8, MADV_PAGEOUT))
+    made.run()
+    assert made.results() == [0, -22]
+    assert not any(is_swapped(entry(made, page)) for page in range(8))
 
 
 def test_a_page_that_is_freed_before_it_is_flushed_breaks_the_rule(
