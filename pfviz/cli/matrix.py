@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
-from pfviz.cli.options import KERNEL, PolicySwitch, Word, data_options
-from pfviz.cli.output import columns, write_json, write_lines
+from pfviz.cli.options import KERNEL, PolicySwitch, Word, data_options, look_options
+from pfviz.cli.output import columns, leave, write_json, write_lines
+from pfviz.cli.play import has_screen
 from pfviz.report import matrix as report
 from pfviz.scenario.fault_kinds import BY_ID
+from pfviz.scenario.matrix import Policies
 
 KIND = Word("kind", tuple(BY_ID))
 
@@ -25,21 +27,37 @@ KIND = Word("kind", tuple(BY_ID))
     help="Turn a switch of [policy]: restart_lock=vma.",
 )
 @click.option("--plain", is_flag=True, help="A line for each cell, its columns parted by tabs.")
+@click.option("--tui", is_flag=True, help="Show it on the screen, where cells can be played.")
+@look_options
 @data_options
 def command(
     kernels: tuple[str, ...], kinds: tuple[str, ...], policies: tuple[tuple[str, Any], ...],
-    plain: bool, as_json: bool, output: str,
+    plain: bool, tui: bool, as_json: bool, output: str, **look: Any,
 ) -> None:  # fmt: skip
     """Run every kind of fault under every kernel: which lock served it, and who sent it back.
 
     \b
     pfviz matrix                                 all of it
+    pfviz matrix --tui                           all of it, on the screen
     pfviz matrix --kernel 6.7                    one kernel, and what it changed
     pfviz matrix --kind file_read_miss           one fault through all kernels
     pfviz matrix --policy restart_lock=vma       all of it, with a policy turned
     pfviz play file_read_miss --kernel 6.7       that fault on the screen
     """
     policy = tuple(sorted(dict(policies).items()))
+    leave(show_matrix(kernels, kinds, policy, plain, as_json, output, tui, **look))
+
+
+def show_matrix(
+    kernels: tuple[str, ...], kinds: tuple[str, ...], policy: Policies,
+    plain: bool, as_json: bool, output: str, on_screen: bool, **look: Any,
+) -> int:  # fmt: skip
+    """Print the matrix, or show it if there is a screen and it is wanted there; the exit code."""
+    if on_screen and not (plain or as_json or output != "-") and has_screen():
+        from pfviz.tui.app import run_app
+
+        first = "".join(kinds[:1]), "".join(kernels[:1]), policy
+        return int(run_app(matrix=first, **look) or 0)
     width = columns() if output == "-" else None
     asked = report.Asked(kinds, kernels, policy, width)
     if as_json:
@@ -48,6 +66,7 @@ def command(
         write_lines(report.plain_lines(asked), output)
     else:
         write_lines(_text(asked), output)
+    return 0
 
 
 def _text(asked: report.Asked) -> list[str]:

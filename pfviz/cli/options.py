@@ -206,9 +206,15 @@ def data_options(function: F) -> F:
 
 def screen_options(function: F) -> F:
     """--plain, --theme, --ascii, --fps."""
+    function = look_options(function)
+    said = "No screen: the story, line by line."
+    return click.option("--plain", is_flag=True, help=said)(function)
+
+
+def look_options(function: F) -> F:
+    """--theme, --ascii, --fps."""
     for option in reversed(
         (
-            click.option("--plain", is_flag=True, help="No screen: the story, line by line."),
             click.option("--theme", envvar="PFVIZ_THEME", help="Colours of the screen."),
             click.option(
                 "--ascii", "ascii_only", is_flag=True, envvar="PFVIZ_ASCII",

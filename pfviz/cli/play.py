@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,7 +16,10 @@ from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options,
 from pfviz.cli.output import STDOUT, beside, columns, leave, say, write_json, write_lines
 from pfviz.mm.presets import preset
 from pfviz.report.source import Source, open_source
-from pfviz.scenario.overrides import NO_CHANGES, kernel_of
+from pfviz.scenario.overrides import NO_CHANGES, Overrides, kernel_of
+
+MATRIX: Final = "matrix"
+"""What is no scenario but has a name: the matrix of faults and kernels."""
 
 
 @click.command("play")
@@ -33,12 +36,26 @@ def command(source: str, **options: Any) -> None:
     \b
     pfviz play two-mallocs --compare      the lock modes side by side
     zcat trace.txt.gz | pfviz play -      a capture from standard input
+    pfviz play matrix                     which lock serves which fault, in every kernel
     """
     overrides = overrides_of(options)
+    if source == MATRIX and not Path(source).exists():
+        leave(_show_matrix(overrides, **options))
     opened = open_source(source, overrides)
     if opened.capture is not None and overrides != NO_CHANGES:
         say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
     leave(show(opened, **options))
+
+
+def _show_matrix(
+    overrides: Overrides, plain: bool, as_json: bool, output: str, compare: bool, **screen: Any
+) -> int:
+    """The matrix on the screen, or as `pfviz matrix` tells it."""
+    from pfviz.cli.matrix import show_matrix
+
+    del compare
+    kernels = (overrides.kernel,) if overrides.kernel else ()
+    return show_matrix(kernels, (), overrides.policy, plain, as_json, output, True, **screen)
 
 
 def show(

@@ -237,13 +237,17 @@ def _why(one: Cell) -> str:
 
 def said_change(change: Change) -> str:
     """A change in a sentence, with its commit, or with where it is known from."""
-    known = change.commit or {
+    return f"since this release {change.what} ({known_from(change)})"
+
+
+def known_from(change: Change) -> str:
+    """Its commit, or else where it is known from."""
+    return change.commit or {
         "source": "read in the source",
         "recorded": "seen on a running kernel",
         "list": "told on the mailing list",
         "proposal": "a proposal",
     }.get(change.origin, "commit not known")
-    return f"since this release {change.what} ({known})"
 
 
 def _changes(kernel: str, asked: Asked) -> list[str]:

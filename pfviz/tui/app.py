@@ -2,6 +2,7 @@
 
 pfviz            gallery ──enter──▸ lab ──=──▸ compare
 pfviz play NAME            lab ──esc──▸ gallery
+E, F2, pfviz matrix --tui  matrix ──enter──▸ lab
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from textual.filter import LineFilter, NoColor
 
 from pfviz.report.source import Source
 from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.fault_kinds import BY_ID
+from pfviz.scenario.matrix import Policies
 from pfviz.trace.capture_file import CaptureError
 from pfviz.views.glyphs import ASCII, UNICODE, Glyphs
 
@@ -41,6 +44,10 @@ INTERRUPTED: Final = 130
 APP_KEYS: Final = tuple(key for key in keys.KEYS if keys.EVERYWHERE in key.screens)
 
 
+MatrixPlace = tuple[str, str, Policies]
+"""Where the matrix begins: a kind, a kernel ("" is the first), and the policies turned."""
+
+
 class LabApp(App[None]):
     """The app around the screens."""
 
@@ -55,6 +62,7 @@ class LabApp(App[None]):
         run: Run | None = None,
         entries: Sequence[Entry] = (),
         compare: Sequence[str] = (),
+        matrix: MatrixPlace | None = None,
         theme: str | None = None,
         ascii_only: bool = False,
         fps: int = FPS_DEFAULT,
@@ -65,6 +73,7 @@ class LabApp(App[None]):
         self.first_run = run
         self.entries = tuple(entries)
         self.compare_modes = tuple(compare)
+        self.matrix = matrix
         self.fps = max(1, min(fps, FPS_MAX))
         self.ascii_only = ascii_only
         self.glyphs: Glyphs = ASCII if ascii_only else UNICODE
@@ -98,6 +107,7 @@ class LabApp(App[None]):
         """Open the first screen."""
         from .screens.gallery import Gallery
         from .screens.lab import Lab
+        from .screens.matrix import Matrix
 
         if self.entries:
             self.push_screen(Gallery(self.entries))
@@ -105,6 +115,8 @@ class LabApp(App[None]):
             self.push_screen(Lab(self.first_run, play=self.play_at_once))
             if self.compare_modes:
                 self.call_after_refresh(self._compare_at_once)
+        if self.matrix is not None:
+            self.push_screen(Matrix(*self.matrix))
 
     def _compare_at_once(self) -> None:
         from .screens.lab import Lab
@@ -138,6 +150,29 @@ class LabApp(App[None]):
             self.pop_screen()
         elif not self.screen.is_modal:
             self.push_screen(Help())
+
+    def action_matrix(self) -> None:
+        """The matrix at the kernel (and the fault) that is played, or back from it."""
+        from .screens.lab import Lab
+        from .screens.matrix import Matrix
+
+        screen = self.screen
+        if isinstance(screen, Matrix):
+            self.leave_screen()
+            return
+        if screen.is_modal:
+            return
+        recipe = screen.player.run.recipe if isinstance(screen, Lab) else None
+        kind, kernel = ("", "") if recipe is None else (recipe.scenario.name, recipe.kernel)
+        below = [one for one in self.screen_stack if isinstance(one, Matrix)]
+        if not below:
+            self.push_screen(Matrix(kind if kind in BY_ID else "", kernel))
+            return
+        while self.screen is not below[0]:
+            self.pop_screen()
+        if kernel:
+            below[0].go_to(kind, kernel)
+            below[0].moved()
 
     def action_help_quit(self) -> None:
         """Ctrl-C leaves, as everywhere else; the exit code says that it was an interrupt."""
@@ -222,6 +257,7 @@ def run_app(
     *,
     captures: Sequence[str] = (),
     compare: Sequence[str] = (),
+    matrix: MatrixPlace | None = None,
     theme: str | None = None,
     ascii_only: bool = False,
     fps: int | None = None,
@@ -230,7 +266,8 @@ def run_app(
     """Show the app until it is left; the exit code.
 
     Without a source the gallery opens, with the bundled and own scenarios and `captures` in it.
-    `compare` names the modes to begin comparing in. A locale without UTF-8 means ASCII anyway.
+    `compare` names the modes to begin comparing in, `matrix` the cell to begin at.
+    A locale without UTF-8 means ASCII anyway.
 
     Raises:
         ScenarioError: the source's scenario cannot be built.
@@ -245,6 +282,7 @@ def run_app(
         run=None if source is None else run_of(source),
         entries=entries(captures),
         compare=compare,
+        matrix=matrix,
         theme=theme,
         ascii_only=ascii_only or wants_ascii(os.environ),
         fps=FPS_DEFAULT if fps is None else fps,

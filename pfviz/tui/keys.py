@@ -14,9 +14,12 @@ from textual.binding import Binding, BindingType
 LAB: Final = "lab"
 COMPARE: Final = "compare"
 GALLERY: Final = "gallery"
+MATRIX: Final = "matrix"
 EVERYWHERE: Final = "everywhere"
 
-GROUPS: Final = ("Play", "Move", "Look", "In the tree (4)", "Change", "Take away", "The app")
+GROUPS: Final = (
+    "Play", "Move", "Look", "In the tree (4)", "Change", "In the matrix", "Take away", "The app",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,34 @@ KEYS: Final = (
         "Change"),
     Key("restart", "r", "restart", "restart", "Start again with the same seed.", "Change"),
     Key("reseed", "R", "reseed", "new seed", "Start again with the next seed.", "Change"),
+    # In the matrix
+    Key("matrix.play", "enter,space", "play_cell", "play it",
+        "Play this fault in this kernel, in the lab. Esc comes back.",
+        "In the matrix", (MATRIX,), "enter"),
+    Key("matrix.down", "j,down", "cell(1, 0)", "fault", "The fault below.",
+        "In the matrix", (MATRIX,), "↑/↓"),
+    Key("matrix.up", "k,up", "cell(-1, 0)", "fault before", "The fault above.",
+        "In the matrix", (MATRIX,)),
+    Key("matrix.newer", "l,right,right_square_bracket,v", "cell(0, 1)", "kernel",
+        "The next newer kernel: what it changed, which commit did it, which cells differ (◆).",
+        "In the matrix", (MATRIX,), "←/→"),
+    Key("matrix.older", "h,left,left_square_bracket,V", "cell(0, -1)", "older kernel",
+        "The next older kernel.", "In the matrix", (MATRIX,)),
+    Key("matrix.page_down", "pagedown", "cell(10, 0)", "ten faults on", "Ten faults down.",
+        "In the matrix", (MATRIX,)),
+    Key("matrix.page_up", "pageup", "cell(-10, 0)", "ten faults back", "Ten faults up.",
+        "In the matrix", (MATRIX,)),
+    Key("matrix.oldest", "home", "kernel_end(0)", "oldest kernel", "To the oldest kernel.",
+        "In the matrix", (MATRIX,)),
+    Key("matrix.newest", "end", "kernel_end(-1)", "newest kernel", "To the newest kernel.",
+        "In the matrix", (MATRIX,)),
+    Key("matrix.words", "tab", "words", "cell / kernel",
+        "On narrow screens: what is said of the cell, or of its kernel.",
+        "In the matrix", (MATRIX,), "tab"),
+    Key("matrix.scroll_down", "J,shift+down", "scroll_words(3)", "read on",
+        "Scroll what is said of cell and kernel.", "In the matrix", (MATRIX,)),
+    Key("matrix.scroll_up", "K,shift+up", "scroll_words(-3)", "read back",
+        "Scroll it back.", "In the matrix", (MATRIX,)),
     # Take away
     Key("copy", "y", "copy", "copy the sentence",
         "Copy the sentence of the moment to the clipboard.", "Take away"),
@@ -154,6 +185,9 @@ KEYS: Final = (
     # The app
     Key("play.enter", "enter", "open", "play it", "Play the selected scenario.", "The app",
         (GALLERY,)),
+    Key("matrix.open", "E,f2", "matrix", "matrix",
+        "Every kind of fault in every kernel: which lock serves it. Again goes back.",
+        "The app", (EVERYWHERE,)),
     Key("quit", "q,ctrl+q", "quit", "quit",
         "Quit. Ctrl-C does it too, with exit code 130.", "The app", (EVERYWHERE,), "q"),
     Key("help", "question_mark,f1", "help", "help",
@@ -199,7 +233,8 @@ SPELLINGS: Final = {
     "greater_than_sign": ">", "right_square_bracket": "]", "left_square_bracket": "[",
     "right_curly_bracket": "}", "left_curly_bracket": "{", "pagedown": "PgDn", "pageup": "PgUp",
     "home": "Home", "end": "End", "colon": ":", "slash": "/", "apostrophe": "'", "minus": "-",
-    "plus": "+", "equals_sign": "=", "question_mark": "?", "f1": "F1", "escape": "esc",
+    "plus": "+", "equals_sign": "=", "question_mark": "?", "f1": "F1",
+    "f2": "F2", "shift+down": "shift+↓", "shift+up": "shift+↑", "escape": "esc",
 }  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from pfviz.tui.app import LabApp
 from pfviz.tui.screens.compare import Compare
 from pfviz.tui.screens.gallery import Gallery
 from pfviz.tui.screens.lab import Lab
+from pfviz.tui.screens.matrix import Matrix
 
-SCREENS = {keys.LAB: Lab, keys.COMPARE: Compare, keys.GALLERY: Gallery}
+SCREENS = {keys.LAB: Lab, keys.COMPARE: Compare, keys.GALLERY: Gallery,
+           keys.MATRIX: Matrix}  # fmt: skip
 
 PROMISED = {
     "space", "right", "l", "left", "h", "full_stop", "right_square_bracket", "pagedown",

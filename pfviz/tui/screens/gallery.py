@@ -50,6 +50,7 @@ HINTS: Final = (
     ("type", "to filter", ""),
     ("↑/↓", "choose", ""),
     ("enter", "play it", "open"),
+    ("F2", "every fault, every kernel", "matrix"),
     ("ctrl+p", "commands", "command_palette"),
     ("ctrl+q", "quit", "quit"),
     ("F1", "help", "help"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pfviz.tui import go_to
+from pfviz.tui import go_to, keys
 from pfviz.tui.layout import PANES
 from pfviz.tui.painters import stretched
 from pfviz.tui.player import Player
@@ -24,7 +24,7 @@ CAPTION_S: Final = 6
 STORY_EVENTS: Final = 150
 """So long the story stands where captions do, unless a cue comes first."""
 
-LEAVE: Final = "Esc again leaves this run for the gallery; q quits pfviz."
+LEAVE: Final = "Esc again leaves this run for the {}; q quits pfviz."
 
 
 class LabActions(PlayingScreen):
@@ -317,7 +317,8 @@ class LabActions(PlayingScreen):
 
     def go_back(self) -> None:
         """Out of what is under way: a search, a message, a maximised pane; the lab at last."""
-        if self.message == LEAVE:
+        leave = LEAVE.format(getattr(self.app.screen_stack[-2], "KEYS_OF", keys.GALLERY))
+        if self.message == leave:
             self.app.leave_screen()
             return
         if self.player.errand is not None:
@@ -334,7 +335,7 @@ class LabActions(PlayingScreen):
         elif self.look.selected >= 0:
             self._select(-1)
         else:
-            self.say(LEAVE)
+            self.say(leave)
         self.moved()
 
     # Take away

@@ -1,0 +1,185 @@
+"""The matrix as a grid: rows are faults, columns kernels, heads stay while the rest scrolls.
+
+A code is written in the colours of the locks it names, letter by letter, and can be read without.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pfviz.scenario.fault_kinds import BY_ID, KINDS
+from pfviz.scenario.matrix import KERNELS
+from pfviz.views.glyphs import UNICODE, Glyphs
+from pfviz.views.rows import Cell as Words
+from pfviz.views.rows import Row, Rows, cell_width, fit_rows, pad
+
+from .cell_store import BROKEN, CellStore
+
+TITLE_MIN: Final = 12
+CODE_MIN: Final = 4
+HEAD_LINES: Final = 1
+UNKNOWN_YET: Final = "·"
+
+_PARTS: Final = re.compile(r"\(\w+\)|mmap \w+|never|L|V|M|T|X|>|\?|!|.")
+_STYLES: Final = {
+    "L": "fault-lockless", "V": "fault-vma", "T": "fault-vma", "M": "fault-mmap",
+    "X": "fault-mmap", "(io)": "io", "(read)": "hold-read", "(write)": "hold-write",
+    "mmap read": "hold-read", "mmap write": "hold-write", "never": "wait-read", BROKEN: "wait-read",
+}  # fmt: skip
+
+
+def _lines() -> tuple[str, ...]:
+    lines: list[str] = []
+    group = ""
+    for kind in KINDS:
+        if kind.group != group:
+            group = kind.group
+            lines.append(f"# {group}")
+        lines.append(kind.id)
+    return tuple(lines)
+
+
+LINES: Final = _lines()
+"""What stands below one another: a kind by its id, or "# " and the name of a group."""
+
+
+@dataclass(slots=True)
+class Place:
+    """Where the cursor is and what of the grid is seen; scrolling goes no further than needed."""
+
+    kind: str = KINDS[0].id
+    kernel: str = KERNELS[0]
+    before: str = ""
+    """The kernel that this one is compared with: where the cursor came from."""
+    top: int = 0
+    """The first line shown, of LINES."""
+    left: int = 0
+    """The first kernel shown, of KERNELS."""
+    shown: tuple[int, ...] = field(default=(), compare=False)
+    """Where each shown kernel's column begins, as painted last."""
+
+    @property
+    def column(self) -> int:
+        """The cursor's kernel by number."""
+        return KERNELS.index(self.kernel)
+
+    @property
+    def line(self) -> int:
+        """The cursor's line."""
+        return LINES.index(self.kind)
+
+    def go(self, kinds: int, kernels: int) -> None:
+        """Move by so many kinds and kernels; the ends stop it."""
+        row = [kind.id for kind in KINDS].index(self.kind) + kinds
+        self.kind = KINDS[max(0, min(row, len(KINDS) - 1))].id
+        self.go_kernel(self.column + kernels)
+
+    def go_kernel(self, number: int) -> None:
+        """To a kernel by its number; it is compared with the one before, where that is another."""
+        name = KERNELS[max(0, min(number, len(KERNELS) - 1))]
+        if name != self.kernel:
+            self.before, self.kernel = self.kernel, name
+
+    def at(self, x: int, y: int) -> tuple[str, str] | None:
+        """(kind, kernel) that was painted there; kernel is "" left of all columns."""
+        line = self.top + y - HEAD_LINES
+        if y < HEAD_LINES or not 0 <= line < len(LINES) or LINES[line].startswith("#"):
+            return None
+        columns = [number for number, begin in enumerate(self.shown) if x >= begin]
+        return LINES[line], KERNELS[self.left + columns[-1]] if columns else ""
+
+
+def code_cells(code: str, on_ground: bool = False) -> list[Words]:
+    """A code in the colours of its locks; `on_ground` for the cell of the cursor."""
+    cells = []
+    for part in _PARTS.findall(code):
+        style = _STYLES.get(part, "dim")
+        on = f"{style}-on" if style != "dim" else "selected"
+        cells.append((part, on if on_ground else style))
+    return cells
+
+
+def paint(store: CellStore, place: Place, width: int, height: int,
+          glyphs: Glyphs = UNICODE) -> Rows:  # fmt: skip
+    """The grid in exactly so many rows and cells; `place` is scrolled to where the cursor is."""
+    titles = max(TITLE_MIN, min(max(cell_width(k.title) for k in KINDS) + 3, width * 2 // 5))
+    widths = [_column_width(store, name) for name in KERNELS]
+    place.left = _scrolled_columns(place, widths, width - titles)
+    place.top = _scrolled(place.top, place.line, height - HEAD_LINES, len(LINES))
+    names, begins = [], []
+    x = titles
+    for number in range(place.left, len(KERNELS)):
+        if x + widths[number] > width:
+            break
+        names.append(KERNELS[number])
+        begins.append(x)
+        x += widths[number]
+    place.shown = tuple(begins)
+    rows: list[Row] = [_head(place, names, widths, titles, glyphs)]
+    changed = frozenset(store.changed(place.before, place.kernel)) if place.before else frozenset()
+    for line in LINES[place.top : place.top + max(height - HEAD_LINES, 0)]:
+        if line.startswith("#"):
+            rows.append(((line.removeprefix("# "), "strong"),))
+        else:
+            rows.append(_line(store, place, line, names, widths, titles, line in changed, glyphs))
+    return fit_rows(rows, width, height, glyphs.ascii_only)
+
+
+def _column_width(store: CellStore, kernel: str) -> int:
+    """A mark (or a blank) and the longest code so far, or the kernel's name."""
+    codes = (len(store.code(kind.id, kernel)) for kind in KINDS)
+    return max(CODE_MIN, len(kernel), *codes) + 1
+
+
+def _scrolled(top: int, keep: int, room: int, count: int) -> int:
+    """The first line shown, so that `keep` and its neighbours are seen."""
+    room = max(room, 1)
+    margin = 1 if room > 2 else 0
+    top = min(top, max(keep - margin, 0))
+    return max(min(max(top, keep + margin - room + 1), count - room), 0)
+
+
+def _scrolled_columns(place: Place, widths: Sequence[int], room: int) -> int:
+    """The first kernel shown, so that the cursor's, and the older one beside it, are seen."""
+    left = min(place.left, max(place.column - 1, 0))
+    while left < place.column and sum(widths[left : place.column + 1]) > room:
+        left += 1
+    # No emptiness at the right end while columns are hidden on the left.
+    while left > 0 and sum(widths[left - 1 :]) <= room:
+        left -= 1
+    return left
+
+
+def _head(place: Place, names: Sequence[str], widths: Sequence[int], titles: int,
+          glyphs: Glyphs) -> Row:  # fmt: skip
+    last = place.left + len(names)
+    older = f"{glyphs.arrow_left} " if place.left else "  "
+    cells: list[Words] = [(pad("Fault", titles - 3), "dim"), (f" {older}", "dim")]
+    for number, name in enumerate(names, start=place.left):
+        style = "selected" if name == place.kernel else "strong"
+        cells += [(" ", "text"), (name, style), (" " * (widths[number] - len(name) - 1), "text")]
+    if last < len(KERNELS):
+        cells.append((f"{glyphs.arrow_right}", "dim"))
+    return tuple(cells)
+
+
+def _line(store: CellStore, place: Place, kind: str, names: Sequence[str], widths: Sequence[int],
+          titles: int, changed: bool, glyphs: Glyphs) -> Row:  # fmt: skip
+    here = kind == place.kind
+    more = "~" if glyphs.ascii_only else "…"
+    title = pad(f" {BY_ID[kind].title}", titles - 1, more)
+    cells: list[Words] = [(title, "selected" if here else "text"), (" ", "text")]
+    for number, name in enumerate(names, start=place.left):
+        code = store.code(kind, name) or UNKNOWN_YET
+        mark = " "
+        if changed and name == place.kernel:
+            mark = glyphs.mark
+        elif store.turned(kind, name):
+            mark = "+"
+        cells.append((mark, "accent"))
+        cells += code_cells(code, on_ground=here and name == place.kernel)
+        cells.append((" " * (widths[number] - len(code) - 1), "text"))
+    return tuple(cells)

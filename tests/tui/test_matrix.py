@@ -1,0 +1,243 @@
+"""The matrix on the screen: what it shows, how one moves along the kernels, and plays a cell."""
+
+import pytest
+from textual.pilot import Pilot
+
+from pfviz.scenario import matrix
+from pfviz.scenario.fault_kinds import KINDS
+from pfviz.scenario.matrix import KERNELS
+from pfviz.tui import matrix_grid
+from pfviz.tui.app import LabApp
+from pfviz.tui.cell_store import ALL, CellStore
+from pfviz.tui.matrix_grid import LINES, Place
+from pfviz.tui.matrix_words import meaning
+from pfviz.tui.screens.gallery import Gallery
+from pfviz.tui.screens.lab import Lab
+from pfviz.tui.screens.matrix import Matrix
+from pfviz.tui.sources import entries
+from pfviz.views.glyphs import ASCII
+from pfviz.views.rows import plain, row_width
+
+from .runs import race
+from .screen_text import settle, text_of
+
+SIZES = ((80, 24), (120, 40), (200, 60))
+
+
+def matrix_of(app: LabApp) -> Matrix:
+    assert isinstance(app.screen, Matrix), app.screen
+    return app.screen
+
+
+async def known(pilot: Pilot[None]) -> None:
+    """Wait until every cell has been run."""
+    for _ in range(400):
+        await pilot.pause(0.02)
+        screen = pilot.app.screen
+        if isinstance(screen, Matrix) and screen.store.finished:
+            break
+    await pilot.pause(0.1)
+
+
+def app_at(kind: str = "file_read_miss", kernel: str = "6.6", **options: object) -> LabApp:
+    return LabApp(entries=entries(), matrix=(kind, kernel, ()), **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def store() -> CellStore:
+    made = CellStore()
+    while made.work(1.0):
+        pass
+    return made
+
+
+# The screen
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_cell_under_the_cursor_is_explained(size: tuple[int, int]) -> None:
+    app = app_at(kernel="6.7")
+    async with app.run_test(size=size) as pilot:
+        await known(pilot)
+        text = text_of(app)
+        assert "read that needs the disk" in text
+        assert "V(io)>M" in text
+        assert "Sent back by maybe_unlock_mmap_for_io: I/O needed" in text
+        assert "vma_lock_retry" in text
+        assert "5d74b2ab2c15" in text
+        assert all(len(line) <= size[0] for line in text.split("\n"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_one_key_goes_to_the_next_kernel_and_says_which_commit_changed_what(
+    size: tuple[int, int],
+) -> None:
+    app = app_at()
+    async with app.run_test(size=size) as pilot:
+        await known(pilot)
+        assert "5d74b2ab2c15" not in text_of(app)
+        await pilot.press("v")
+        await pilot.pause(0.3)
+        assert matrix_of(app).place.kernel == "6.7"
+        assert "5d74b2ab2c15" in text_of(app)
+        assert "◆V(io)>M" in text_of(app)
+        assert "◆ differs from 6.6" in text_of(app)
+        await pilot.press("V")
+        await pilot.pause(0.3)
+        assert matrix_of(app).place.kernel == "6.6"
+        if size[0] >= 100:
+            assert "Back from 6.7 to 6.6" in text_of(app)
+            assert "no longer: misses, copies" in text_of(app)
+
+
+async def test_a_kernel_that_leaves_the_cell_alone_still_says_its_commit_at_80_columns() -> None:
+    app = app_at(kernel="6.7")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await known(pilot)
+        await pilot.press("right")
+        await pilot.pause(0.3)
+        assert "From 6.7 to 6.8: fork copies the tree with __mt_dup (6e553c6bcb77)" in text_of(app)
+        await pilot.press("tab")
+        await pilot.pause(0.3)
+        assert "No cell differs." in text_of(app)
+
+
+async def test_enter_plays_the_fault_in_that_kernel_and_escape_comes_back() -> None:
+    app = app_at(kernel="6.7")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await known(pilot)
+        await pilot.press("enter")
+        for _ in range(100):
+            await pilot.pause(0.03)
+            if isinstance(app.screen, Lab):
+                break
+        lab = app.screen
+        assert isinstance(lab, Lab)
+        assert lab.player.run.recipe is not None
+        assert lab.player.run.recipe.kernel == "6.7"
+        assert lab.player.run.recipe.scenario.name == "file_read_miss"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "leaves this run for the matrix" in text_of(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert matrix_of(app).place.kind == "file_read_miss"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Gallery)
+
+
+async def test_the_lab_opens_the_matrix_at_its_own_kernel() -> None:
+    app = LabApp(run=race(kernel="6.4"), play=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("E")
+        await pilot.pause(0.2)
+        assert matrix_of(app).place.kernel == "6.4"
+        await pilot.press("E")
+        await pilot.pause()
+        assert isinstance(app.screen, Lab)
+
+
+async def test_the_gallery_opens_the_matrix_although_letters_filter() -> None:
+    app = LabApp(entries=entries())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("E")
+        assert isinstance(app.screen, Gallery)
+        await pilot.press("f2")
+        await pilot.pause()
+        assert isinstance(app.screen, Matrix)
+
+
+async def test_arrows_stop_at_the_ends_and_say_so() -> None:
+    app = app_at(kind=KINDS[0].id, kernel=KERNELS[-1])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await known(pilot)
+        await pilot.press("up", "right")
+        await pilot.pause(0.1)
+        assert "newest kernel" in text_of(app)
+        await pilot.press("home", "end", "home")
+        assert matrix_of(app).place.kernel == KERNELS[0]
+
+
+async def test_ascii_alone_is_painted_where_nothing_else_can_be() -> None:
+    app = app_at(kernel="6.7", ascii_only=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await known(pilot)
+        text = text_of(app)
+        assert text.isascii()
+        assert "*V(io)>M" in text
+
+
+async def test_a_click_goes_to_a_cell() -> None:
+    app = app_at()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await known(pilot)
+        screen = matrix_of(app)
+        x = screen.place.shown[0] + 2
+        await pilot.click("#cells", offset=(x, 4))
+        await pilot.pause(0.1)
+        assert screen.place.kernel == KERNELS[screen.place.left]
+        assert screen.place.kind != "file_read_miss"
+
+
+# The grid
+
+
+@pytest.mark.parametrize("width", [24, 60, 80, 120, 200])
+@pytest.mark.parametrize("height", [3, 10, 60])
+def test_the_cursor_is_seen_wherever_it_goes(store: CellStore, width: int, height: int) -> None:
+    place = Place()
+    for kind in (KINDS[0], KINDS[-1], KINDS[20]):
+        for number in (0, len(KERNELS) - 1, 5, 0):
+            place.kind = kind.id
+            place.go_kernel(number)
+            rows = matrix_grid.paint(store, place, width, height)
+            assert len(rows) == height
+            assert {row_width(row) for row in rows} == {width}
+            assert 0 <= place.column - place.left < len(place.shown)
+            assert 0 <= place.line - place.top < height - 1
+
+
+def test_every_row_and_kernel_of_the_matrix_is_there(store: CellStore) -> None:
+    text = plain(matrix_grid.paint(store, Place(), 250, len(LINES) + 1, ASCII))
+    assert all(kind.title in text for kind in KINDS)
+    assert text.split("\n")[0].split()[1:] == list(KERNELS)
+
+
+def test_codes_are_those_that_runs_gave(store: CellStore) -> None:
+    assert len(store.cells) == len(ALL)
+    for kind, kernel in (("file_read_miss", "6.7"), ("anon_write", "6.0"), ("gup", "7.2")):
+        assert store.code(kind, kernel) == matrix.cell(kind, kernel).code
+
+
+def test_every_code_that_comes_up_has_a_meaning(store: CellStore) -> None:
+    for cell in store.cells.values():
+        if cell.code:
+            assert all(said for _, said in meaning(cell.code)), cell
+            assert "".join(part for part, _ in meaning(cell.code)) == cell.code
+
+
+def test_a_run_that_fails_is_shown_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(kind: str, kernel: str, policy: object = ()) -> object:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(matrix, "cell", broken)
+    made = CellStore()
+    while made.work(1.0):
+        pass
+    assert made.code("anon_write", "6.7") == "!"
+    assert made.cells["anon_write", "6.7"].cause == "no such thing"
+
+
+def test_work_is_given_back_after_a_moment() -> None:
+    made = CellStore()
+    assert made.work(0.0)
+    assert 0 < len(made.cells) < 5
+
+
+def test_the_cell_that_is_looked_at_is_run_first() -> None:
+    made = CellStore()
+    made.want("gup", "7.2")
+    made.work(0.0)
+    assert list(made.cells) == [("gup", "7.2")]
