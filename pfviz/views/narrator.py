@@ -28,8 +28,10 @@ LONG_WAIT_NS: Final = 2_000
 def sentence(frame: Frame, look: Look = DEFAULT) -> Row:
     """What happens now and who waits for whom and why, as one row of any width."""
     if frame.broken and frame.broken[-1][0] == frame.now_ns:
-        _, rule, _, culprit = frame.broken[-1]
-        return ((f"{frame.label(culprit)} breaks a rule: ", "bad"), (f"{rule}.", "strong"))
+        # The first one of the moment: what comes at the end of a run follows from it.
+        _, rule, _, culprit = next(one for one in frame.broken if one[0] == frame.now_ns)
+        who = "A rule is broken" if culprit < 0 else f"{frame.label(culprit)} breaks a rule"
+        return ((f"{who}: ", "bad"), (f"{rule}.", "strong"))
     number = selected_task(frame, look)
     if number < 0:
         return (("Nothing has happened yet.", "dim"),)
@@ -274,7 +276,8 @@ def _between(frame: Frame, kind: int, task: int, a: int, b: int, c: int) -> str:
         lost = f"{b:,} events lost" + (f" on CPU {a}" if a >= 0 else "") if b else ""
         return f"{lead}-- {': '.join(filter(None, (lost, why)))}"
     if kind == ev.RULE_BROKEN:
-        return f"{lead}-- {name} breaks a rule: {texts[a]}"
+        who = "a rule is broken" if task < 0 else f"{name} breaks a rule"
+        return f"{lead}-- {who}: {texts[a]}"
     lead += f"{name:<16}  "
     if kind == ev.CONTENTION_BEGIN:
         return f"{lead}waits: {why_waits(frame, frame.tasks[task])}."

@@ -176,3 +176,12 @@ def test_who_waits_for_a_cpu_with_interrupts_off_says_so() -> None:
     assert told.startswith("unmapper spins: driver has kept the interrupts of CPU 1 off for ")
     told = narrator.spoken(frame, Look(selected=driver.id))
     assert "unmapper waits for the interrupts of CPU 1, which it keeps off" in told
+
+
+def test_of_several_broken_rules_the_first_is_told_and_nobody_breaks_none() -> None:
+    story = logs.Story()
+    story.step(story.thread("monitor"), "user")
+    first, last = story.log.text("I18: a circle of waiting"), story.log.text("I25: asleep for ever")
+    story.add(ev.RULE_BROKEN, ev.NOBODY, first, -1)
+    story.add(ev.RULE_BROKEN, ev.NOBODY, last, -1)
+    assert said(story, 0) == "A rule is broken: I18: a circle of waiting."
