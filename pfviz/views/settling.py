@@ -13,7 +13,7 @@ USER_OPS: Final = frozenset(("access", "compute", "sleep", ""))
 """Operations whose own time is user time: their faults are seen as faults."""
 ASK_WORDS: Final = "userfaultfd monitor"
 """In the reason of a sleep: a thread in user space is to answer a fault."""
-IO_WORDS: Final = ("I/O", "folio", "page of a file", "page cache")
+IO_WORDS: Final = ("I/O", "folio", "page of a file", "page cache", "page from swap")
 """Words in the reason of a sleep that say it is for a device."""
 
 

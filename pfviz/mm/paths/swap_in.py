@@ -36,7 +36,7 @@ from pfviz.mm.paths.swap_read import SwapIn, swap_of
 from pfviz.mm.swap import AnonFolio, delete_from_swap_cache, drop_if_last, forget
 from pfviz.mm.swap_entries import is_swapped
 from pfviz.mm.thread import VMA_LOCK
-from pfviz.mm.vma import VM_WRITE
+from pfviz.mm.vma import VM_WRITE, Vma
 from pfviz.sim.event import WRITE
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_lock, spin_unlock
@@ -169,7 +169,7 @@ def recheck_swap_pte(engine: Mm, thread: Thread) -> Step:
     if table is None or pte_changed(thread, table):
         return thread.call(pte_unmap_unlock, then=unlock_unmapped)
     if engine.world.preset.swapin_through_cache:
-        return map_swap_page
+        return _map(thread)
     return spin_lock(engine, thread, swap.area.lock, then=swap_free)
 
 
@@ -179,7 +179,11 @@ def swap_free(engine: Mm, thread: Thread) -> Step:
     swap = swap_of(thread)
     _put_slot(engine, thread)
     spin_unlock(engine, thread, swap.area.lock)
-    return map_swap_page
+    return _map(thread)
+
+
+def _map(thread: Thread) -> Step:
+    return folio_add_new_anon_rmap if swap_of(thread).fresh else add_cached_rmap
 
 
 def _put_slot(engine: Mm, thread: Thread) -> None:
@@ -195,26 +199,41 @@ def _put_slot(engine: Mm, thread: Thread) -> None:
         delete_from_swap_cache(engine, folio)
 
 
-@step("mm/rmap.c", cost="map", function="folio_add_new_anon_rmap")
-def map_swap_page(engine: Mm, thread: Thread) -> Step:
-    """Count the page and point it at the VMA's anon_vma; is it this process's alone?"""
-    fault, swap, folio = thread.in_flight, swap_of(thread), _folio(thread)
-    frames, vma = engine.world.frames, thread.in_flight.vma
+@step("mm/rmap.c", cost="map")
+def folio_add_new_anon_rmap(engine: Mm, thread: Thread) -> Step:
+    """Count the page, which nobody else knows, and point it at the VMA's anon_vma."""
+    folio, vma = _folio(thread), _count_mapping(engine, thread)
+    engine.world.frames.start_anon(folio.pfn, vma.anon_vma.id if vma.anon_vma else 0)
+    thread.in_flight.page = None
+    return _make_entry(engine, thread, vma, exclusive=True)
+
+
+@step("mm/rmap.c", cost="map", function="folio_add_anon_rmap_ptes")
+def add_cached_rmap(engine: Mm, thread: Thread) -> Step:
+    """Count one mapping more of a page that was in the swap cache; is it this process's alone?"""
+    folio, vma, frames = _folio(thread), _count_mapping(engine, thread), engine.world.frames
+    alone = frames.refcount[folio.pfn] == 1
+    exclusive = alone or bool(thread.in_flight.orig_pte & SWP_EXCLUSIVE)
+    frames.map_anon(folio.pfn, vma.anon_vma.id if vma.anon_vma else 0, exclusive)
+    frames.refcount[folio.pfn] -= 1  # The reference of the look-up is the mapping's now.
+    return _make_entry(engine, thread, vma, exclusive)
+
+
+def _count_mapping(engine: Mm, thread: Thread) -> Vma:
+    """One page more in memory, one less in swap; the VMA that it is mapped in."""
+    swap, vma = swap_of(thread), thread.in_flight.vma
     assert vma is not None
-    anon_vma = vma.anon_vma.id if vma.anon_vma else 0
     count_rss(engine, thread.mm.page_tables, anon=1)
     thread.mm.page_tables.rss_swap -= 1
     if engine.world.watch is not None:
-        engine.world.watch.swapped_in(engine, thread, folio, swap.area, swap.slot)
-    exclusive = True
-    if swap.fresh:
-        frames.start_anon(folio.pfn, anon_vma)
-        fault.page = None
-    else:
-        exclusive = bool(fault.orig_pte & SWP_EXCLUSIVE) or frames.refcount[folio.pfn] == 1
-        frames.map_anon(folio.pfn, anon_vma, exclusive)
-        frames.refcount[folio.pfn] -= 1  # The reference of the look-up is the mapping's now.
-    pte = pte_of(folio.pfn, PRESENT | ACCESSED)
+        engine.world.watch.swapped_in(engine, thread, _folio(thread), swap.area, swap.slot)
+    return vma
+
+
+def _make_entry(engine: Mm, thread: Thread, vma: Vma, exclusive: bool) -> Step:
+    """Put the entry together: writable at once if the page belongs to this process alone."""
+    fault = thread.in_flight
+    pte = pte_of(_folio(thread).pfn, PRESENT | ACCESSED)
     if exclusive and vma.vm_flags & VM_WRITE:
         if fault.write:
             pte |= WRITABLE | DIRTY
