@@ -33,11 +33,23 @@ MADV_SEQUENTIAL: Final = "sequential"
 MADV_DONTNEED: Final = "dontneed"
 MADV_FREE: Final = "free"
 MADV_PAGEOUT: Final = "pageout"
+MADV_COLD: Final = "cold"
+MADV_WILLNEED: Final = "willneed"
+MADV_POPULATE_READ: Final = "populate_read"
+MADV_POPULATE_WRITE: Final = "populate_write"
+MADV_DONTFORK: Final = "dontfork"
+MADV_DOFORK: Final = "dofork"
+MADV_DONTDUMP: Final = "dontdump"
+MADV_DODUMP: Final = "dodump"
+MADV_GUARD_INSTALL: Final = "guard_install"
+MADV_GUARD_REMOVE: Final = "guard_remove"
 MADV_HUGEPAGE: Final = "hugepage"
 MADV_NOHUGEPAGE: Final = "nohugepage"
 ADVICE: Final = (
     MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT,
-    MADV_HUGEPAGE, MADV_NOHUGEPAGE,
+    MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLD, MADV_WILLNEED, MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE, MADV_DONTFORK, MADV_DOFORK, MADV_DONTDUMP, MADV_DODUMP,
+    MADV_GUARD_INSTALL, MADV_GUARD_REMOVE,
 )  # fmt: skip
 
 UFFD_CALLS: Final = (
@@ -129,6 +141,14 @@ class Mremap:
     to: Place | None = None
     dontunmap: bool = False
     slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mincore:
+    """Ask which of `pages` pages from `place` on are in memory; the result is how many."""
+
+    place: Place
+    pages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +318,7 @@ Operation = (
     | Mremap
     | Mlock
     | Munlock
+    | Mincore
     | Brk
     | Madvise
     | Fork

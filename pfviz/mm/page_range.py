@@ -15,6 +15,7 @@ from pfviz.mm.page_table import (
     FILE,
     FLAG_PREFAULTED,
     FLAG_SHARED,
+    GUARD,
     NO_FRAME,
     OCCUPIED,
     PAGE_SHIFT,
@@ -82,7 +83,7 @@ def zap_pte_range(
     if table.occupied:
         for slot in slots:
             pte = ptes[slot]
-            if not pte:
+            if not pte or (pte == GUARD and gather.keeps_guards):
                 if run_start >= 0:
                     log_cleared(engine, page_table, table, run_start, slot)
                     run_start = -1

@@ -59,6 +59,8 @@ MARKER_UFFD_WP: Final = 1
 MARKER_POISONED: Final = 2
 MARKER_GUARD: Final = 4
 """Values of marker entries: SIGBUS and SIGSEGV (PTE_MARKER_POISONED, PTE_MARKER_GUARD)."""
+GUARD: Final = MARKER_GUARD << PFN_SHIFT | SWAP | MARKER
+"""A guard marker as an entry."""
 
 FLAG_WRITABLE: Final = 1
 FLAG_DIRTY: Final = 2

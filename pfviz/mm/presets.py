@@ -89,6 +89,8 @@ class Preset:
     madvise_guard_lock: str = "mmap_lock"
     walkers_lock_vmas: bool = False
     """6.6+: who walks page tables and changes them write-locks each VMA (walk_lock)."""
+    guard_regions: bool = False
+    """6.13+: madvise can mark entries as guard pages."""
     gup_lookup: str = "vma_lookup"
     """How get_user_pages looks a VMA up: "vma_lookup" or (6.5+, gup_vma_lookup) "find_vma"."""
     mremap_checks: str = "late"

@@ -236,6 +236,8 @@ RELEASES: Final[tuple[Release, ...]] = (
               " small one (6.13)", "1ced09e0331f", "list"),
             C("thp_zeroes_first", True, "a huge page is zeroed as it is allocated (6.13)",
               "", "recorded"),
+            C("guard_regions", True, "madvise marks guard pages in page tables (6.13)",
+              "", "memory"),
             C("page_tables_by_rcu", True, "x86 always frees page tables by RCU",
               "a37259732a7d", "source"),
             C("", None, "mmap_lock can be speculated on by mm_lock_seq: uprobes do (6.13)",

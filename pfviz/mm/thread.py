@@ -115,6 +115,8 @@ class Thread(Task):
     """What filling a device's new mapping must remember (`paths/driver_mmap.py`)."""
     rmap: Any = None
     """What a walk from a page to its entries must remember (`paths/rmap.py`)."""
+    advising: Any = None
+    """What an advice on one VMA must remember (`paths/madvise_pages.py`, `guard_region.py`)."""
     page_walk: Any = None
     """The page tables that it goes through for somebody else (`paths/page_walk.py`)."""
     gup: Any = None

@@ -150,6 +150,8 @@ class MmuGather:
     """First frames of huge pages that go as a whole."""
     tables: list[PteTable] = field(default_factory=list)
     nested: bool = False
+    keeps_guards: bool = False
+    """Whether guard markers stay: they go with their VMA only, not by MADV_DONTNEED."""
 
     def add_range(self, start: int, end: int) -> None:
         """Extend the range that is to be flushed."""

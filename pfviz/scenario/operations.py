@@ -96,6 +96,13 @@ class Mprotect(_Operation, frozen=True, kw_only=True, tag="mprotect"):
     perms: Perms
 
 
+class Mincore(_Operation, frozen=True, kw_only=True, tag="mincore"):
+    """Ask which pages are in memory."""
+
+    at: At
+    pages: Pages
+
+
 class Mlock(_Operation, frozen=True, kw_only=True, tag="mlock"):
     """Lock pages into memory; those that are missing are made resident."""
 
@@ -134,7 +141,24 @@ class Madvise(_Operation, frozen=True, kw_only=True, tag="madvise"):
     at: At
     pages: Pages
     advice: Literal[
-        "dontneed", "free", "hugepage", "nohugepage", "normal", "pageout", "random", "sequential"
+        "cold",
+        "dodump",
+        "dofork",
+        "dontdump",
+        "dontfork",
+        "dontneed",
+        "free",
+        "guard_install",
+        "guard_remove",
+        "hugepage",
+        "nohugepage",
+        "normal",
+        "pageout",
+        "populate_read",
+        "populate_write",
+        "random",
+        "sequential",
+        "willneed",
     ] = "dontneed"
 
 
@@ -307,6 +331,7 @@ Op = (
     | Mremap
     | Mlock
     | Munlock
+    | Mincore
     | Brk
     | Madvise
     | Fork

@@ -43,6 +43,8 @@ class Translator:
                 return mm_ops.Mlock(self.place(at, apart), pages)
             case op.Munlock(at=at, pages=pages, apart=apart):
                 return mm_ops.Munlock(self.place(at, apart), pages)
+            case op.Mincore(at=at, pages=pages, apart=apart):
+                return mm_ops.Mincore(self.place(at, apart), pages)
             case op.Mremap():
                 return self._mremap(one)
             case op.Madvise(at=at, pages=pages, apart=apart):

@@ -17,7 +17,7 @@ from pfviz.mm.paths.copy_page_range import TableCopy, copy_tables
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.reverse_map import anon_vma_clone, own_anon_vma
 from pfviz.mm.tlb import flush_tlb_range
-from pfviz.mm.vma import VM_LOCKED, Vma
+from pfviz.mm.vma import VM_DONTCOPY, VM_LOCKED, Vma
 from pfviz.mm.vma_alloc import vm_area_dup
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
 from pfviz.mm.vma_tree import VmaTree
@@ -127,10 +127,22 @@ def dup_mmap_next_vma(engine: Mm, thread: Thread) -> Step:
         return dup_mmap_done
     if uffd_event.wants(call.vma, "fork") and not thread.uffd_events:
         return uffd_event.prepare(engine, thread, call.vma, "fork", 0, 0, dup_mmap_next_vma)
+    then = leave_vma_out if call.vma.vm_flags & VM_DONTCOPY else copy_vma
     # A lockless fault in a VMA that keeps its number would commit before the TLBs are flushed.
     if not engine.world.preset.fork_locks_vmas and not engine.world.is_lockless:
-        return copy_vma
-    return vma_start_write(engine, thread, call.vma, copy_vma)
+        return then
+    return vma_start_write(engine, thread, call.vma, then)
+
+
+@step("kernel/fork.c, mm/mmap.c (6.16+)", function="dup_mmap")
+def leave_vma_out(engine: Mm, thread: Thread) -> Step:
+    """The child is not to have this VMA: a tree that was copied loses it again."""
+    call = _call(thread)
+    vma = call.vma
+    if engine.world.preset.fork_tree == "mt_dup" and engine.world.preset.tree != "rb":
+        call.child.tree.store(engine, vma.vm_start, vma.vm_end, None, "mas_store_gfp")
+    call.vmas.pop(0)
+    return dup_mmap_next_vma
 
 
 @step("kernel/fork.c, mm/vma_init.c (6.16+)", cost="vma_alloc", function="vm_area_dup")

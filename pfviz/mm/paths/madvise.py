@@ -25,12 +25,16 @@ from pfviz.mm.page_range import free_pte_range
 from pfviz.mm.page_table import TABLE_SPAN
 from pfviz.mm.paths import uffd_event
 from pfviz.mm.paths.allocation import lru_add_drain
+from pfviz.mm.paths.guard_region import guard_install, guard_remove
+from pfviz.mm.paths.madvise_pages import cold, madvise_populate, willneed
 from pfviz.mm.paths.modify import Modify, modify_flags
 from pfviz.mm.paths.pageout import pageout_range
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
 from pfviz.mm.paths.zap import begin_zap, tlb_finish, tlb_finish_mmu, unmap_vmas
 from pfviz.mm.vma import (
+    VM_DONTCOPY,
+    VM_DONTDUMP,
     VM_HUGEPAGE,
     VM_LOCKED,
     VM_NOHUGEPAGE,
@@ -48,6 +52,11 @@ if TYPE_CHECKING:
 
 ENOMEM: Final = -12
 EINVAL: Final = -22
+GUARDS: Final = (ops.MADV_GUARD_INSTALL, ops.MADV_GUARD_REMOVE)
+UNDER_READ_LOCK: Final = (
+    MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT, ops.MADV_COLD, ops.MADV_WILLNEED, *GUARDS,
+)  # fmt: skip
+"""Advice that changes no flag of a VMA."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +68,8 @@ class MadviseCall:
     advice: str
     vma: Vma | None = None
     """The VMA in work."""
+    position: int = 0
+    """How far the range is done."""
     under_vma_lock: bool = False
     told_from: int = -1
     """The start of what a userfaultfd monitor was told of last."""
@@ -84,27 +95,72 @@ def do_madvise(engine: Mm, thread: Thread) -> Step:
         return thread.back()
     end = start + (operation.pages << PAGE_SHIFT)
     thread.sys = MadviseCall(start, end, operation.advice)
-    if operation.advice == MADV_PAGEOUT:
-        return mmap_read_lock(engine, thread, thread.mm, madvise_walk_vmas)
-    if operation.advice not in (MADV_DONTNEED, MADV_FREE):
+    advice, world = operation.advice, engine.world
+    if advice in GUARDS and not world.preset.guard_regions:
+        thread.op_result = EINVAL
+        return thread.back()
+    if advice in (ops.MADV_POPULATE_READ, ops.MADV_POPULATE_WRITE):
+        return mmap_read_lock(engine, thread, thread.mm, madvise_populate)
+    if advice not in UNDER_READ_LOCK:
         return mmap_write_lock(engine, thread, thread.mm, madvise_vma_behavior)
-    world = engine.world
-    if world.has_vma_lock and world.preset.madvise_dontneed_lock == "vma_lock":
+    if world.has_vma_lock and _lock_of(engine, advice) == "vma_lock":
         thread.address = start
         return thread.call(lock_vma_under_rcu, try_vma_read_lock)
     return mmap_read_lock(engine, thread, thread.mm, madvise_walk_vmas)
+
+
+def _lock_of(engine: Mm, advice: str) -> str:
+    """What this kernel holds for an advice that changes no flag and stays in one VMA."""
+    if advice in (MADV_DONTNEED, MADV_FREE):
+        return engine.world.preset.madvise_dontneed_lock
+    return engine.world.preset.madvise_guard_lock if advice in GUARDS else "mmap_lock"
 
 
 @step("mm/madvise.c (6.17+)", cost="vma_check")
 def try_vma_read_lock(engine: Mm, thread: Thread) -> Step:
     """Only if the whole range lies in the locked VMA, and no monitor serves it, is that enough."""
     call, vma = _call(thread), thread.vma
-    if vma is not None and call.end <= vma.vm_end and not vma.vm_flags & VM_UFFD:
+    if vma is not None and call.end <= vma.vm_end and _is_enough(vma, call.advice):
         call.vma, call.under_vma_lock = vma, True
-        return madvise_dontneed_free(engine, thread)
+        return _advise(engine, thread)
     if vma is not None:
         vma_end_read(engine, thread, vma)
     return mmap_read_lock(engine, thread, thread.mm, madvise_walk_vmas)
+
+
+def _is_enough(vma: Vma, advice: str) -> bool:
+    if advice == ops.MADV_GUARD_INSTALL and vma.is_anonymous and vma.anon_vma is None:
+        return False  # To get one, its neighbours must be looked at.
+    return not vma.vm_flags & VM_UFFD
+
+
+def _advise(engine: Mm, thread: Thread) -> Step:
+    """Do with the part of the VMA in work that lies in the range what the advice says."""
+    call = _call(thread)
+    vma = call.vma
+    assert vma is not None
+    start, end = max(call.start, vma.vm_start), min(call.end, vma.vm_end)
+    call.position = end
+    match call.advice:
+        case ops.MADV_WILLNEED:
+            return willneed(thread, vma, start, end, willneed_next_vma)
+        case ops.MADV_COLD:
+            return cold(thread, vma, start, end, madvise_next_vma)
+        case ops.MADV_GUARD_INSTALL:
+            return guard_install(thread, vma, start, end, madvise_next_vma)
+        case ops.MADV_GUARD_REMOVE:
+            return guard_remove(thread, vma, start, end, madvise_next_vma)
+    return madvise_dontneed_free(engine, thread)
+
+
+@step("mm/madvise.c", cost="find_vma", function="madvise_walk_vmas")
+def willneed_next_vma(engine: Mm, thread: Thread) -> Step:
+    """mmap_lock may have been given back: look the rest of the range up anew."""
+    call = _call(thread)
+    call.vma = None
+    if call.position < call.end:
+        call.vma = next(thread.mm.tree.between(call.position, call.end), None)
+    return madvise_read_unlock(engine, thread) if call.vma is None else _advise(engine, thread)
 
 
 # Give pages back
@@ -116,7 +172,7 @@ def madvise_walk_vmas(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     call.vma = next(thread.mm.tree.between(call.start, call.end), None)
     if call.vma is not None:
-        return madvise_dontneed_free(engine, thread)
+        return _advise(engine, thread)
     thread.op_result = ENOMEM
     if thread.zap is not None:  # It went while a monitor was told; what was before it is dropped.
         return tlb_finish(thread, madvise_read_unlock)
@@ -170,7 +226,7 @@ def zap_page_range_single(engine: Mm, thread: Thread) -> Step:
     call = _call(thread)
     assert call.vma is not None
     if thread.zap is None:
-        begin_zap(engine, thread, thread.mm, "madvise")
+        begin_zap(engine, thread, thread.mm, "madvise").gather.keeps_guards = True
     thread.zap.ranges = [(call.vma, call.zap_start, call.zap_end)]
     if call.advice == MADV_FREE:
         thread.zap.position, thread.zap.address = 0, call.zap_start
@@ -230,7 +286,7 @@ def madvise_next_vma(engine: Mm, thread: Thread) -> Step:
     following = thread.mm.tree.next_of(vma)
     if following is not None and following.vm_start < call.end:
         call.vma = following
-        return madvise_dontneed_free(engine, thread)
+        return _advise(engine, thread)
     if thread.zap is not None:
         return tlb_finish(thread, madvise_read_unlock)
     return madvise_read_unlock(engine, thread)
@@ -253,6 +309,14 @@ def _advised(flags: int, advice: str) -> int:
             return flags & ~VM_NOHUGEPAGE | VM_HUGEPAGE
         case ops.MADV_NOHUGEPAGE:
             return flags & ~VM_HUGEPAGE | VM_NOHUGEPAGE
+        case ops.MADV_DONTFORK:
+            return flags | VM_DONTCOPY
+        case ops.MADV_DOFORK:
+            return flags & ~VM_DONTCOPY
+        case ops.MADV_DONTDUMP:
+            return flags | VM_DONTDUMP
+        case ops.MADV_DODUMP:
+            return flags & ~VM_DONTDUMP
     flags &= ~(VM_SEQ_READ | VM_RAND_READ)
     return flags | {MADV_SEQUENTIAL: VM_SEQ_READ, MADV_RANDOM: VM_RAND_READ}.get(advice, 0)
 

@@ -19,6 +19,7 @@ from pfviz.mm.paths import (
     fork,
     gup_fast,
     madvise,
+    mincore,
     mlock,
     mmap,
     mprotect,
@@ -151,6 +152,8 @@ def _syscall(thread: Thread) -> Step:
             return mlock.sys_mlock
         case ops.Munlock():
             return mlock.sys_munlock
+        case ops.Mincore():
+            return mincore.sys_mincore
         case ops.Brk():
             return brk.sys_brk
         case ops.Madvise():
