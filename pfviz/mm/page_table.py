@@ -309,7 +309,10 @@ class PageTable:
 
     def count_present(self, start: int, end: int) -> int:
         """How many pages of a range are mapped; for tests and for rss, not for a timed walk."""
-        small = sum(table.count(start, end) for table in self.tables(start, end))
+        small = sum(
+            table.count(start, end) - table.count_elsewhere(start, end)
+            for table in self.tables(start, end)
+        )
         huge = (self.huge[at] for at in self.huge)
         return small + sum(
             max(min(one.end, end) - max(one.base, start), 0) >> PAGE_SHIFT for one in huge
