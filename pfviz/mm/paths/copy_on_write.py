@@ -121,7 +121,7 @@ def unlock_for_copy(engine: Mm, thread: Thread) -> Step:
         fault.old_page = pfn_of(fault.orig_pte)
         frames.get(fault.old_page)
     unlock(engine, thread)
-    return thread.call(vmf_anon_prepare, then=wp_page_copy)
+    return wp_page_copy
 
 
 def _asks_first(engine: Mm) -> bool:
@@ -130,8 +130,14 @@ def _asks_first(engine: Mm) -> bool:
     return preset.file_under_vl == "map_pages" and preset.anon_vma_check != "late"
 
 
-@step("mm/memory.c", cost="vma_check")
-def wp_page_copy(engine: Mm, thread: Thread) -> Step:
+@step("mm/memory.c")
+def wp_page_copy(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The copy will be a private page: the VMA needs an anon_vma first."""
+    return thread.call(vmf_anon_prepare, then=alloc_copy)
+
+
+@step("mm/memory.c", cost="vma_check", function="wp_page_copy")
+def alloc_copy(engine: Mm, thread: Thread) -> Step:
     """Allocate and charge a page of one's own."""
     fault = thread.in_flight
     if fault.result & VM_FAULT_RETRY:

@@ -230,7 +230,7 @@ def zap_page_range_single(engine: Mm, thread: Thread) -> Step:
     thread.zap.ranges = [(call.vma, call.zap_start, call.zap_end)]
     if call.advice == MADV_FREE:
         thread.zap.position, thread.zap.address = 0, call.zap_start
-        return free_next_table
+        return free_next_table if engine.world.preset.madvise_batches_tlb else walk_page_range
     return unmap_vmas(thread, thread.zap.ranges, _flush_of_vma(engine, thread))
 
 
@@ -240,6 +240,19 @@ def _flush_of_vma(engine: Mm, thread: Thread) -> Step:
 
 
 # Free lazily: the pages stay until memory is short, and clean entries let reclaim take them
+
+
+@step("mm/pagewalk.c")
+def walk_page_range(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Walk the page tables: until 6.16 the walk was not told which VMA it is in."""
+    return find_walked_vma
+
+
+@step("mm/mmap.c", cost="find_vma", function="find_vma")
+def find_walked_vma(engine: Mm, thread: Thread) -> Step:
+    """Look the VMA up once more."""
+    thread.mm.tree.find(engine, thread.zap.address)
+    return free_next_table
 
 
 @step("mm/madvise.c", cost="zap_empty_table", function="madvise_free_pte_range")

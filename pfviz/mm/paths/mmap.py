@@ -20,6 +20,7 @@ from pfviz.mm.operations import (
     Mmap,
 )
 from pfviz.mm.page_cache import File, shmem_zero_setup
+from pfviz.mm.paths.allocation import lru_add_drain
 from pfviz.mm.paths.driver_mmap import call_mmap
 from pfviz.mm.paths.expand import expand
 from pfviz.mm.paths.free_pgtables import free_pgtables
@@ -125,6 +126,16 @@ def clear_old_mappings(engine: Mm, thread: Thread) -> Step:
 @step("mm/vma.c (6.12+)")
 def vms_clean_up_area(engine: Mm, thread: Thread) -> Step:
     """Empty the old mappings but leave them in the tree: the new one will replace them at once."""
+    call = _call(thread)
+    assert call.unmap is not None
+    if engine.world.preset.unmap_drains_lru:
+        return thread.call(lru_add_drain, then=vms_clear_ptes)
+    return vms_clear_ptes(engine, thread)
+
+
+@step("mm/vma.c (6.12+)")
+def vms_clear_ptes(engine: Mm, thread: Thread) -> Step:
+    """Collect the pages of the old mappings."""
     call = _call(thread)
     assert call.unmap is not None
     begin_zap(engine, thread, thread.mm, "mmap over a mapping")
@@ -248,13 +259,24 @@ def vma_link_file(engine: Mm, thread: Thread) -> Step:
 
 
 @step("mm/vma.c (6.12+), mm/mmap.c", cost="perf_event_mmap", function="__mmap_complete")
-def perf_event_mmap(engine: Mm, thread: Thread) -> Step:
-    """Tell perf, count the pages, and free what the new mapping replaced."""
+def perf_event_mmap(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Tell perf and count the pages."""
     call = _call(thread)
-    if call.unmap is not None:
-        for vma in call.unmap.vmas:
-            vm_area_free(engine, vma)
-        thread.unmap = None
+    if call.unmap is not None and call.unmap.vmas:
+        return remove_replaced
+    thread.unmap = None
+    return mmap_unlock
+
+
+@step("mm/vma.c (6.12+)", function="remove_vma")
+def remove_replaced(engine: Mm, thread: Thread) -> Step:
+    """Free a VMA that the new mapping replaced."""
+    unmap = _call(thread).unmap
+    assert unmap is not None
+    vm_area_free(engine, unmap.vmas.pop(0))
+    if unmap.vmas:
+        return remove_replaced
+    thread.unmap = None
     return mmap_unlock
 
 
