@@ -54,7 +54,7 @@ ADVICE: Final = (
 
 UFFD_CALLS: Final = (
     "open", "register", "unregister", "poll", "read", "resolve", "copy", "zeropage", "continue",
-    "protect", "unprotect", "wake", "close",
+    "move", "protect", "unprotect", "wake", "close",
 )  # fmt: skip
 
 UFFD_SLOT: Final = "uffd"

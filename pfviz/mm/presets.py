@@ -79,6 +79,8 @@ class Preset:
     """How munmap empties its range in the tree; 6.1 allocated the nodes before it cut VMAs."""
     uffd_ioctl_lock: str = "mmap_lock"
     """What UFFDIO_COPY and its kin hold on the destination: "mmap_lock" or (6.9+) "vma_lock"."""
+    uffd_move: bool = False
+    """6.8+: UFFDIO_MOVE."""
     uffd_wp_async: bool = False
     """6.7+: UFFD_FEATURE_WP_ASYNC, the kernel itself lifts the monitor's write protection."""
     uffd_unprotect_writable: bool = False

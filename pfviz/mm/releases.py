@@ -172,6 +172,8 @@ RELEASES: Final[tuple[Release, ...]] = (
         "Linux 6.8 (March 2024): fork copies the maple tree node by node",
         (
             C("fork_tree", "mt_dup", "fork copies the tree with __mt_dup", "6e553c6bcb77", "list"),
+            C("uffd_move", True, "userfaultfd can move pages instead of copying them",
+              "adef440691ba", "memory"),
             C("tried_after_major", True, "a retry after a major fault carries FAULT_FLAG_TRIED",
               "46e714c729c8", "source"),
             C("swapcache_prepare", True, "two swap-ins of one entry cannot both skip the cache",

@@ -17,6 +17,7 @@ from pfviz.sync.spinlock import SpinLock
 
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
+    from pfviz.mm.page_table import PteTable
     from pfviz.mm.thread import Thread
     from pfviz.mm.vma import Vma
 
@@ -156,6 +157,12 @@ class UffdCall:
     wake: bool = True
     protect: bool = False
     source: int | None = None
+    src_vma: Vma | None = None
+    """Where a page is moved from, if that is another VMA."""
+    source_pte: int = 0
+    tables: list[PteTable] = field(default_factory=list)
+    """Locked for a move, in order."""
+    rwsem: RwSemaphore = None  # type: ignore[assignment]
     copied: bool = False
     """The page is filled already, by a copy that had to be made without locks."""
 

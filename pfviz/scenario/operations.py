@@ -289,6 +289,12 @@ class UffdCopy(UffdPages, frozen=True, kw_only=True, tag="uffd_copy"):
     protect: Annotated[bool, Meta(description="write-protected")] = False
 
 
+class UffdMove(UffdPages, frozen=True, kw_only=True, tag="uffd_move"):
+    """Move pages that the process has elsewhere (UFFDIO_MOVE)."""
+
+    source: At
+
+
 class UffdZeropage(UffdPages, frozen=True, kw_only=True, tag="uffd_zeropage"):
     """Put zero pages in (UFFDIO_ZEROPAGE)."""
 
@@ -351,6 +357,7 @@ Op = (
     | UffdClose
     | UffdResolve
     | UffdCopy
+    | UffdMove
     | UffdZeropage
     | UffdContinue
     | UffdProtect

@@ -118,7 +118,7 @@ class Translator:
         if not isinstance(one, op.UffdPages):
             self.names.add(UFFD_SLOT)
             return mm_ops.Uffd(do)
-        source = one.source if isinstance(one, op.UffdCopy) else ""
+        source = one.source if isinstance(one, op.UffdCopy | op.UffdMove) else ""
         return mm_ops.Uffd(
             do,
             self.place(one.at, one.apart),

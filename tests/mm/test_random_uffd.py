@@ -59,6 +59,8 @@ def any_operation(dice: random.Random) -> Operation:
         (3, Uffd("copy", place, count)),
         (3, Uffd("copy", place, count, source=at("buffer", dice.randrange(8)), protect=True)),
         (2, Uffd("zeropage", place, count)),
+        (4, Access(at("buffer", dice.randrange(8)), write=True, pages=4)),
+        (6, Uffd("move", at("a", page), count, source=at(dice.choice(("buffer", "a")), page))),
         (1, Uffd("wake", place, count)),
     ]
     weights = [weight for weight, _ in choices]

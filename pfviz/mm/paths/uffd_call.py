@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.operations import PAGE_SIZE, Uffd
-from pfviz.mm.paths import uffd_fill, uffd_protect, uffd_read, uffd_register, uffd_wake
+from pfviz.mm.paths import uffd_fill, uffd_move, uffd_protect, uffd_read, uffd_register, uffd_wake
 from pfviz.mm.userfaultfd import (
     FEATURES,
     MINOR,
@@ -32,12 +32,13 @@ CALLS: Final = {
     "copy": uffd_fill.mfill_atomic,
     "zeropage": uffd_fill.mfill_atomic,
     "continue": uffd_fill.mfill_atomic,
+    "move": uffd_move.move_pages,
     "protect": uffd_protect.mwriteprotect_range,
     "unprotect": uffd_protect.mwriteprotect_range,
     "wake": uffd_wake.wake_userfault,
 }
 """The first step of each ioctl but UFFDIO_API; `resolve` is one of them."""
-CHANGES_PAGES: Final = ("copy", "zeropage", "continue", "protect", "unprotect")
+CHANGES_PAGES: Final = ("copy", "zeropage", "continue", "move", "protect", "unprotect")
 ANSWERS: Final = {WP: "unprotect", MINOR: "continue"}
 """What resolves a fault; a missing page is copied."""
 
