@@ -131,6 +131,14 @@ SPOILERS: dict[str, Callable[[Scenario], Scenario]] = {
     "fault-vs-munmap": lambda s: group(s, "unmapper", start="1ms"),
     "fork-vs-faults": lambda s: vma(s, "cache", resident=0),
     "file-io-wait": lambda s: replace(s, file=tuple(replace(one, cached="all") for one in s.file)),
+    "io-race": lambda s: replace(s, file=tuple(replace(one, cached="all") for one in s.file)),
+    "driver-faults": lambda s: replace(
+        s, file=tuple(replace(one, driver="opted_in") for one in s.file)
+    ),
+    "driver-mistakes": lambda s: replace(
+        s, file=tuple(replace(one, driver="drops_fault_lock") for one in s.file)
+    ),
+    "driver-fork": lambda s: replace(s, file=tuple(replace(one, cached="all") for one in s.file)),
     "swap-in": lambda s: replace(s, swap=tuple(replace(one, kind="zram") for one in s.swap)),
     "userfaultfd": lambda s: vma(s, "memory", uffd=()),
     "userfaultfd-hold": lambda s: group(s, "mapper", start="1ms"),

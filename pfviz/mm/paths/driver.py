@@ -157,7 +157,7 @@ def give_fault_lock_up(engine: Mm, thread: Thread) -> None:
         mmap_lock.mmap_read_unlock(engine, thread, thread.mm)
     else:
         assert fault.vma is not None
-        text = f"the driver gives mmap_lock back, not VMA {fault.vma.id}, which {thread.name} holds"
+        text = f"{thread.name} gives mmap_lock back, but holds the lock of VMA {fault.vma.id}"
         engine.world.break_rule(engine, "I19", text)
         vma_forget_read(thread, fault.vma)
 
