@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from pfviz.mm import rules_locks, rules_pages, rules_uffd
+from pfviz.mm import rules_locks, rules_pages, rules_swap, rules_uffd
 from pfviz.mm.rules_watch import RuleWatch
 from pfviz.mm.world import BrokenRule
 from pfviz.sim.machine import FOREVER_NS
@@ -29,6 +29,10 @@ STATE_RULES: Final[dict[str, tuple[str, Rule]]] = {
     "I10": ("lock words tell the truth", rules_locks.lock_words_are_true),
     "I12": ("vm_refcnt counts its users", rules_locks.vma_reference_counts_are_true),
     "I14": ("no TLB lets a page be written that is read-only", rules_pages.tlbs_are_not_stale),
+    "I16": (
+        "a page from swap has what its slot was given",
+        rules_swap.cached_pages_have_their_slots_contents,
+    ),
     "I18": (
         "nobody waits in a circle or with a wrong lock",
         rules_locks.waiting_is_allowed,

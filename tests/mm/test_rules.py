@@ -130,7 +130,8 @@ def test_each_rule_can_fail(rule: str) -> None:
 
 
 def test_every_rule_between_steps_is_tried_somewhere() -> None:
-    elsewhere = {"F1", "I26"}  # tests/mm/paths/test_fork.py, tests/mm/test_rules_uffd.py
+    # tests/mm/test_rules_swap.py, tests/mm/paths/test_fork.py, tests/mm/test_rules_uffd.py
+    elsewhere = {"I16", "F1", "I26"}
     assert set(rules.STATE_RULES) == set(BREAKS) | elsewhere
 
 
