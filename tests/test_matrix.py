@@ -56,7 +56,7 @@ BY_KIND = {
     "V iff map_pages set, else V>M": {"pfn_mkwrite": "V>M", "pfn_mkwrite_mapped": "V"},
     # Read hit and shared write of a file, the two ways in which shared memory is touched.
     "as file": {"shmem_read": "file_read_hit", "shmem_write": "shared_write"},
-    "follows its kind": {"locked_write": "anon_write"},
+    "follows its kind": {"locked_write": "cow_after_fork"},
 }
 """Cells that tell apart what several kinds stand for, or that name another row's kind."""
 
@@ -162,6 +162,8 @@ USERFAULTFD = dict.fromkeys(("uffd_missing", "uffd_wp", "uffd_minor"), "M")
 ALONE: dict[tuple[str, str], dict[str, str]] = {
     ("6.1", "expand_stack"): {"stack_growth": "X(read)"},
     ("6.4", "anon_vma_check"): NO_ANON_VMA_CHECK,
+    # mlock write-locked this VMA; without mm_lock_seq it would stay so for ever.
+    ("6.4", "mm_lock_seq"): {"locked_write": "M"},
     ("6.4", "expand_stack"): {"stack_growth": "M(write)"},
     ("6.5", "expand_stack"): {"stack_growth": "M(read)"},
     ("6.6", "file_under_vl"): NO_FILES,

@@ -85,9 +85,9 @@ KINDS: Final = (
     Kind("stack_growth", "below the stack", PATHS),
     Kind("kernel_mode", "by the kernel itself", PATHS),
     Kind("segv_access", "permission missing", PATHS),
-    Kind("locked_write", "write in locked memory", PATHS, missing="mlock"),
+    Kind("locked_write", "write after fork, locked memory", PATHS),
     Kind("populate", "MAP_POPULATE", PATHS),
-    Kind("mlock", "mlock", PATHS, missing="mlock"),
+    Kind("mlock", "mlock", PATHS),
     Kind("gup", "pages pinned for a device (GUP)", PATHS),
 )
 """The rows, in the order in which they are shown."""
