@@ -47,6 +47,7 @@ MM_COSTS: Final[dict[str, int]] = {
     "zone_refill": 600,
     "huge_page_alloc": 400,  # 2 MiB in one piece
     "zero_huge_part": 3_800,  # 32 of the 512 pages of a huge page
+    "copy_huge_part": 6_400,
     "huge_rmap": 120,
     "charge": 10,
     "zero": 120,

@@ -10,6 +10,7 @@ from array import array
 from typing import Any, Final
 
 from pfviz.mm.frames import ANON, ANON_EXCLUSIVE, CACHE, ZERO_PFN, Frames
+from pfviz.mm.hugetlb import unmap_block
 from pfviz.mm.page_range import count_rss
 from pfviz.mm.page_table import (
     ACCESSED,
@@ -122,6 +123,10 @@ def zap_huge_pmd(
         return
     frames: Frames = engine.world.frames
     first = huge.value >> PFN_SHIFT
+    if huge.hugetlb:
+        if unmap_block(frames, first):
+            gather.pool.append(first)
+        return
     if huge.value & FILE:
         _unmap_file_block(engine, huge)
         count_rss(engine, page_table, file=-PTES_PER_TABLE)
@@ -161,6 +166,9 @@ def copy_huge_pmd(
     copy.value = huge.value & ~ACCESSED
     if huge.value & SPECIAL:
         shared = 0
+    elif huge.hugetlb:
+        for pfn in range(first, first + PTES_PER_TABLE):
+            frames.share(pfn)
     elif huge.value & FILE:
         for pfn in range(first, first + PTES_PER_TABLE):
             if frames.state[pfn] == CACHE:

@@ -26,6 +26,7 @@ MAP_ANONYMOUS: Final = 0x20
 MAP_GROWSDOWN: Final = 0x0100
 MAP_LOCKED: Final = 0x2000
 MAP_POPULATE: Final = 0x8000
+MAP_HUGETLB: Final = 0x40000
 
 MADV_NORMAL: Final = "normal"
 MADV_RANDOM: Final = "random"

@@ -80,6 +80,8 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("", None, "the tree in RCU mode: growing stacks changed nodes under their readers"
               " (6.3, 6.1.23)", "3dd443254941", "list"),
             # The tree read is 6.1.192: growth under the write lock came with 6.1.37.
+            C("hugetlb_vma_lock", "shared", "shared hugetlb VMAs have a lock of their own against"
+              " unmapping", "8d9bfb260814", "memory"),
             C("expand_stack", "write", "the stack grows under mmap_lock held for writing (6.1.37)",
               "9471f1f2f502", "list"),
             C("unmap_store", "mas_store_prealloc", "munmap allocates nodes before it cuts VMAs",
@@ -163,6 +165,8 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("file_under_vl", "full", "misses, copies and shared writes stay under the VMA lock if"
               " the file has map_pages", "5d74b2ab2c15, 4ed4379881aa, 4de8c93a4751, 12214eba1992",
               "list"),
+            C("hugetlb_vma_lock", "all", "private hugetlb VMAs have that lock, too",
+              "bf4916922c60", "memory"),
             C("uffd_wp_async", True, "userfaultfd can lift write protection without a monitor",
               "d61ea1cb0095", "memory"),
         ),

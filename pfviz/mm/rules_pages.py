@@ -183,10 +183,11 @@ def nothing_is_left_behind(engine: Mm) -> Iterator[str]:
         if thread.vma_read_locks:
             yield f"{thread.name} still holds a VMA"
     mapped = sum(frame_count(mm) for mm in world.mms)
-    # Pages of the swap cache that nobody maps belong to their slots.
-    cached = sum(1 for pfn in world.swap.folios if not world.frames.mapcount[pfn])
-    if not mapped and world.frames.used != cached:
-        yield f"{world.frames.used - cached} page frames are lost"
+    # Pages of the swap cache that nobody maps belong to their slots, others to the hugetlb pool.
+    kept = sum(1 for pfn in world.swap.folios if not world.frames.mapcount[pfn])
+    kept += 0 if world.hugetlb is None else world.hugetlb.used_pages
+    if not mapped and world.frames.used != kept:
+        yield f"{world.frames.used - kept} page frames are lost"
 
 
 def frame_count(mm: AddressSpace) -> int:

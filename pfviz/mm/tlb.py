@@ -148,6 +148,8 @@ class MmuGather:
     frames: list[int] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)
     """First frames of huge pages that go as a whole."""
+    pool: list[int] = field(default_factory=list)
+    """First frames of huge pages that go back to the hugetlb pool."""
     tables: list[PteTable] = field(default_factory=list)
     nested: bool = False
     keeps_guards: bool = False

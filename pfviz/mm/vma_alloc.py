@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Any
 
-from pfviz.mm.vma import VM_UFFD, Vma
+from pfviz.mm.vma import VM_HUGETLB, VM_UFFD, Vma
 from pfviz.sim import event
 from pfviz.sync.refcount import LimitedRefcount
 from pfviz.sync.rwsem import RwSemaphore
@@ -67,6 +67,8 @@ def vm_area_free(engine: Mm, vma: Vma, unreachable: bool = False) -> None:
     """
     assert vma.detached, f"VMA {vma.id} is freed while readers can lock it"
     engine.cost("vma_free")
+    if vma.vm_flags & VM_HUGETLB:
+        engine.world.hugetlb.close(engine, vma)  # type: ignore[union-attr]
     if engine.world.vma_free == "rcu" and not unreachable:
         engine.world.rcu.call_rcu(engine, "vm_area_struct", vma, free_vma)
     else:

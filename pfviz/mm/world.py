@@ -19,6 +19,7 @@ from pfviz.sync.rcu import Rcu
 
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
+    from pfviz.mm.hugetlb import HugetlbPool
     from pfviz.mm.page_cache import File
     from pfviz.mm.rules_watch import RuleWatch
     from pfviz.mm.thread import Thread
@@ -59,6 +60,8 @@ class World:
     """Monitors that sleep because no fault is waiting."""
     watch: RuleWatch | None = None
     """Who checks rules at the very steps that can break them; None when nobody does."""
+    hugetlb: HugetlbPool | None = None
+    """The huge pages that are set aside; None when nobody asked for any."""
     huge_zero: bool = False
     """Whether the huge zero page was made: the first read of an untouched huge range does."""
     faults: int = 0

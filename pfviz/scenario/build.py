@@ -18,6 +18,8 @@ from pfviz.mm.address_space import (
 )
 from pfviz.mm.costs import costs_with
 from pfviz.mm.huge_pmd import populate_huge_anon
+from pfviz.mm.hugetlb import pool_of
+from pfviz.mm.hugetlb_setup import place_hugetlb, populate_hugetlb
 from pfviz.mm.operations import PAGE_SHIFT, OperationList, Program
 from pfviz.mm.page_cache import new_file, shmem_zero_setup
 from pfviz.mm.page_range import populate_anon, populate_shared
@@ -131,6 +133,8 @@ class _Builder:
             self._place(vma)
         for name, mm in self.mms.items():
             mm.mmap_base = self.tops[name]
+        if self.scenario.hugetlb:
+            pool_of(self.engine).add(self.engine, self.scenario.hugetlb)
         self._start_threads()
 
     def _processes(self) -> tuple[str, ...]:
@@ -169,12 +173,13 @@ class _Builder:
         if vma.kind == "stack":
             return STACK_TOP - size
         gap = vma.gap << PAGE_SHIFT
-        top, room = self.tops[mm.name], size + 2 * gap + (TABLE_SPAN if vma.huge else 0)
+        is_aligned = vma.huge or vma.kind == "hugetlb"
+        top, room = self.tops[mm.name], size + 2 * gap + (TABLE_SPAN if is_aligned else 0)
         start = mm.tree.gap_below(MMAP_MIN, top, room) if room <= top - MMAP_MIN else None
         if start is None:
             reason = f'there is no room for VMA "{vma.name}" with {vma.pages} pages'
             raise ScenarioError(self.scenario.name, 0, reason)
-        if vma.huge:  # Down to the next 2 MiB: there is as much room below as above.
+        if is_aligned:  # Down to the next 2 MiB: there is as much room below as above.
             start = (start + gap & -TABLE_SPAN) - gap
         self.tops[mm.name] = start
         return start + gap
@@ -186,6 +191,9 @@ class _Builder:
             if letter in vma.perms[:3]
         )
         flags |= VM_SHARED if vma.perms[3] == "s" else 0
+        if vma.kind == "hugetlb":
+            self._place_hugetlb(mm, vma, name, start, flags)
+            return
         fields: dict[str, Any] = {"name": name, "kind": "file" if vma.file else vma.kind}
         if vma.file:
             fields.update(vm_file=self.engine.world.files[vma.file], vm_pgoff=vma.offset)
@@ -215,6 +223,15 @@ class _Builder:
             self._place_elsewhere(mm, made, vma, resident)
         if vma.uffd:
             begin_registered(self.engine, made, vma.uffd, vma.uffd_protected)
+
+    def _place_hugetlb(self, mm: AddressSpace, vma: Vma, name: str, start: int, flags: int) -> None:
+        made = place_hugetlb(self.engine, mm, start, vma.pages, flags, name)
+        resident = vma.pages if vma.resident == "all" else vma.resident
+        if (resident or vma.anon_vma) and not flags & VM_SHARED:
+            made.anon_vma = new_anon_vma(self.engine)
+            link_vma(made, made.anon_vma)
+            made.emit_changed(self.engine, "anon_vma")
+        populate_hugetlb(self.engine, made, resident)
 
     def _populate(self, mm: AddressSpace, vma: MmVma, pages: int) -> None:
         vma.anon_vma = new_anon_vma(self.engine)

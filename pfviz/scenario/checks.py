@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from pfviz.mm.operations import UFFD_SLOT
 from pfviz.mm.presets import PRESETS, mode_of
@@ -22,6 +23,8 @@ from pfviz.scenario.times import nanoseconds
 from pfviz.scenario.workloads import NAMES, NEEDS_PLACE, Workload, named
 
 PAGE_BYTES = 4096
+HUGE_PAGES: Final = 512
+"""Pages of a huge page of 2 MiB."""
 ADDRESS_END = 1 << 47
 
 
@@ -121,6 +124,7 @@ def _vma(scenario: Scenario, path: Path, vma: Vma) -> Iterator[Problem]:
         yield Problem((*path, "file"), reason)
     if vma.file and vma.kind not in ("file", "anon"):
         yield Problem((*path, "kind"), f'a VMA with a file is of kind "file", not "{vma.kind}"')
+    yield from _huge(path, vma)
     if isinstance(vma.resident, int) and vma.resident > vma.pages:
         reason = f"resident = {vma.resident}, but the VMA has {vma.pages} pages"
         yield Problem((*path, "resident"), reason)
@@ -133,6 +137,22 @@ def _vma(scenario: Scenario, path: Path, vma: Vma) -> Iterator[Problem]:
         if vma.per_thread or vma.count > 1:
             reason = "several VMAs cannot have one address: leave start out"
             yield Problem((*path, "start"), reason)
+
+
+def _huge(path: Path, vma: Vma) -> Iterator[Problem]:
+    """Mappings of huge pages are made of whole ones."""
+    if vma.kind == "hugetlb" and vma.pages % HUGE_PAGES:
+        reason = f"a hugetlb VMA has a multiple of {HUGE_PAGES} pages, not {vma.pages}"
+        yield Problem((*path, "pages"), reason)
+    if vma.huge and (vma.kind not in ("anon", "heap") or vma.file or vma.perms.endswith("s")):
+        yield Problem((*path, "huge"), "huge is for private memory without a file")
+    is_made_of_huge = vma.huge or vma.kind == "hugetlb"
+    if is_made_of_huge and vma.start is not None and vma.start % (HUGE_PAGES * PAGE_BYTES):
+        yield Problem((*path, "start"), f"{vma.start:#x} is not a multiple of 2 MiB")
+    if vma.kind == "hugetlb":
+        for name in ("swapped", "on_device", "numa_hinted", "uffd", "cached"):
+            if getattr(vma, name):
+                yield Problem((*path, name), f"a hugetlb VMA cannot have {name}")
 
 
 def _elsewhere(scenario: Scenario, path: Path, vma: Vma) -> Iterator[Problem]:

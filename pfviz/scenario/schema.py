@@ -123,7 +123,7 @@ class Vma(Table, frozen=True, kw_only=True):
     process: Name = "app"
     start: Annotated[int | None, Meta(description="address; left out, a free one is chosen")] = None
     perms: Annotated[str, Meta(pattern="^[r-][w-][x-][ps]$")] = "rw-p"
-    kind: Literal["anon", "heap", "stack", "file", "other"] = "anon"
+    kind: Literal["anon", "heap", "stack", "file", "hugetlb", "other"] = "anon"
     file: str = ""
     offset: Annotated[int, Meta(ge=0, description="first page of the file")] = 0
     resident: Annotated[
@@ -250,6 +250,9 @@ class Scenario(Table, frozen=True, kw_only=True):
     until: Annotated[Time | None, Meta(description="the run ends here if not before")] = None
     maps: Annotated[str, Meta(description="a copy of /proc/PID/maps: the VMAs of `app`")] = ""
     policy: Policy = Policy()
+    hugetlb: Annotated[
+        int, Meta(ge=0, le=4096, description="huge pages set aside beyond those of [[vma]]s")
+    ] = 0
     file: tuple[File, ...] = ()
     swap: tuple[Swap, ...] = ()
     vma: tuple[Vma, ...] = ()

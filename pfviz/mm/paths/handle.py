@@ -13,8 +13,10 @@ from pfviz.mm.page_table import ACCESSED, DIRTY, PRESENT, SWAP, WRITABLE, PteTab
 from pfviz.mm.paths import anonymous, copy_on_write, file, numa, swap_in
 from pfviz.mm.paths.huge_anon import do_huge_pmd_anonymous_page, may_be_huge
 from pfviz.mm.paths.huge_wp import found_huge
+from pfviz.mm.paths.hugetlb import hugetlb_fault
 from pfviz.mm.paths.outcome import VM_FAULT_FALLBACK
 from pfviz.mm.paths.pte_lock import pte_changed, pte_map, pte_unmap, pte_unmap_unlock
+from pfviz.mm.vma import VM_HUGETLB
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_lock, spin_unlock
 
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
 @step("mm/memory.c", cost="handle_mm_fault")
 def handle_mm_fault(engine: Mm, thread: Thread) -> Step:
     """Account the fault to its memory cgroup and handle it: the VMA is stable from here on."""
-    if thread.mm.page_tables.missing_upper(thread.in_flight.address):
+    fault = thread.in_flight
+    assert fault.vma is not None
+    if fault.vma.vm_flags & VM_HUGETLB:
+        return hugetlb_fault
+    if thread.mm.page_tables.missing_upper(fault.address):
         return _upper_table(thread)
     return _below_pmd(engine, thread)
 

@@ -33,7 +33,7 @@ from pfviz.mm.paths.lockless_commit import reenter
 from pfviz.mm.paths.outcome import account_fault, begin_path, fall_back
 from pfviz.mm.paths.tree_walk import mas_walk
 from pfviz.mm.thread import LOCKLESS, MMAP_LOCK, VMA_LOCK, Fault
-from pfviz.mm.vma import VM_SHARED, VM_UFFD, Vma
+from pfviz.mm.vma import VM_HUGETLB, VM_SHARED, VM_UFFD, Vma
 from pfviz.mm.vma_lock import is_write_locked
 from pfviz.sim.task import Step, step
 
@@ -103,6 +103,8 @@ def check_snapshot(engine: Mm, thread: Thread) -> Step:
         return give_up(engine, thread, lockless_attempt.NOT_PERMITTED)
     if fault.vma.vm_flags & VM_UFFD:
         return give_up(engine, thread, lockless_attempt.NEEDS_UFFD)
+    if fault.vma.vm_flags & VM_HUGETLB:
+        return give_up(engine, thread, lockless_attempt.HUGETLB)
     return walk_page_tables
 
 
@@ -111,9 +113,12 @@ def walk_page_tables(engine: Mm, thread: Thread) -> Step:
     """Walk the page tables that exist and remember the PMD and the entry."""
     fault = thread.in_flight
     walk_begin(engine, thread)
-    table = thread.mm.page_tables.walk(fault.address)
+    tables = thread.mm.page_tables
+    table = tables.walk(fault.address)
     if table is None:
-        return give_up(engine, thread, lockless_attempt.NO_TABLE)
+        is_huge = tables.huge_at(fault.address) is not None
+        cause = lockless_attempt.HUGE_PAGE if is_huge else lockless_attempt.NO_TABLE
+        return give_up(engine, thread, cause)
     engine.cost("pte_read")
     fault.pmd = table
     fault.orig_pte = table.read(fault.address)

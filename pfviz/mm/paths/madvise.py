@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm import operations as ops
+from pfviz.mm.hugetlb import cuts_huge_page
 from pfviz.mm.mmap_lock import (
     mmap_read_lock,
     mmap_read_unlock,
@@ -36,6 +37,7 @@ from pfviz.mm.vma import (
     VM_DONTCOPY,
     VM_DONTDUMP,
     VM_HUGEPAGE,
+    VM_HUGETLB,
     VM_LOCKED,
     VM_NOHUGEPAGE,
     VM_RAND_READ,
@@ -196,6 +198,9 @@ def madvise_dontneed_free(engine: Mm, thread: Thread) -> Step:
     if free and not vma.is_anonymous:
         thread.op_result = EINVAL
         return madvise_next_vma
+    if vma.vm_flags & VM_HUGETLB and (start | end) % TABLE_SPAN:
+        thread.op_result = EINVAL
+        return madvise_next_vma
     call.zap_start, call.zap_end = start, end
     if uffd_event.wants(vma, "remove") and call.told_from != start:
         return uffd_event.prepare(engine, thread, vma, "remove", start, end, userfaultfd_remove)
@@ -343,6 +348,9 @@ def madvise_vma_behavior(engine: Mm, thread: Thread) -> Step:
         thread.op_result = ENOMEM
         mmap_write_unlock(engine, thread, thread.mm)
         return thread.back()
+    if cuts_huge_page(thread.mm, call.start, call.end):
+        thread.op_result = EINVAL
+        return madvise_unlock
     flags = _advised(vma.vm_flags, call.advice)
     start, end = max(call.start, vma.vm_start), min(call.end, vma.vm_end)
     call.vma = vma

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pfviz.mm.hugetlb import cuts_huge_page, hugetlb_file_setup
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import (
     MAP_GROWSDOWN,
+    MAP_HUGETLB,
     MAP_LOCKED,
     MAP_POPULATE,
     MAP_SHARED,
@@ -20,6 +22,7 @@ from pfviz.mm.operations import (
     Mmap,
 )
 from pfviz.mm.page_cache import File, shmem_zero_setup
+from pfviz.mm.page_table import TABLE_SPAN
 from pfviz.mm.paths.allocation import lru_add_drain
 from pfviz.mm.paths.driver_mmap import call_mmap
 from pfviz.mm.paths.expand import expand
@@ -29,7 +32,7 @@ from pfviz.mm.paths.munmap import Unmap, gather_vmas, unmap_range
 from pfviz.mm.paths.populate import mm_populate
 from pfviz.mm.paths.tree_store import build_store
 from pfviz.mm.paths.zap import begin_zap, tlb_finish_mmu, unmap_vmas
-from pfviz.mm.vma import VM_GROWSDOWN, VM_LOCKED, VM_SHARED, Vma
+from pfviz.mm.vma import VM_GROWSDOWN, VM_HUGETLB, VM_LOCKED, VM_SHARED, Vma
 from pfviz.mm.vma_alloc import vm_area_alloc, vm_area_free
 from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
 from pfviz.mm.vma_ranges import unmapped_area
@@ -85,12 +88,23 @@ def get_unmapped_area(engine: Mm, thread: Thread) -> Step:
         thread.op_result = ENOMEM if operation.pages > 0 else EINVAL
         mmap_write_unlock(engine, thread, mm)
         return thread.back()
+    thread.op_result = _refuses(engine, thread, operation, start)
+    if thread.op_result:
+        mmap_write_unlock(engine, thread, mm)
+        return thread.back()
+    if operation.flags & MAP_HUGETLB:
+        file = hugetlb_file_setup(engine, mm, operation.pages)
+        if file is None:
+            thread.op_result = ENOMEM
+            mmap_write_unlock(engine, thread, mm)
+            return thread.back()
     if file is None and operation.flags & MAP_SHARED:
         file = shmem_zero_setup(engine, operation.pages)
     pgoff = operation.pgoff if file is not None else start >> PAGE_SHIFT
     flags = operation.prot
     flags |= VM_SHARED if operation.flags & MAP_SHARED else 0
     flags |= VM_LOCKED if operation.flags & MAP_LOCKED else 0
+    flags |= VM_HUGETLB if operation.flags & MAP_HUGETLB else 0
     flags |= VM_GROWSDOWN if operation.flags & MAP_GROWSDOWN else 0
     flags |= file.driver.vm_flags if file is not None and file.driver is not None else 0
     thread.sys = MmapCall(start, start + length, flags, pgoff, file, operation.name)
@@ -99,7 +113,19 @@ def get_unmapped_area(engine: Mm, thread: Thread) -> Step:
     return vma_merge_new_range
 
 
+def _refuses(engine: Mm, thread: Thread, operation: Mmap, start: int) -> int:  # noqa: ARG001
+    """The error of a mapping that would cut a huge page of hugetlb, or is not made of them."""
+    end = start + (operation.pages << PAGE_SHIFT)
+    aligned = not (start | end) % TABLE_SPAN
+    if cuts_huge_page(thread.mm, start, end) or (operation.flags & MAP_HUGETLB and not aligned):
+        return EINVAL
+    return 0
+
+
 def _place(engine: Mm, thread: Thread, operation: Mmap, length: int) -> int | None:
+    if operation.flags & MAP_HUGETLB and operation.at is None:
+        start = unmapped_area(thread, operation, length + TABLE_SPAN)
+        return None if start is None else -(-start // TABLE_SPAN) * TABLE_SPAN
     start = unmapped_area(thread, operation, length)
     tree = thread.mm.tree
     is_searched = operation.at is None or start != thread.resolve(operation.at)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.huge_pmd import change_huge_pmd, is_covered
+from pfviz.mm.hugetlb import cuts_huge_page
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import PAGE_SHIFT, Mprotect
 from pfviz.mm.page_range import change_pte_range
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pfviz.mm.world import Mm
 
 ENOMEM: Final = -12
+EINVAL: Final = -22
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +68,10 @@ def find_first_vma(engine: Mm, thread: Thread) -> Step:
         mmap_write_unlock(engine, thread, thread.mm)
         return thread.back()
     end = start + (operation.pages << PAGE_SHIFT)
+    if cuts_huge_page(thread.mm, start, end):
+        thread.op_result = EINVAL
+        mmap_write_unlock(engine, thread, thread.mm)
+        return thread.back()
     thread.sys = MprotectCall(start, end, operation.prot, vma, start)
     begin_zap(engine, thread, thread.mm, "mprotect")
     return mprotect_fixup

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.address_space import MMAP_MIN, TASK_SIZE
+from pfviz.mm.hugetlb import cuts_huge_page
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE, Mremap
 from pfviz.mm.paths import uffd_event
@@ -18,7 +19,7 @@ from pfviz.mm.paths.move_vma import MremapCall, move_vma
 from pfviz.mm.paths.munmap import Unmap, do_munmap
 from pfviz.mm.paths.populate import mm_populate
 from pfviz.mm.paths.vma_change import VmaChange
-from pfviz.mm.vma import VM_LOCKED, Vma
+from pfviz.mm.vma import VM_HUGETLB, VM_LOCKED, Vma
 from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.event import WRITE
 from pfviz.sim.task import Step, step
@@ -90,6 +91,11 @@ def _found(engine: Mm, thread: Thread, vma: Vma | None) -> Step:
     call, asked = _call(thread), _asked(thread)
     if vma is None:
         return _fails(engine, thread, EFAULT)
+    # Moving huge pages of hugetlb is not modelled, and nobody may cut one.
+    to = None if asked.to is None else thread.resolve(asked.to)
+    cuts = to is not None and cuts_huge_page(thread.mm, to, to + call.new_length)
+    if vma.vm_flags & VM_HUGETLB or cuts:
+        return _fails(engine, thread, EINVAL)
     call.vma = vma
     if engine.world.preset.mremap_checks == "early":
         return check_prep_vma

@@ -7,9 +7,10 @@ vms_gather_munmap_vmas, vms_complete_munmap_vmas of 6.12; older kernels do the s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.hugetlb import cuts_huge_page
 from pfviz.mm.maple import WritePlan
 from pfviz.mm.mmap_lock import (
     mmap_read_unlock,
@@ -35,6 +36,9 @@ from pfviz.sync.rwsem import mode_held
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
+
+
+EINVAL: Final = -22
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +83,10 @@ def do_vmi_munmap(engine: Mm, thread: Thread) -> Step:
     mm = thread.mm
     end = (start or 0) + (operation.pages << PAGE_SHIFT)
     if start is None or next(mm.tree.between(start, end), None) is None:
+        mmap_write_unlock(engine, thread, mm)
+        return thread.back()
+    if cuts_huge_page(mm, start, end):
+        thread.op_result = EINVAL
         mmap_write_unlock(engine, thread, mm)
         return thread.back()
     unmap = Unmap(mm, start, end, engine.world.policy.downgrade, tells=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.huge_pmd import is_covered, zap_huge_pmd
+from pfviz.mm.hugetlb import pool_of
 from pfviz.mm.page_range import zap_pte_range
 from pfviz.mm.page_table import TABLE_SPAN, HugePmd, PteTable
 from pfviz.mm.paths.allocation import free_frames
@@ -17,8 +18,9 @@ from pfviz.mm.paths.huge_alloc import free_huge_frames
 from pfviz.mm.paths.huge_split import split_huge_pmd
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.tlb import MmuGather, flush_tlb_range, tlb_gather, tlb_remove_table_sync_one
-from pfviz.mm.vma import Vma
+from pfviz.mm.vma import VM_HUGETLB, Vma
 from pfviz.sim.task import Step, step
+from pfviz.sync.rwsem import RwSemaphore, down_write, up_write
 from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class Zap:
     table: PteTable | None = None
     huge: HugePmd | None = None
     """The huge page that goes as a whole."""
+    hugetlb: list[RwSemaphore] = field(default_factory=list)
+    """Locks that are held while pages of a hugetlb mapping go."""
     zapped: int = 0
 
     @property
@@ -88,10 +92,14 @@ def _next_table(thread: Thread) -> Step:
     zap = _zap(thread)
     while zap.table is None:
         if zap.position < 0 or zap.address >= zap.end:
+            if zap.hugetlb:
+                return hugetlb_zap_end
             zap.position += 1
             if zap.position == len(zap.ranges):
                 return thread.back()
             zap.address = zap.ranges[zap.position][1]
+            if zap.vma.vm_flags & VM_HUGETLB:
+                return hugetlb_zap_begin
         entry = zap.mm.page_tables.next_entry(zap.address, zap.end)
         if isinstance(entry, HugePmd):
             return _huge_page(thread, zap, entry)
@@ -99,6 +107,44 @@ def _next_table(thread: Thread) -> Step:
         if entry is None:
             zap.address = zap.end
     return unmap_page_range
+
+
+# hugetlb: no page is unmapped while a fault maps it
+
+
+@step("mm/hugetlb.c (6.1+)", cost="vma_check")
+def hugetlb_zap_begin(engine: Mm, thread: Thread) -> Step:
+    """A mapping of the huge-page pool: keep its faults out, if they hold a lock for that."""
+    zap = _zap(thread)
+    lock = pool_of(engine).vma_lock(engine, zap.vma)
+    if lock is None:
+        return hugetlb_lock_file(engine, thread)
+    zap.hugetlb.append(lock)
+    return down_write(engine, thread, lock, hugetlb_lock_file)
+
+
+@step("mm/hugetlb.c", function="hugetlb_zap_begin")
+def hugetlb_lock_file(engine: Mm, thread: Thread) -> Step:
+    """And lock the file's tree: page tables may be shared with others who map it."""
+    zap = _zap(thread)
+    assert zap.vma.vm_file is not None
+    zap.hugetlb.append(zap.vma.vm_file.i_mmap)
+    return down_write(engine, thread, zap.vma.vm_file.i_mmap, hugetlb_zap)
+
+
+@step("mm/hugetlb.c", function="__unmap_hugepage_range")
+def hugetlb_zap(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Go through the huge pages of the range."""
+    return _next_table(thread)
+
+
+@step("mm/hugetlb.c (6.1+)")
+def hugetlb_zap_end(engine: Mm, thread: Thread) -> Step:
+    """Let faults in again, should there be any."""
+    zap = _zap(thread)
+    while zap.hugetlb:
+        up_write(engine, thread, zap.hugetlb.pop())
+    return _next_table(thread)
 
 
 def _huge_page(thread: Thread, zap: Zap, huge: HugePmd) -> Step:
@@ -200,7 +246,7 @@ def tlb_finish_mmu(engine: Mm, thread: Thread) -> Step:
 
 
 @step("mm/mmu_gather.c", function="tlb_flush_mmu")
-def tlb_flush_done(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+def tlb_flush_done(engine: Mm, thread: Thread) -> Step:
     """No TLB knows the old entries any more."""
     return _gathered(thread)
 
@@ -233,6 +279,8 @@ def _gathered(thread: Thread) -> Step:
         return tlb_batch_pages_flush
     if zap.gather.blocks:
         return free_huge_folios
+    if zap.gather.pool:
+        return lock_hugetlb_pool
     zap.mm.page_tables.flush_pending -= 1
     thread.zap = None
     return thread.back()
@@ -251,6 +299,21 @@ def tlb_batch_pages_flush(engine: Mm, thread: Thread) -> Step:
 def free_huge_folios(engine: Mm, thread: Thread) -> Step:
     """Free a huge page in one piece."""
     free_huge_frames(engine, _zap(thread).gather.blocks.pop())
+    return _gathered(thread)
+
+
+@step("mm/hugetlb.c", cost="vma_check", function="free_huge_folio")
+def lock_hugetlb_pool(engine: Mm, thread: Thread) -> Step:
+    """A page of the hugetlb pool is free again: take the pool's lock."""
+    return spin_lock(engine, thread, pool_of(engine).lock, free_huge_folio)
+
+
+@step("mm/hugetlb.c", cost="page_free")
+def free_huge_folio(engine: Mm, thread: Thread) -> Step:
+    """Give a page back to the hugetlb pool, under its lock."""
+    pool = pool_of(engine)
+    pool.give_back(engine, _zap(thread).gather.pool.pop())
+    spin_unlock(engine, thread, pool.lock)
     return _gathered(thread)
 
 
