@@ -140,6 +140,7 @@ SPOILERS: dict[str, Callable[[Scenario], Scenario]] = {
     ),
     "driver-fork": lambda s: replace(s, file=tuple(replace(one, cached="all") for one in s.file)),
     "swap-in": lambda s: replace(s, swap=tuple(replace(one, kind="zram") for one in s.swap)),
+    "swap-race": lambda s: group(s, "urgent", start="1ms"),
     "userfaultfd": lambda s: vma(s, "memory", uffd=()),
     "userfaultfd-hold": lambda s: group(s, "mapper", start="1ms"),
     "lockless-abort": lambda s: workload(s, "protector", pause="1ms"),
