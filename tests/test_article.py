@@ -156,6 +156,11 @@ TOPICS = {
             Played("file-io-wait", "vmstat.vma_lock_retry == 0 and "
                    "operations.mprotect.latency_ns.max > 50000",
                    on={"io_wait": "hold"}, off={"io_wait": "restart"}),
+            Played("io-race", "min(operations.munmap.latency_ns.max,"
+                   " operations.mprotect.latency_ns.max, operations.fork.latency_ns.p50) > 80000",
+                   on={"io_wait_file": "hold"}, off={"io_wait_file": "restart"}),
+            Played("io-race", "faults.completed_under.mmap_lock < 15",
+                   on={"restart_lock": "vma"}, off={"restart_lock": "mmap"}),
         ),
     ),
     "A9": Topic(
@@ -179,6 +184,9 @@ TOPICS = {
         (
             Matrix(lambda code: [code("file_read_miss", k) for k in ("6.6", "6.7")]
                    == ["V>M", "V(io)>M"], "6.7", {"file_under_vl": "map_pages"}),
+            Played("file-io-wait",
+                   "first_ns('lock_acquired lock=mmap_lock mode=read') > first_ns('io_end') > 0",
+                   on={"kernel": "6.7"}, off={"kernel": "6.6"}),
         ),
     ),
     "A12": Topic(
@@ -208,6 +216,35 @@ TOPICS = {
                    "first_ns('step wake_up_poll task=worker') and len(unfinished) == 0",
                    off={"uffd_notify": "hold"}),
             Played("userfaultfd-hold", "len(unfinished) == 3", off={"uffd_notify": "drop_first"}),
+        ),
+    ),
+    "A15": Topic(
+        "drivers must opt in; map_pages maps ahead under RCU and must not sleep",
+        (
+            Matrix(lambda code: [code("pfn_mkwrite_mapped", k) for k in ("6.6", "6.7")]
+                   == ["V>M", "V"], "6.7", {"file_under_vl": "map_pages"}),
+            Played("driver-faults", "faults.fallbacks['driver without map_pages'] == 2",
+                   off={"driver_opt_in": True}),
+            Played("driver-faults", "operations.mprotect.latency_ns.max > 20000",
+                   off={"without": ("never",)}),
+            Played("driver-faults", "faults.by_kind.driver == 5", off={"fault_around": 1}),
+            Played("driver-mistakes", "any('I19' in one.rule for one in broken_rules)",
+                   on={"mode": "per-vma"}, off={"mode": "mmap_lock"}),
+            Played("driver-mistakes", "any('I18' in one.rule for one in broken_rules)",
+                   off={"without": ("sleeper",)}),
+            Played("driver-mistakes", "len(unfinished) == 2", off={"without": ("dropper",)}),
+        ),
+    ),
+    "A16": Topic(
+        "after fork a driver's VMA exists twice: two locks held, one driver",
+        (
+            Played("driver-fork", "locks['mmap_lock app'].hold_ns.max > 25000 and"
+                   " locks['mmap_lock child'].hold_ns.max > 25000 and"
+                   " locks['object lock /dev/dri/card0'].contended == 1",
+                   off={"driver_opt_in": True}),
+            Played("driver-fork", "faults.completed_under.vma_lock == 3 and"
+                   " locks['object lock /dev/dri/card0'].contended == 1",
+                   on={"driver_opt_in": True}, off={"driver_opt_in": False}),
         ),
     ),
     "A17": Topic(
