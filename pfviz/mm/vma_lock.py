@@ -216,7 +216,8 @@ def vma_exit_locked(engine: Mm, thread: Thread) -> Step:
 def _set_sequence(engine: Mm, thread: Thread, vma: Vma) -> None:
     if engine.world.splits_mmap_lock:
         vma.vm_lock_seq += 1
-        thread.write_locked.append(vma)
+        if vma not in thread.write_locked:  # Freed and handed out again in one section, it is.
+            thread.write_locked.append(vma)
     else:
         vma.vm_lock_seq = vma.mm.mm_lock_seq.value
 
