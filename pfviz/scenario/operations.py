@@ -258,19 +258,23 @@ class UffdUnregister(_Operation, frozen=True, kw_only=True, tag="uffd_unregister
     pages: Pages
 
 
-class UffdPoll(_Operation, frozen=True, kw_only=True, tag="uffd_poll"):
+class UffdCall(_Operation, frozen=True, kw_only=True):
+    """A call of a monitor on its descriptor."""
+
+
+class UffdPoll(UffdCall, frozen=True, kw_only=True, tag="uffd_poll"):
     """Sleep until a fault or event can be read from the userfaultfd."""
 
 
-class UffdRead(_Operation, frozen=True, kw_only=True, tag="uffd_read"):
+class UffdRead(UffdCall, frozen=True, kw_only=True, tag="uffd_read"):
     """Read the next fault or event; its page is the slot "uffd" from now on."""
 
 
-class UffdClose(_Operation, frozen=True, kw_only=True, tag="uffd_close"):
+class UffdClose(UffdCall, frozen=True, kw_only=True, tag="uffd_close"):
     """Close the userfaultfd: faults go on as if it had never been."""
 
 
-class UffdPages(_Operation, frozen=True, kw_only=True):
+class UffdPages(UffdCall, frozen=True, kw_only=True):
     """What the calls on pages may say."""
 
     at: Annotated[str, Meta(min_length=1, description=PLACE)] = "uffd"

@@ -73,10 +73,8 @@ class Translator:
                 )  # fmt: skip
             case op.IrqsOff(time=time):
                 return mm_ops.IrqsOff(nanoseconds(time))
-            case op.UffdOpen() | op.UffdRegister() | op.UffdUnregister():
+            case op.UffdOpen() | op.UffdRegister() | op.UffdUnregister() | op.UffdCall():
                 return self._uffd(one)
-            case op.UffdPoll() | op.UffdRead() | op.UffdClose() | op.UffdPages():
-                return self._uffd_call(one)
             case op.Compute(time=time):
                 return mm_ops.Compute(nanoseconds(time))
             case op.Sleep(time=time):
@@ -104,16 +102,16 @@ class Translator:
         names = {vma.name for vma in self.scenario.vma if vma.process == process}
         return self.place(one.at, one.apart, names)
 
-    def _uffd(self, one: op.UffdOpen | op.UffdRegister | op.UffdUnregister) -> Operation:
-        if isinstance(one, op.UffdOpen):
-            only = one.user_mode_only
-            return mm_ops.Uffd("open", features=one.features, user_mode_only=only)
-        place = self.place(one.at, one.apart)
-        if isinstance(one, op.UffdUnregister):
-            return mm_ops.Uffd("unregister", place, one.pages)
-        return mm_ops.Uffd("register", place, one.pages, modes=one.modes)
-
-    def _uffd_call(self, one: op.UffdPoll | op.UffdRead | op.UffdClose | op.UffdPages) -> Operation:
+    def _uffd(
+        self, one: op.UffdOpen | op.UffdRegister | op.UffdUnregister | op.UffdCall
+    ) -> Operation:
+        match one:
+            case op.UffdOpen():
+                return mm_ops.Uffd("open", features=one.features, user_mode_only=one.user_mode_only)
+            case op.UffdRegister(at=at, pages=pages, apart=apart):
+                return mm_ops.Uffd("register", self.place(at, apart), pages, modes=one.modes)
+            case op.UffdUnregister(at=at, pages=pages, apart=apart):
+                return mm_ops.Uffd("unregister", self.place(at, apart), pages)
         do = str(one.__struct_config__.tag).removeprefix("uffd_")
         if not isinstance(one, op.UffdPages):
             self.names.add(UFFD_SLOT)

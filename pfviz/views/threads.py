@@ -287,7 +287,9 @@ def _legend(seen: set[int], width: int, rows_max: int, look: Look) -> list[Row]:
     """The states in sight, as glyph, letter and words, over at most `rows_max` rows."""
     rows: list[list[Cell]] = [[]]
     used = 0
-    for state in sorted(seen - {states.NEW, states.ENDED}, key=lambda one: (one != states.ASK, one)):
+    for state in sorted(
+        seen - {states.NEW, states.ENDED}, key=lambda one: (one != states.ASK, one)
+    ):
         shown = STATES[state]
         entry = cell_width(shown.label) + 5
         if used + entry > width and used:

@@ -172,7 +172,6 @@ def mfill_drop_locks(engine: Mm, thread: Thread) -> Step:
 @step("mm/userfaultfd.c", cost="copy", function="copy_from_user")
 def copied_without_locks(engine: Mm, thread: Thread) -> Step:
     """The page is filled: lock again, and look at everything again."""
-    call = _call(thread)
     if thread.op_result:
         _drop_page(engine, thread)
         return thread.back()
