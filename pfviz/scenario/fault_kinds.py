@@ -63,7 +63,7 @@ KINDS: Final = (
     Kind("shared_write_plain", "shared write, no page_mkwrite", FILES),
     Kind("shmem_read", "shared memory: read", FILES),
     Kind("shmem_write", "shared memory: write", FILES),
-    Kind("dax", "DAX: huge_fault", FILES, missing="DAX"),
+    Kind("dax", "DAX: huge_fault", FILES),
     Kind("swap_cached", "swap-in, in the swap cache", ENTRIES),
     Kind("swap_async", "swap-in from a disk", ENTRIES),
     Kind("swap_sync", "swap-in from zram", ENTRIES),

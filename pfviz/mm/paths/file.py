@@ -47,7 +47,7 @@ def do_fault(engine: Mm, thread: Thread) -> Step:
     assert fault.vma is not None
     driver = file_of(thread).driver
     if driver is not None:
-        fault.kind = fault.kind or "driver"
+        fault.kind = fault.kind or ("dax" if driver.is_dax else "driver")
         if driver.at_mmap:  # It has no fault handler: what it did not map is not there.
             fault.result |= VM_FAULT_SIGBUS
             return thread.back()

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from pfviz.mm.page_range import set_pte
 from pfviz.mm.page_table import ACCESSED, DIRTY, PRESENT, SWAP, WRITABLE, PteTable
 from pfviz.mm.paths import anonymous, copy_on_write, file, numa, swap_in
+from pfviz.mm.paths.dax_huge import dax_iomap_pmd_fault, may_map_pmd, wp_or_found
 from pfviz.mm.paths.huge_anon import do_huge_pmd_anonymous_page, may_be_huge
 from pfviz.mm.paths.huge_wp import found_huge
 from pfviz.mm.paths.hugetlb import hugetlb_fault
 from pfviz.mm.paths.outcome import VM_FAULT_FALLBACK
 from pfviz.mm.paths.pte_lock import pte_changed, pte_map, pte_unmap, pte_unmap_unlock
-from pfviz.mm.vma import VM_HUGETLB
+from pfviz.mm.vma import VM_HUGETLB, VM_MIXEDMAP
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_lock, spin_unlock
 
@@ -40,13 +41,17 @@ def handle_mm_fault(engine: Mm, thread: Thread) -> Step:
 def _below_pmd(engine: Mm, thread: Thread) -> Step:
     """What comes first in the PMD: a huge page that is there or may be made, or a PTE table."""
     page_tables = thread.mm.page_tables
-    if engine.world.policy.thp == "never" and not page_tables.huge:
-        return handle_pte_fault
     fault = thread.in_flight
     assert fault.vma is not None
+    is_dax = fault.vma.vm_flags & VM_MIXEDMAP
+    if engine.world.policy.thp == "never" and not page_tables.huge and not is_dax:
+        return handle_pte_fault
     huge = page_tables.huge_at(fault.address)
     if huge is not None:
-        return thread.call(found_huge(thread, huge), then=huge_done)
+        found = wp_or_found(thread, huge) if is_dax else found_huge(thread, huge)
+        return thread.call(found, then=huge_done)
+    if is_dax and page_tables.walk(fault.address) is None and may_map_pmd(fault.vma, fault.address):
+        return thread.call(dax_iomap_pmd_fault, then=huge_done)
     if page_tables.walk(fault.address) is None and may_be_huge(engine, fault.vma, fault.address):
         return thread.call(do_huge_pmd_anonymous_page, then=huge_done)
     return handle_pte_fault

@@ -45,6 +45,7 @@ KINDS: Final = (
     "file_cow",  # private write: a copy of the cached page
     "shared_write",
     "driver",
+    "dax",  # a file in memory that CPUs reach directly
     "swap_cache_hit",  # swapped out, but the page is (still) in the swap cache
     "swap_in",  # read from a device that is waited for
     "swap_in_sync",  # read from a device that answers at once (zram)

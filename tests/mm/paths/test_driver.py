@@ -126,7 +126,7 @@ def test_every_driver_maps_its_pages_on_every_kernel_in_every_mode(driver: str, 
             if not broken(made):
                 assert made.results() == [0, 0, 0, 0], (kernel, mode)
                 assert mapped(made) == []
-                assert set(kinds(made)) <= {"driver", "shared_write"}
+                assert set(kinds(made)) <= {"driver", "dax", "shared_write"}
 
 
 # Mapping ahead
@@ -285,7 +285,7 @@ def test_who_wants_to_know_of_writes_is_asked_once() -> None:
     made = device("dax_opted_in")
     thread = made.thread("t", READ, WRITE, WRITE)
     watched(made)
-    assert kinds(made) == ["driver", "shared_write"]
+    assert kinds(made) == ["dax", "shared_write"]
     assert "pfn_mkwrite" in functions_of(made, thread)
     assert made.mm.page_tables.pte(BASE + PAGE_SIZE) & (SPECIAL | WRITABLE) == SPECIAL | WRITABLE
 
@@ -314,3 +314,52 @@ def test_two_processes_wait_for_one_lock_of_the_driver_with_two_locks_of_their_o
              if kinds_of_lock[row["lock"]] == "object lock dev"]  # fmt: skip
     assert len(waits) >= 1
     assert not broken(made)
+
+
+# 2 MiB at once
+
+
+def persistent(
+    kernel: str = "6.12", mode: str = "", driver: str = "dax", pages: int = 1024
+) -> Scene:
+    """Four MiB of persistent memory at "m", aligned to 2 MiB."""
+    made = world(kernel, mode, cpus=4)
+    file = new_file(made.engine, "pmem", pages, pages, driver=driver)
+    made.engine.world.files["pmem"] = file
+    made.file_vma("m", file, pages, "rw", flags=VM_SHARED, start=BASE)
+    return made
+
+
+@pytest.mark.parametrize("kernel", SINCE_6_7)
+def test_huge_fault_is_called_under_the_vma_lock_though_nobody_opted_in(kernel: str) -> None:
+    made = persistent(kernel)
+    made.thread("t", READ, Access(at("m", 300)), WRITE, Access(at("m", 600), write=True))
+    watched(made)
+    assert regimes(made) == [1, 1, 1]
+    assert kinds(made) == ["dax", "dax", "dax"]
+    assert not fallbacks(made)
+    assert sorted(made.mm.page_tables.huge) == [BASE >> 21, (BASE >> 21) + 1]
+    assert not broken(made)
+
+
+def test_where_2_mib_do_not_fit_small_pages_are_mapped_and_the_driver_is_asked() -> None:
+    made = persistent(pages=1000)
+    made.thread("t", Access(at("m", 700), write=True))
+    watched(made)
+    assert fallbacks(made) == ["driver without map_pages"]
+    assert not made.mm.page_tables.huge
+    assert not broken(made)
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.6", "6.12", "6.18"])
+def test_2_mib_of_a_device_are_forked_protected_cut_and_unmapped(kernel: str) -> None:
+    made = persistent(kernel)
+    child = OperationList((Access(at("m", 5), write=True), Sleep(MS)))
+    made.thread(
+        "t", WRITE, Fork(child, child_cpu=1), Mprotect(at("m", 100), 8, PROT_READ),
+        Access(at("m", 400), write=True), Munmap(at("m", 500), 24), Munmap(at("m"), 1024),
+    )  # fmt: skip
+    watched(made)
+    assert not broken(made)
+    assert not made.mm.page_tables.huge
+    assert [row["result"] for row in made.events(event.OP_END)][:6].count(-14) == 0
