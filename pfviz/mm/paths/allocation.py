@@ -79,7 +79,17 @@ def release_page(engine: Mm, thread: Thread) -> None:
 
 @step("mm/swap.c", cost="lru")
 def folio_add_lru_vma(engine: Mm, thread: Thread) -> Step:
+    """Put the page into this CPU's LRU batch, unless its VMA is mlocked."""
+    return _add_to_batch(engine, thread)
+
+
+@step("mm/swap.c", cost="lru")
+def folio_add_lru(engine: Mm, thread: Thread) -> Step:
     """Put the page into this CPU's LRU batch; a full batch is moved under lru_lock."""
+    return _add_to_batch(engine, thread)
+
+
+def _add_to_batch(engine: Mm, thread: Thread) -> Step:
     mine = _mine(engine)
     mine.lru_batch += 1
     if mine.lru_batch < engine.world.preset.lru_batch:

@@ -121,7 +121,7 @@ def ttm_bo_vm_reserve(engine: Mm, thread: Thread) -> Step:
 def ttm_bo_vm_fault_reserved(engine: Mm, thread: Thread) -> Step | None:
     """Is the device done with the buffer? The first time the driver does not wait with the lock."""
     if is_ready(thread):
-        return thread.call(vmf_insert_pfn, then=buffer_done)
+        return thread.call(vmf_insert_pfn_prot, then=buffer_done)
     if thread.in_flight.tried:
         return wait_for_device(engine, thread, buffer_ready)
     file = file_of(thread)
@@ -134,7 +134,7 @@ def ttm_bo_vm_fault_reserved(engine: Mm, thread: Thread) -> Step | None:
 @step(TTM, cost="vma_check", function="ttm_bo_vm_fault_reserved")
 def buffer_ready(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """The device has answered: on to the page table."""
-    return thread.call(vmf_insert_pfn, then=buffer_done)
+    return thread.call(vmf_insert_pfn_prot, then=buffer_done)
 
 
 @step(TTM, cost="vma_check", function="ttm_bo_vm_fault")
@@ -218,8 +218,18 @@ def dax_unlock(engine: Mm, thread: Thread) -> Step:
 
 
 @step("mm/memory.c", cost="vma_check")
-def vmf_insert_pfn(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+def vmf_insert_pfn(engine: Mm, thread: Thread) -> Step:
     """The driver hands page frames over that have no struct page."""
+    return _insert_pfns(engine, thread)
+
+
+@step("mm/memory.c", cost="vma_check")
+def vmf_insert_pfn_prot(engine: Mm, thread: Thread) -> Step:
+    """The driver hands page frames over, and says how they may be cached."""
+    return _insert_pfns(engine, thread)
+
+
+def _insert_pfns(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     fault = thread.in_flight
     assert fault.vma is not None
     first = fault.address & -PAGE_SIZE
@@ -246,16 +256,22 @@ def insert_pfn(engine: Mm, thread: Thread) -> Step:
     return thread.call(pte_unmap_unlock, then=pfn_inserted)
 
 
-@step("mm/memory.c", cost="vma_check", function="vmf_insert_pfn")
+@step("mm/memory.c", cost="vma_check", function="insert_pfn")
 def pfn_inserted(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """See whether the driver has more pages to hand over at once."""
     fault = thread.in_flight
     pfns = fault.scratch["pfns"]
     pfns[0] += PAGE_SIZE
     if fault.pmd is not None and pfns[0] < pfns[1] and is_ready_at(thread, pfns[0]):
-        return get_locked_pte
+        return next_pfn
     del fault.scratch["pfns"]
     return thread.back()
+
+
+@step("mm/memory.c", function="vmf_insert_pfn_prot")
+def next_pfn(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The driver hands its next page frame over."""
+    return get_locked_pte
 
 
 def unlock_object(engine: Mm, thread: Thread) -> Step:

@@ -113,24 +113,44 @@ def unlink_file(engine: Mm, thread: Thread) -> Step:
         return _after_vma(thread)
     batch = walk.batch
     if batch and (batch[0].vm_file is not vma.vm_file or len(batch) == FILE_BATCH):
-        return unlink_batch
+        return unlink_file_vma_batch_process
     batch.append(vma)
     if not engine.world.preset.unlink_file_batches:
-        return unlink_batch
+        return unlink_file_vma
     return _after_vma(thread)
 
 
-@step("mm/vma.c", function="unlink_file_vma")
-def unlink_batch(engine: Mm, thread: Thread) -> Step:
-    """Take the VMAs out of their file's tree: truncation cannot find them any more."""
+@step("mm/mmap.c (until 6.9)")
+def unlink_file_vma(engine: Mm, thread: Thread) -> Step:
+    """Take the VMA out of its file's tree: truncation cannot find it any more."""
+    return _lock_file(engine, thread, unlink_locked)
+
+
+@step("mm/vma.c (6.10+)")
+def unlink_file_vma_batch_process(engine: Mm, thread: Thread) -> Step:
+    """Take the VMAs out of their file's tree together: truncation cannot find them any more."""
+    return _lock_file(engine, thread, unlink_batch_locked)
+
+
+def _lock_file(engine: Mm, thread: Thread, then: Step) -> Step:
     file = _walk(thread).batch[0].vm_file
     assert file is not None
-    return down_write(engine, thread, file.i_mmap, unlink_batch_locked)
+    return down_write(engine, thread, file.i_mmap, then)
 
 
-@step("mm/vma.c", cost="interval_tree", function="unlink_file_vma")
-def unlink_batch_locked(engine: Mm, thread: Thread) -> Step:
+@step("mm/mmap.c (until 6.9)", cost="interval_tree", function="unlink_file_vma")
+def unlink_locked(engine: Mm, thread: Thread) -> Step:
     """The lock of the file's tree is held: unlink and unlock."""
+    return _unlink_batch(engine, thread)
+
+
+@step("mm/vma.c (6.10+)", cost="interval_tree", function="unlink_file_vma_batch_process")
+def unlink_batch_locked(engine: Mm, thread: Thread) -> Step:
+    """The lock of the file's tree is held: unlink all of the batch and unlock."""
+    return _unlink_batch(engine, thread)
+
+
+def _unlink_batch(engine: Mm, thread: Thread) -> Step:
     walk = _walk(thread)
     file = walk.batch[0].vm_file
     assert file is not None
@@ -152,7 +172,7 @@ def _after_vma(thread: Thread) -> Step:
     if following is not None and following.vm_start <= walk.vma.vm_end + TABLE_SPAN:
         walk.position += 1
         return free_pgtables_of_vma
-    return unlink_batch if walk.batch else free_pgd_range
+    return unlink_file_vma_batch_process if walk.batch else free_pgd_range
 
 
 @step("mm/memory.c")

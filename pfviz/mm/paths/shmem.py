@@ -12,7 +12,7 @@ from pfviz.mm.frames import CACHE
 from pfviz.mm.page_cache import File, Folio, folio_trylock, folio_unlock
 from pfviz.mm.paths.allocation import (
     clear_user_page,
-    folio_add_lru_vma,
+    folio_add_lru,
     release_page,
     vma_alloc_folio,
 )
@@ -72,7 +72,7 @@ def shmem_add_to_page_cache(engine: Mm, thread: Thread) -> Step:
     folio.refcount += 1
     fault.folio = folio
     fault.result |= VM_FAULT_LOCKED
-    return folio_add_lru_vma
+    return folio_add_lru
 
 
 @step("mm/shmem.c", cost="folio_lock", function="shmem_get_folio_gfp")

@@ -111,7 +111,7 @@ def page_read(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 # The page's lock
 
 
-@step("mm/filemap.c", cost="folio_lock", function="__folio_lock_or_retry")
+@step("include/linux/pagemap.h", cost="folio_lock", function="folio_lock_or_retry")
 def folio_lock_or_retry(engine: Mm, thread: Thread) -> Step | None:
     """Lock the page; if that means waiting, drop the fault lock first, if it is allowed once."""
     fault, folio = thread.in_flight, _folio(thread)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pfviz.mm.page_cache import folio_trylock, folio_unlock
-from pfviz.mm.paths.allocation import folio_add_lru_vma, release_page, vma_alloc_folio
+from pfviz.mm.paths.allocation import folio_add_lru, release_page, vma_alloc_folio
 from pfviz.mm.paths.outcome import VM_FAULT_MAJOR
 from pfviz.mm.swap import AnonFolio, SwapArea, add_to_swap_cache, new_folio, submit_read
 from pfviz.sim import event
@@ -69,7 +69,7 @@ def page_for_slot(engine: Mm, thread: Thread) -> Step:
     folio_trylock(engine, thread, folio)
     if preset.swapcache_prepare and preset.swapin_allocs_first:
         return spin_lock(engine, thread, swap.area.lock, then=swapcache_prepare)
-    return thread.call(folio_add_lru_vma, then=swap_read_folio)
+    return thread.call(folio_add_lru, then=swap_read_folio)
 
 
 @step("mm/swapfile.c (6.8+)", cost="swap_free")
@@ -84,7 +84,7 @@ def swapcache_prepare(engine: Mm, thread: Thread) -> Step:
     if not swap.pinned:
         return lost_to_another
     if engine.world.preset.swapin_allocs_first:
-        return thread.call(folio_add_lru_vma, then=swap_read_folio)
+        return thread.call(folio_add_lru, then=swap_read_folio)
     return thread.call(vma_alloc_folio, then=page_for_slot)
 
 
@@ -183,7 +183,7 @@ def add_page_to_swap_cache(engine: Mm, thread: Thread) -> Step:
     folio_trylock(engine, thread, folio)
     add_to_swap_cache(engine, folio, swap.area, swap.slot)
     swap.folio = folio
-    return thread.call(folio_add_lru_vma, then=swap_read_folio)
+    return thread.call(folio_add_lru, then=swap_read_folio)
 
 
 # Reading

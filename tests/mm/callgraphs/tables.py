@@ -73,14 +73,12 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         get_vma_policy vma_kernel_pagesize vma_mmu_pagesize get_vma_name vma_set_page_prot
         pte_mkwrite vma_dup_policy vma_adjust_trans_huge flush_tlb_batched_pending vma_close
         madvise_dontneed_free_valid_vma userfaultfd_remove vma_has_uffd_without_event_remap
-        mlock_future_check vma_thp_gfp_mask
-        walk_page_test
+        mlock_future_check vma_thp_gfp_mask walk_page_test
     """,
     WRAPPER: """
         __handle_mm_fault __pte_offset_map __pte_offset_map_lock pte_offset_map_nolock
-        pte_offset_map_rw_nolock lru_cache_add_inactive_or_unevictable folio_add_lru_vma
-        vmf_insert_pfn vmf_insert_pfn_prot expand_stack_locked vma_link_file unlink_file_vma
-        unlink_file_vma_batch_init unlink_file_vma_batch_add unlink_file_vma_batch_process
+        pte_offset_map_rw_nolock lru_cache_add_inactive_or_unevictable expand_stack_locked
+        vma_link_file unlink_file_vma unlink_file_vma_batch_init unlink_file_vma_batch_add
         unlink_file_vma_batch_final unlink_anon_vmas vm_area_free __vm_area_free
         tlb_remove_table unmap_vmas unmap_page_range shmem_get_folio_gfp vma_mas_store
         __do_fault ksys_mmap_pgoff mmap_region __mmap_region __x64_sys_mmap
@@ -90,8 +88,7 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
         remap_pfn_range_internal unmap_single_vma zap_page_range_single
         zap_page_range_single_batched madvise_lock madvise_unlock madvise_do_behavior
         madvise_vma_behavior page_cache_ra_order page_cache_ra_unbounded __get_user_pages
-        show_map_vma smap_gather_stats __x64_sys_brk __x64_sys_ioctl
-        walk_page_range_mm
+        show_map_vma smap_gather_stats __x64_sys_brk __x64_sys_ioctl walk_page_range_mm
         vma_alloc_anon_folio_pmd
     """,
     "marks a flush as pending, takes no lock": """
@@ -135,6 +132,9 @@ THEIRS_WITHIN: Final[Reasons] = {
     "the list of huge pages that may be split when memory is short": """
         do_huge_pmd_anonymous_page:_raw_spin_lock_irqsave
         do_huge_pmd_anonymous_page:_raw_spin_unlock_irqrestore
+    """,
+    "part of the step before": """
+        folio_add_lru_vma:folio_add_lru vmf_insert_pfn:vmf_insert_pfn_prot
     """,
     "one scheduling is one step": """
         io_schedule:schedule
@@ -230,9 +230,7 @@ OURS_NAMED: Final[dict[str, str]] = {
     "get_page_from_freelist": "vma_alloc_folio",
     "rmqueue_bulk": "vma_alloc_folio",
     "rmqueue": "vma_alloc_folio",
-    "folio_batch_move_lru": "folio_add_lru",
     "vmf_anon_prepare": "__vmf_anon_prepare",
-    "folio_add_lru_vma": "folio_add_lru",
     "gup_vma_lookup": "find_vma",
     "mfill_atomic": "mfill_atomic_copy",
     "vma_merge": "vma_modify_flags",
@@ -275,7 +273,8 @@ OURS_BY_REASON: Final[Reasons] = {
         __wake_up wake_userfault __folio_put ptep_set_access_flags
     """,
     "always inlined, or a trylock that is": """
-        alloc_swap_folio set_ptes __folio_lock_or_retry put_swap_device
+        folio_batch_move_lru unlink_file_vma_batch_process alloc_swap_folio set_ptes
+        folio_lock_or_retry put_swap_device
     """,
     "recordings keep no functions of swap but the outermost; the locks in them are compared": """
         get_swap_device swap_cache_get_folio swapcache_prepare swapcache_clear swap_free_nr

@@ -38,3 +38,17 @@ def test_every_recorded_kind_has_a_scene_or_a_reason_why_not(kernel: str) -> Non
     kinds = set(recording(kernel).kinds)
     assert kinds == set(SCENES) | set(NO_SCENE_YET)
     assert not set(SCENES) & set(NO_SCENE_YET), "these have scenes now: take them off the list"
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_step_bears_a_name_that_the_recording_could_show_and_does_not(
+    kind: str, kernel: str
+) -> None:
+    recorded = recording(kernel)
+    called = {call.name for call in recorded.calls(kind)}
+    played = SCENES[kind](kernel)
+    steps = {item.token for item in record(played.scene, played.rows) if item.is_step}
+    assert not [
+        name for name in sorted(steps - called) if recorded.traceable.get(name) == "traceable"
+    ]

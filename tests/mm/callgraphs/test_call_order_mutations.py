@@ -42,6 +42,20 @@ def test_two_lock_operations_that_change_places_are_noticed(kind: str, kernel: s
         assert compare(recorded, calls, changed).difference, (one.token, other.token)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_functions_that_change_places_are_noticed(kind: str, kernel: str) -> None:
+    recorded, played = recording(kernel), SCENES[kind](kernel)
+    calls = window(recorded.calls(kind), kind)
+    items = expected(recorded, record(played.scene, played.rows), [])
+    tokens = [item.token for item in items]
+    once = {token for token in tokens if tokens.count(token) == 1}
+    for at, (one, other) in enumerate(pairwise(items)):
+        if one.is_step and other.is_step and {one.token, other.token} <= once:
+            changed = [*items[:at], other, one, *items[at + 2 :]]
+            assert compare(recorded, calls, changed).difference, (one.token, other.token)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_lock_operation_too_few_or_too_many_is_noticed(kind: str) -> None:
     recorded, played = recording("6.12"), SCENES[kind]("6.12")
