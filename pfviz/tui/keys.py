@@ -131,6 +131,11 @@ KEYS: Final = (
     Key("mode.next", "m", "mode", "mode",
         "Next lock mode: mmap_lock, per-VMA, lockless. The run starts again with the same seed "
         "and goes to the same place in the workload.", "Change", (LAB,), "m"),
+    Key("kernel.newer", "v", "kernel_step(1)", "newer kernel",
+        "The next newer kernel, at the same place in the workload; says what it changed and which "
+        "commit did.", "Change", (LAB,), "v"),
+    Key("kernel.older", "V", "kernel_step(-1)", "older kernel",
+        "The next older kernel, in the same way.", "Change"),
     Key("kernel.choose", "K", "kernel", "kernel",
         "Another kernel preset, at the same place in the workload.", "Change"),
     Key("policy.choose", "P", "policy", "policy",

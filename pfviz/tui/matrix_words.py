@@ -14,6 +14,7 @@ from pfviz.views.rows import Cell as Words
 from pfviz.views.rows import Row, cell_width, clip
 
 from .cell_store import BROKEN, CellStore
+from .kernel_words import is_back, name_of
 from .matrix_grid import code_cells
 
 
@@ -123,18 +124,12 @@ def _changed_here(store: CellStore, kind: str, kernel: str, width: int) -> list[
 # From kernel to kernel
 
 
-def kernel_name(kernel: str) -> str:
-    """What to call a kernel in a sentence."""
-    return f"Linux {kernel}" if kernel[:1].isdigit() else kernel
-
-
 def way_title(before: str, kernel: str) -> str:
     """What the pane about the way between two kernels is called."""
     if not before:
-        return kernel_name(kernel)
-    if KERNELS.index(before) < KERNELS.index(kernel):
-        return f"From {before} to {kernel}"
-    return f"Back from {before} to {kernel}"
+        name = name_of(kernel)
+        return f"{name[:1].upper()}{name[1:]}"
+    return f"{'Back from' if is_back(before, kernel) else 'From'} {before} to {kernel}"
 
 
 def way_line(store: CellStore, before: str, kernel: str, width: int) -> list[Row]:
@@ -143,7 +138,7 @@ def way_line(store: CellStore, before: str, kernel: str, width: int) -> list[Row
     if not changes:
         return []
     first = changes[0]
-    no_longer = "no longer: " if KERNELS.index(before) > KERNELS.index(kernel) else ""
+    no_longer = "no longer: " if is_back(before, kernel) else ""
     changed = len(store.changed(before, kernel))
     cells = f"{changed} cell{'' if changed == 1 else 's'} differ{'s' if changed == 1 else ''}"
     more = f", and {len(changes) - 1} more" if len(changes) > 1 else ""
@@ -163,7 +158,7 @@ def way_rows(store: CellStore, before: str, kernel: str, kind: str, width: int) 
     if not before:
         text = "Move to another kernel: here it says what changed, and which commit changed it."
         return _wrapped([(text, "dim")], width)
-    back = KERNELS.index(before) > KERNELS.index(kernel)
+    back = is_back(before, kernel)
     newer = before if back else kernel
     causes = store.causes.get((kind, newer), ())
     changes = matrix.changes_between(before, kernel)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario.errors import ScenarioError
+from pfviz.tui import kernel_words
 from pfviz.tui.player import Errand, Player
 from pfviz.tui.recipe import MODE_TITLES, POLICY_CHOICES, POLICY_MEANINGS, Recipe
 from pfviz.tui.screens.compare import Compare
@@ -24,6 +25,9 @@ RECORDED = "This is a recording of a real kernel: what happened cannot be change
 
 class LabChanges(LabActions):
     """Actions that replace the run by another one."""
+
+    wished_mode = ""
+    """The mode that somebody asked for: it comes back with the next kernel that has it."""
 
     def _recipe(self) -> Recipe | None:
         recipe = self.player.run.recipe
@@ -69,10 +73,12 @@ class LabChanges(LabActions):
         recipe = self._recipe()
         if recipe is None:
             return
-        if mode not in recipe.modes():
-            self.say(f"Linux {recipe.kernel} has no per-VMA lock; K chooses another kernel.")
+        why_not = kernel_words.why_not(mode, recipe.kernel)
+        if why_not:
+            self.say(f"{why_not}; v, V and K choose another kernel.")
             self.moved()
             return
+        self.wished_mode = mode
         self._remake(
             recipe.with_changes(mode=mode),
             f"Now {MODE_TITLES[mode]}, started again with the same seed {recipe.seed}.",
@@ -86,14 +92,8 @@ class LabChanges(LabActions):
         names = list(PRESETS)
 
         def choose(number: int | None) -> None:
-            if number is None or number < 0 or names[number] == recipe.kernel:
-                return
-            # The mode that was asked for may not exist there: the kernel's own one then.
-            mode = recipe.mode if recipe.mode in PRESETS[names[number]].modes else None
-            self._remake(
-                recipe.with_changes(kernel=names[number], mode=mode),
-                f"Now Linux {names[number]}, started again with the same seed {recipe.seed}.",
-            )
+            if number is not None and number >= 0 and names[number] != recipe.kernel:
+                self._go_kernel(recipe, names[number])
 
         self.choose(
             "Kernel",
@@ -102,6 +102,35 @@ class LabChanges(LabActions):
             names.index(recipe.kernel),
             choose,
         )
+
+    def action_kernel_step(self, direction: int) -> None:
+        """The next newer or older kernel."""
+        recipe = self._recipe()
+        if recipe is None:
+            return
+        names = list(PRESETS)
+        number = names.index(recipe.kernel) + direction
+        if 0 <= number < len(names):
+            self._go_kernel(recipe, names[number])
+            return
+        last = "newest" if direction > 0 else "oldest"
+        name = kernel_words.name_of(recipe.kernel)
+        self.say(f"{name[:1].upper()}{name[1:]} is the {last} kernel that there is.")
+        self.moved()
+
+    def _go_kernel(self, recipe: Recipe, name: str) -> None:
+        """Run on another kernel; the mode that was asked for stays where that kernel has it."""
+        wish = self.wished_mode or recipe.overrides.mode
+        mode = wish if wish in PRESETS[name].modes else None
+        changed = recipe.with_changes(kernel=name, mode=mode)
+        said = [kernel_words.step_words(recipe.kernel, name)]
+        if changed.mode != recipe.mode:
+            why_not = kernel_words.why_not(recipe.mode, name)
+            own = MODE_TITLES[changed.mode]
+            said.append(f"{why_not}: {own} here." if why_not else f"Its mode: {own}.")
+        said.append(kernel_words.cell_words(recipe.scenario.name, recipe.kernel, name))
+        said.append(f"Started again, seed {recipe.seed}.")
+        self._remake(changed, " ".join(filter(None, said)))
 
     def action_policy(self) -> None:
         """Choose another policy."""

@@ -23,6 +23,7 @@ from pfviz.scenario.matrix import KERNELS, Policies
 from pfviz.scenario.overrides import Overrides
 from pfviz.tui import chrome, keys, matrix_grid, matrix_words
 from pfviz.tui.cell_store import ALL, CellStore
+from pfviz.tui.kernel_words import name_of
 from pfviz.tui.matrix_grid import Place
 from pfviz.tui.pane import Pane
 from pfviz.tui.screens.playing import Paint, PlayingScreen
@@ -180,7 +181,7 @@ class Matrix(PlayingScreen):
         way = [] if both else matrix_words.way_line(self.store, self.place.before, kernel, width)
         rows = matrix_words.cell_rows(self.store, kind, kernel, max(width, 1), way)
         foot = "" if both else "tab: what this kernel changed"
-        title = f"{BY_ID[kind].title} · {matrix_words.kernel_name(kernel)}"
+        title = f"{BY_ID[kind].title} · {name_of(kernel)}"
         return self._scrolled("why", title, foot, rows, width, height)
 
     def _paint_change(self) -> Rows:
@@ -280,7 +281,7 @@ class Matrix(PlayingScreen):
         if BY_ID[kind].missing:
             self.say(f"It cannot be played yet: {BY_ID[kind].missing} is missing in the model.")
         else:
-            self.say(f"Opening {BY_ID[kind].title} in {matrix_words.kernel_name(kernel)} …")
+            self.say(f"Opening {BY_ID[kind].title} in {name_of(kernel)} …")
             self._open(kind, kernel)
         self.moved()
 
