@@ -267,9 +267,8 @@ def _info(
 def _lock_info(frame: Frame, vma: VmaState, wordy: bool) -> list[Cell]:
     """Whether the VMA is written or read, and by whom."""
     lock = frame.locks.get(vma.lock)
-    if is_written(frame, vma):
-        mmap_lock = frame.locks.get(frame.mms[vma.mm].mmap_lock) if vma.mm in frame.mms else None
-        writer = mmap_lock.writer if mmap_lock is not None else -1
+    if frame.is_written(vma):
+        writer = _writer(frame, vma)
         by = frame.label(writer) if writer >= 0 else ""
         if wordy:
             return [(f"W written{f' by {by}' if by else ''}  ", "hold-write")]
@@ -281,13 +280,12 @@ def _lock_info(frame: Frame, vma: VmaState, wordy: bool) -> list[Cell]:
     return []
 
 
-def is_written(frame: Frame, vma: VmaState) -> bool:
-    """Whether a writer has marked the VMA: its sequence number equals the address space's."""
-    lock = frame.locks.get(vma.lock)
-    sequence = vma.lock_sequence
-    if lock is not None and lock.sequence >= 0:
-        sequence = lock.sequence
-    return sequence >= 0 and sequence == frame.mm_sequence(vma.mm)
+def _writer(frame: Frame, vma: VmaState) -> int:
+    """Who has write-locked a VMA; -1 when unknown."""
+    if frame.splits_mmap_lock(vma.mm):
+        return vma.writer
+    mmap_lock = frame.locks.get(frame.mms[vma.mm].mmap_lock) if vma.mm in frame.mms else None
+    return -1 if mmap_lock is None else mmap_lock.writer
 
 
 def _verb(tasks: list[TaskState]) -> Cell:

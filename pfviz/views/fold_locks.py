@@ -10,7 +10,7 @@ from typing import Final
 from pfviz.sim import event as ev
 from pfviz.sim.event import WRITE
 
-from .frame import Frame, LockState, TaskState
+from .frame import RANGE_LOCK, Frame, LockState, TaskState
 from .settling import settle
 
 HANDOFF_BIT: Final = 4
@@ -30,6 +30,7 @@ def _lock_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> 
     lock.owner = d
 
 
+_KEPT: Final = ("mmap_lock", RANGE_LOCK, "vma_lock")
 LOCKS_MAX: Final = 4096
 """Page tables come and go, and their locks with them: beyond this the idle ones are forgotten."""
 
@@ -38,7 +39,7 @@ def _forget_idle(f: Frame) -> None:
     idle = [
         lock
         for lock in f.locks.values()
-        if lock.kind not in ("mmap_lock", "vma_lock") and not lock.busy
+        if lock.kind not in _KEPT and not (lock.busy or _counts_changes(lock))
     ]
     idle.sort(key=lambda lock: (lock.touched_ns, lock.id))
     for lock in idle[: len(idle) // 2]:
@@ -182,12 +183,17 @@ def _lock_word(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) ->
         lock.handoff = bool(b & HANDOFF_BIT)
 
 
+def _counts_changes(lock: LockState) -> bool:
+    return lock.kind == "mmap_lock" or (lock.kind == "spinlock" and lock.owner >= 0)
+
+
 def _seq_changed(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> None:
     lock = f.locks.get(a)
     if lock is None:
-        # mm_lock_seq has a number of its own: it belongs to the mmap_lock held for write.
+        # mm_lock_seq has a number of its own: it belongs to the mmap_lock held for write, or to
+        # the lock on the tree where that has one.
         held = f.tasks[task].holds if task >= 0 else {}
-        number = next((n for n in held if f.locks[n].kind == "mmap_lock"), a)
+        number = next((n for n in held if _counts_changes(f.locks[n])), a)
         lock = f.locks[number]
     lock.sequence = b
 

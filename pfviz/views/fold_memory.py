@@ -138,6 +138,8 @@ def _vma_lock_event(f: Frame, now: int, task: int, a: int, b: int, c: int, d: in
     what = vma.lock_what = f.log.texts[b]
     vma.lock_sequence = c
     vma.refcount = d
+    if what in ("write_locked", "write_unlocked"):
+        vma.writer = task if what == "write_locked" else -1
     if task < 0 or vma.lock not in f.locks:
         return
     # A refcounted VMA lock is no lock with holders of its own: this event is all there is.

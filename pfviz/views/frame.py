@@ -110,6 +110,10 @@ class TaskState:
         return self.fault is not None and self.fault.end_ns < 0
 
 
+RANGE_LOCK: Final = "range_lock"
+"""The kind of the lock on ranges that `beyond` has in the place of mmap_lock."""
+
+
 @dataclass(slots=True)
 class LockState:
     """One lock: who has it, who wants it, and what its words say."""
@@ -291,6 +295,28 @@ class Frame:
     def is_only_mm(self, mm: int) -> bool:
         """Whether no other address space has VMAs: then its name need not be said."""
         return not any(state.vmas for number, state in self.mms.items() if number != mm)
+
+    def splits_mmap_lock(self, mm: int) -> bool:
+        """Whether parts of an address space have locks of their own, as in `beyond`."""
+        lock = self.mms[mm].mmap_lock if mm in self.mms else -1
+        return lock in self.locks and self.locks[lock].kind == RANGE_LOCK
+
+    def vma_sequence(self, vma: VmaState) -> int:
+        """`vm_lock_seq` of a VMA, -1 when unknown."""
+        lock = self.locks.get(vma.lock)
+        if lock is not None and lock.sequence >= 0:
+            return lock.sequence
+        return vma.lock_sequence
+
+    def is_written(self, vma: VmaState) -> bool:
+        """Whether a writer has marked the VMA: its sequence number equals the address space's.
+
+        Where each VMA is unlocked by itself (`beyond`), an odd number says so.
+        """
+        sequence = self.vma_sequence(vma)
+        if self.splits_mmap_lock(vma.mm):
+            return sequence >= 0 and sequence % 2 == 1
+        return sequence >= 0 and sequence == self.mm_sequence(vma.mm)
 
     def mm_sequence(self, mm: int) -> int:
         """`mm_lock_seq` of an address space, -1 when unknown."""

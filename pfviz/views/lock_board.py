@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from pfviz.sim.event import SPIN, WRITE
+from pfviz.sim.event import WRITE
 
 from . import states
-from .fold_locks import HANDOFF_BIT, READER_MASK, READER_SHIFT, RWSEM_KINDS
+from .fold_locks import RWSEM_KINDS
 from .frame import Frame, Hold, LockState
+from .lock_words import TREE_LOCK, is_of_mm, title, words
 from .look import DEFAULT, Look, absent, message, shown_mm
-from .numbers import address, count, duration
+from .numbers import count, duration
 from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad_name, row_width
 
 HANDOFF_NS: Final = 4_000_000
 """RWSEM_WAIT_TIMEOUT: then the first waiter asks for the hand-off (kernel/locking/rwsem.c)."""
-_KIND_ORDER: Final = ("mmap_lock", "vma_lock", "anon_vma", "i_mmap", "folio", "ptl", "zone")
-_WRITER_BIT: Final = 1
-_WAITERS_BIT: Final = 2
-_WORD_MASK: Final = (1 << 64) - 1
-REFCOUNT_EXCLUDED: Final = 1 << 30
-"""VMA_LOCK_OFFSET in `vm_refcnt`: a writer or detacher excludes readers (include/linux/mm.h)."""
-
+_KIND_ORDER: Final = ("vma_lock", "anon_vma", "i_mmap", "folio", "ptl", "zone")
 _CROWD: Final = 3
 
 Block = list[Row]
@@ -75,9 +70,10 @@ def summary(frame: Frame) -> str:
 
 
 def ordered(frame: Frame, mm: int = -1) -> list[LockState]:
-    """The locks worth a line: the mmap_lock of `mm`, those in use, then those used last.
+    """The locks worth a line: those of all of `mm`, those in use, then those used last.
 
-    A page-table, zone or folio lock that one thread has to itself is not worth one.
+    In `beyond` the former are the locks on ranges and on the tree, elsewhere it is mmap_lock. A
+    page-table, zone or folio lock that one thread has to itself is not worth a line.
     """
     shown = [lock for lock in frame.locks.values() if _is_worth_a_line(frame, lock, mm)]
     return sorted(shown, key=lambda lock: _rank(lock, mm))
@@ -86,7 +82,7 @@ def ordered(frame: Frame, mm: int = -1) -> list[LockState]:
 def _is_worth_a_line(frame: Frame, lock: LockState, mm: int) -> bool:
     if lock.waiters or lock.spinners:
         return True
-    if lock.kind == "mmap_lock":
+    if is_of_mm(lock):
         owner = frame.mms.get(lock.owner)
         return bool(lock.holders) or lock.owner == mm or owner is None or bool(owner.vmas)
     if lock.kind == "vma_lock":
@@ -95,12 +91,13 @@ def _is_worth_a_line(frame: Frame, lock: LockState, mm: int) -> bool:
     return bool(lock.holders) and lock.kind in RWSEM_KINDS
 
 
-def _rank(lock: LockState, mm: int) -> tuple[int, int, int, int, int]:
+def _rank(lock: LockState, mm: int) -> tuple[int, ...]:
     kind = _KIND_ORDER.index(lock.kind) if lock.kind in _KIND_ORDER else len(_KIND_ORDER)
-    first = 0 if lock.kind == "mmap_lock" and (lock.owner == mm or lock.busy) else 1
+    first = 0 if is_of_mm(lock) and (lock.owner == mm or lock.busy) else 1
     queue = len(lock.waiters) + len(lock.spinners)
     return (
         first,
+        lock.kind == TREE_LOCK if first == 0 and lock.owner == mm else 0,
         -queue,
         0 if lock.holders else 1,
         kind if lock.busy else len(_KIND_ORDER),  # Idle ones keep their places.
@@ -146,7 +143,7 @@ def _compact(frame: Frame, lock: LockState, width: int, look: Look, names: int =
     row: list[Cell] = [(name, style), ("  ", "text")]
     row.extend(_people(frame, lock, width - cell_width(name) - 2, look))
     if not lock.busy:
-        row.append((_words(frame, lock), "faint"))
+        row.append((words(frame, lock), "faint"))
     return tuple(row)
 
 
@@ -208,7 +205,7 @@ def _head(frame: Frame, lock: LockState, width: int) -> Row:
     """Name, words and hand-off; the raw word goes first where there is no room for all."""
     row: Row = ()
     for raw in (True, False):
-        said = _words(frame, lock, wide=width >= 88, raw=raw)
+        said = words(frame, lock, wide=width >= 88, raw=raw)
         row = ((title(frame, lock), "lock"), ("  ", "text"), (said, "dim"),
                *_handoff(frame, lock, " · " if said else ""))  # fmt: skip
         if row_width(row) <= width:
@@ -244,94 +241,7 @@ def _wrapped(
     return [tuple(row) for row in rows]
 
 
-# Words
-
-
-def title(frame: Frame, lock: LockState) -> str:
-    """A lock's name: `mmap_lock`, `VMA heap`, `PTL 0x2a`; with the mm when there are several."""
-    if lock.kind == "mmap_lock":
-        if lock.owner not in frame.mms or frame.is_only_mm(lock.owner):
-            return "mmap_lock"
-        return f"mmap_lock {_mm_name(frame, lock.owner)}".strip()
-    if lock.kind == "vma_lock":
-        vma = frame.vmas.get(lock.owner)
-        if vma is None:
-            return f"VMA {lock.name} (gone)"
-        process = "" if frame.is_only_mm(vma.mm) else f" ({_mm_name(frame, vma.mm)})"
-        return f"VMA {vma.label if vma.name else address(vma.start)}{process}"
-    if lock.kind == "ptl":
-        name = lock.name.removeprefix("ptl ").replace("lock ", "").replace("0x", "")
-        return f"PTL {name}"
-    return lock.name or f"{lock.kind} {lock.id}"
-
-
-def _mm_name(frame: Frame, mm: int) -> str:
-    """A process's name; after an exec or a fork another mm may have the same one."""
-    name = frame.mms[mm].name
-    is_shared = any(other != mm and one.name == name for other, one in frame.mms.items())
-    return f"{name} mm {mm}" if is_shared else name
-
-
-def _words(frame: Frame, lock: LockState, wide: bool = False, raw: bool = True) -> str:
-    """What the lock's words say: readers or writer, waiters, sequence numbers, reference count."""
-    parts: list[str] = []
-    writer = lock.writer
-    if lock.kind == "vma_lock":
-        parts.extend(_vma_words(frame, lock))
-    elif writer >= 0:
-        parts.append("write")
-    elif lock.holders:
-        spins = all(mode == SPIN for mode, _ in lock.holders.values())
-        parts.append("held" if spins else f"read {len(lock.holders)}")
-    elif lock.has_word and lock.kind in RWSEM_KINDS and lock.word & READER_MASK:
-        parts.append("granted, not woken yet")
-    elif not lock.busy:
-        parts.append("free")
-    if lock.kind == "mmap_lock" and lock.sequence >= 0:
-        parts.append(f"seq {lock.sequence}")
-    if raw and lock.has_word and lock.kind in RWSEM_KINDS:
-        parts.append(f"word {lock.word & _WORD_MASK:#x}{_bits(lock.word) if wide else ''}")
-    if lock.downgraded_ns >= 0 and lock.holders and writer < 0:
-        since = [hold[1] for hold in lock.holders.values()]
-        if lock.downgraded_ns in since:
-            parts.append("downgraded")
-    return " · ".join(parts)
-
-
-def _bits(word: int) -> str:
-    """An rwsem's count as its flags say: ` (1 reader, waiters, handoff)`."""
-    readers = (word & READER_MASK) >> READER_SHIFT
-    parts = [f"{readers} reader{'s' if readers != 1 else ''}"] if readers else []
-    flags = ((_WRITER_BIT, "writer"), (_WAITERS_BIT, "waiters"), (HANDOFF_BIT, "handoff"))
-    parts.extend(name for bit, name in flags if word & bit)
-    return f" ({', '.join(parts)})" if parts else ""
-
-
-def _vma_words(frame: Frame, lock: LockState) -> list[str]:
-    vma = frame.vmas.get(lock.owner)
-    mm_sequence = frame.mm_sequence(vma.mm) if vma is not None else -1
-    sequence = lock.sequence
-    if sequence < 0 and vma is not None:
-        sequence = vma.lock_sequence
-    parts = []
-    if vma is not None and vma.detached_ns >= 0:
-        parts.append("detached")
-    elif sequence >= 0 and sequence == mm_sequence:
-        parts.append("written")
-    elif lock.holders:
-        readers = len(lock.holders)
-        parts.append("1 reader" if readers == 1 else f"{readers} readers")
-    else:
-        parts.append("unlocked")
-    if vma is not None and vma.refcount > 0 and lock.has_word:
-        excluded = lock.word & REFCOUNT_EXCLUDED
-        references = lock.word & (REFCOUNT_EXCLUDED - 1)
-        parts.append(f"refs {references}{' excluded' if excluded else ''}")
-    if sequence >= 0:
-        parts.append(
-            f"seq {sequence} / mm {mm_sequence}" if mm_sequence >= 0 else f"seq {sequence}"
-        )
-    return parts
+# Who holds, who waits
 
 
 def _handoff(frame: Frame, lock: LockState, joint: str) -> list[Cell]:

@@ -63,6 +63,8 @@ class VmaState:
     lock_what: str = ""
     lock_sequence: int = -1
     refcount: int = -1
+    writer: int = -1
+    """Who write-locked it last, as long as it did not say that it is unlocked again."""
     faults: int = 0
 
     @property

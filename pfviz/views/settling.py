@@ -7,7 +7,7 @@ from typing import Final
 from pfviz.sim.event import WRITE
 
 from . import states
-from .frame import Frame, TaskState
+from .frame import RANGE_LOCK, Frame, TaskState
 
 USER_OPS: Final = frozenset(("access", "compute", "sleep", ""))
 """Operations whose own time is user time: their faults are seen as faults."""
@@ -47,7 +47,7 @@ def state_of(frame: Frame, task: TaskState) -> int:
         return states.REGIME_STATES[fault.regime] if fault.regime >= 0 else states.ENTRY
     if task.holds:
         for lock, (mode, _) in task.holds.items():
-            if frame.locks[lock].kind == "mmap_lock":
+            if frame.locks[lock].kind in ("mmap_lock", RANGE_LOCK):
                 return states.HOLD_WRITE if mode == WRITE else states.HOLD_READ
     if task.op in USER_OPS:
         return states.USER if task.step >= 0 or task.op or task.state else states.NEW

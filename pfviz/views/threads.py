@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from . import states
-from .frame import Frame, TaskState
+from .frame import RANGE_LOCK, Frame, TaskState
 from .lanes import Lanes
-from .lock_board import title
+from .lock_words import title
 from .look import DEFAULT, Look, letter_cell, message, selected_task, state_cells, window
 from .numbers import address, duration, round_duration
 from .rows import Cell, Row, Rows, cell_width, clip, clip_name, fit_rows, pad, pad_name
@@ -280,7 +280,9 @@ def _lock(frame: Frame, task: TaskState, width: int) -> Cell:
     return ("", "dim")
 
 
-_RANK = {"mmap_lock": 0, "vma_lock": 1, "anon_vma": 2, "i_mmap": 3, "folio": 4, "ptl": 5}
+_RANK = {
+    "mmap_lock": 0, RANGE_LOCK: 0, "vma_lock": 1, "anon_vma": 2, "i_mmap": 3, "folio": 4, "ptl": 5,
+}  # fmt: skip
 
 
 def _legend(seen: set[int], width: int, rows_max: int, look: Look) -> list[Row]:

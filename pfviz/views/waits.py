@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pfviz.sim.event import WRITE
 
-from . import lock_board, states
+from . import states
 from .fold_locks import READER_MASK, READER_SHIFT, RWSEM_KINDS
-from .frame import Frame, LockState, TaskState
+from .frame import RANGE_LOCK, Frame, LockState, TaskState
+from .lock_words import is_of_mm, title
 from .numbers import duration
 
 _NAMES_MAX = 3
@@ -179,8 +180,12 @@ def words_for(frame: Frame, lock: LockState) -> str:
         if lock.owner not in frame.mms or frame.is_only_mm(lock.owner):
             return "mmap_lock"
         return f"{frame.mms[lock.owner].name}'s mmap_lock"
+    if lock.kind == RANGE_LOCK:
+        return "the lock on ranges of VMAs"
+    if is_of_mm(lock):
+        return f"the {title(frame, lock)}"
     if lock.kind == "vma_lock":
-        return f"the lock of {lock_board.title(frame, lock)}"
+        return f"the lock of {title(frame, lock)}"
     if lock.kind == "ptl":
         return f"the page-table lock {lock.name}".rstrip()
     if lock.kind == "folio":
