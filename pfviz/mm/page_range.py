@@ -275,8 +275,11 @@ def set_pte(
     if (old | pte) & SWAP:
         table.elsewhere += (pte & SWAP and 1) - (old & SWAP and 1)
     table.ptes[slot] = pte
-    if pte & WRITABLE and engine.world.watch is not None:
-        engine.world.watch.page_set_writable(engine, page_table.mm, address)
+    watch = engine.world.watch
+    if watch is not None:
+        watch.entry_set(engine, address, old, pte)
+        if pte & WRITABLE:
+            watch.page_set_writable(engine, page_table.mm, address)
     if engine.logging:
         engine.emit(event.PTE_SET, address, 1, event_flags(pte) | flags, page_table.mm)
 

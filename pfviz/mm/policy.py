@@ -41,4 +41,4 @@ class Policy:
     """Whether memory is so fragmented that no huge page can be allocated."""
     tree_in_place: bool = False
     """Whether the maple tree is changed as without RCU mode although readers walk it: a mistake
-    that no kernel makes, to see what RCU mode is for (rules I3 and I4)."""
+    that no kernel makes, to see what RCU mode is for (rules I3 and T1)."""

@@ -52,8 +52,18 @@ STATE_RULES: Final[dict[str, tuple[str, Rule]]] = {
 
 ACT_RULES: Final[dict[str, str]] = {
     "I3": "no walk stands on a tree node that was given back",
-    "I4": "a walk of the tree answers what it once held",
+    "I5": "no page table is freed while somebody walks in it",
     "I9": "the tree is stored to under the write lock only",
+    "I11": "an anon_vma is prepared and dropped under mmap_lock",
+    "I15": "a page is filled before it is mapped",
+    "I16": "a swapped page comes back as it went",
+    "I17": "an entry is cleared before another page is mapped there",
+    "I19": "a fault that starts again holds no lock",
+    "I21": "SIGSEGV goes to who may not touch the address",
+    "I22": "a page is pinned only while it cannot be shared",
+    "I27": "nobody writes between a downgrade and its unlock",
+    "I28": "no reader of /proc sees a gap that never was",
+    "T1": "a walk of the tree answers what it once held",
 }
 """Rules that are asked only where they can be broken: number -> sentence."""
 

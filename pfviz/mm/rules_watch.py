@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pfviz.mm import rules_locks, rules_pages
+from pfviz.mm.rules_acts import ActRules
 from pfviz.mm.thread import Thread
 from pfviz.mm.vma import VM_WRITE, Vma
 from pfviz.sim.event import READ, SPIN, WRITE
@@ -31,10 +32,11 @@ By kind; the only one that is just an "rwsem" is a file's invalidate_lock.
 """
 
 
-class RuleWatch:
+class RuleWatch(ActRules):
     """Checks I6, I7, I8, I14, I18, I20 and F1 as things happen."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.held: dict[Task, list[Any]] = {}
         """The locks that each task holds, in order; VMAs that are held for reading left out."""
         self.changed: dict[int, list[Vma]] = {}
@@ -69,14 +71,18 @@ class RuleWatch:
             self.held[task] = [lock]
         else:
             held.append(lock)
-        if lock.kind == "mmap_lock" and mode == WRITE:
-            self._sequence_is_even(engine, lock.owner)
+        if lock.kind == "mmap_lock":
+            self.lock_taken(engine, task, lock, mode)
+            if mode == WRITE:
+                self._sequence_is_even(engine, lock.owner)
 
     def gave(self, engine: Mm, task: Task, lock: Any, mode: int) -> None:
         """I20 and I6: a writer leaves mm_lock_seq even, and no page writable that may not be."""
         held = self.held.get(task)
         if held is not None and lock in held:
             held.remove(lock)
+        if mode == READ and self.downgraders.get(lock) is task:
+            del self.downgraders[lock]
         if lock.kind == "mmap_lock" and mode == WRITE:
             self._sequence_is_even(engine, lock.owner)
             for vma in self.changed.pop(lock.owner, ()):

@@ -33,6 +33,9 @@ class Watch(Protocol):
     def gave(self, engine: Any, task: Task, lock: Any, mode: int) -> None:
         """A task gives a lock back, or gives up writing under it."""
 
+    def downgraded(self, engine: Any, task: Task, lock: Any) -> None:
+        """A task that had a lock for writing has kept it for reading."""
+
     def slept(self, engine: Any, task: Task) -> None:
         """A task has gone to sleep."""
 

@@ -141,6 +141,7 @@ def downgrade_write(engine: Engine[Any], task: Task, sem: RwSemaphore) -> None:
     if engine.watch is not None:
         engine.watch.gave(engine, task, sem, WRITE)
         engine.watch.took(engine, task, sem, READ)
+        engine.watch.downgraded(engine, task, sem)
     sem.held[task] = engine.now_ns
     set_reader_owned(sem, task)
     change_count(engine, sem, sem.count - WRITER_LOCKED + READER_BIAS)

@@ -27,8 +27,7 @@ def vma_alloc_folio(engine: Mm, thread: Thread) -> Step:
     if not free:
         zone = engine.world.frames.zone_of(engine.cpu)
         return spin_lock(engine, thread, zone.lock, then=rmqueue_bulk)
-    thread.in_flight.page = free.pop()
-    return mem_cgroup_charge
+    return _got_page(engine, thread, free.pop())
 
 
 @step("mm/page_alloc.c", cost="zone_refill")
@@ -44,8 +43,20 @@ def rmqueue_bulk(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 def rmqueue_bulk_done(engine: Mm, thread: Thread) -> Step:
     """Release zone->lock; one page of the batch is for this fault."""
     spin_unlock(engine, thread, engine.world.frames.zone_of(engine.cpu).lock)
-    thread.in_flight.page = _mine(engine).free.pop()
+    return _got_page(engine, thread, _mine(engine).free.pop())
+
+
+def _got_page(engine: Mm, thread: Thread, pfn: int) -> Step:
+    thread.in_flight.page = pfn
+    if engine.world.watch is not None:
+        engine.world.watch.frame_taken(pfn)
     return mem_cgroup_charge
+
+
+def page_has_contents(engine: Mm, thread: Thread) -> None:
+    """The page of the fault is filled, or will be before anybody can see it (rule I15)."""
+    if engine.world.watch is not None:
+        engine.world.watch.frame_filled(thread.in_flight.page)
 
 
 @step("mm/memcontrol.c", cost="charge")
@@ -60,8 +71,9 @@ def mem_cgroup_charge(engine: Mm, thread: Thread) -> Step:
 
 
 @step("mm/memory.c", cost="zero", function="clear_user_highpage")
-def clear_user_page(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+def clear_user_page(engine: Mm, thread: Thread) -> Step:
     """Fill the new page with zeroes before anybody can see it."""
+    page_has_contents(engine, thread)
     return thread.back()
 
 
@@ -71,6 +83,7 @@ def release_page(engine: Mm, thread: Thread) -> None:
     if fault.page is None:
         return
     engine.cost("page_free")
+    page_has_contents(engine, thread)
     mine = _mine(engine)
     mine.free.append(fault.page)
     mine.stock += 1

@@ -69,6 +69,8 @@ def anon_vma_prepare(engine: Mm, thread: Thread) -> Step:
     """Take over a neighbour's anon_vma if the two could merge later; otherwise make a new one."""
     vma = _vma(thread)
     fault = thread.in_flight
+    if engine.world.watch is not None:
+        engine.world.watch.anon_vma_prepared(engine, thread)
     tree = thread.mm.tree
     found = find_mergeable_anon_vma(tree.prev_of(vma), vma, tree.next_of(vma))
     fault.scratch["anon_vma"] = found if found is not None else new_anon_vma(engine)

@@ -24,6 +24,7 @@ from pfviz.mm.paths.allocation import (
     clear_user_page,
     folio_add_lru_vma,
     free_frames,
+    page_has_contents,
     release_page,
     vma_alloc_folio,
 )
@@ -149,8 +150,9 @@ def alloc_copy(engine: Mm, thread: Thread) -> Step:
 
 
 @step("mm/memory.c", cost="copy")
-def copy_mc_user_highpage(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+def copy_mc_user_highpage(engine: Mm, thread: Thread) -> Step:
     """Copy the old page; other threads may still write it if their entry allows that."""
+    page_has_contents(engine, thread)
     return thread.back()
 
 

@@ -16,7 +16,12 @@ from pfviz.mm.page_table import (
     keeping_mark,
 )
 from pfviz.mm.paths import map_pages
-from pfviz.mm.paths.allocation import folio_add_lru_vma, release_page, vma_alloc_folio
+from pfviz.mm.paths.allocation import (
+    folio_add_lru_vma,
+    page_has_contents,
+    release_page,
+    vma_alloc_folio,
+)
 from pfviz.mm.paths.anon_vma import vmf_anon_prepare
 from pfviz.mm.paths.anonymous import add_new_anon_rmap, store_anon_pte
 from pfviz.mm.paths.call_fault import ask_file, vmf_can_call_fault
@@ -155,6 +160,7 @@ def page_for_copy(engine: Mm, thread: Thread) -> Step:
 @step("mm/memory.c", cost="copy", function="do_cow_fault")
 def copy_cow_page(engine: Mm, thread: Thread) -> Step:
     """Copy the file's page into the private one, with the file's page locked."""
+    page_has_contents(engine, thread)
     return install_and_lock(engine, thread, then=finish_cow_fault)
 
 

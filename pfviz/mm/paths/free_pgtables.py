@@ -97,6 +97,8 @@ def unlink_anon_locked(engine: Mm, thread: Thread) -> Step:
     """The lock of the anon_vmas' root is held: unlink and unlock."""
     vma = _walk(thread).vma
     rwsem = vma.anon_vma_chain[0].rwsem
+    if engine.world.watch is not None:
+        engine.world.watch.anon_vma_dropped(engine, thread, vma)
     unlink_anon_vmas(vma)
     up_write(engine, thread, rwsem)
     return unlink_file(engine, thread)

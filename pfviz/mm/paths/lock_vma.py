@@ -134,6 +134,8 @@ def lock_next_found(engine: Mm, thread: Thread) -> Step:
         vma_end_read(engine, thread, vma)
         return _ask_mmap_lock(engine, thread, mm)
     if vma.vm_start <= thread.address or not mm.mm_lock_seq.retry(engine, thread.sequence):
+        if engine.world.watch is not None:
+            engine.world.watch.vma_shown(engine, mm, thread.address, vma)
         return thread.back()
     # Somebody writes, or has written, meanwhile: he may have mapped something into the gap.
     engine.cost("vma_lookup")

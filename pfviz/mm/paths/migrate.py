@@ -132,6 +132,8 @@ def move_to_new_folio(engine: Mm, thread: Thread) -> Step:
     _move_swap_cache(engine, old, new)
     moving.new = new
     engine.cost(moving.copy_cost)
+    if engine.world.watch is not None:
+        engine.world.watch.frame_filled(pfn)
     moving.moved += 1
     return thread.back()
 

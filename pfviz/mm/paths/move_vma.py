@@ -251,6 +251,8 @@ def unlink_anon_vmas_of_old(engine: Mm, thread: Thread) -> Step:
     vma = _call(thread).old
     assert vma.anon_vma is not None
     rwsem = vma.anon_vma.rwsem
+    if engine.world.watch is not None:
+        engine.world.watch.anon_vma_dropped(engine, thread, vma)
     unlink_anon_vmas(vma)
     vma.emit_changed(engine, "anon_vma")
     up_write(engine, thread, rwsem)

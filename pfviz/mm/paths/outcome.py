@@ -120,6 +120,8 @@ def bad_area_nosemaphore(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 def bad_area_access_error(engine: Mm, thread: Thread) -> Step:
     """The VMA forbids this access: unlock, then SIGSEGV (SEGV_ACCERR), or EFAULT for the kernel."""
     fault = thread.in_flight
+    if engine.world.watch is not None:
+        engine.world.watch.signalled(engine, thread)
     if fault.regime == MMAP_LOCK:
         mmap_lock.mmap_read_unlock(engine, thread, thread.mm)
     else:

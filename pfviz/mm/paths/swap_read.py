@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pfviz.mm.page_cache import folio_trylock, folio_unlock
-from pfviz.mm.paths.allocation import folio_add_lru, release_page, vma_alloc_folio
+from pfviz.mm.paths.allocation import (
+    folio_add_lru,
+    page_has_contents,
+    release_page,
+    vma_alloc_folio,
+)
 from pfviz.mm.paths.outcome import VM_FAULT_MAJOR
 from pfviz.mm.swap import AnonFolio, SwapArea, add_to_swap_cache, new_folio, submit_read
 from pfviz.sim import event
@@ -65,6 +70,7 @@ def page_for_slot(engine: Mm, thread: Thread) -> Step:
     """A page is there: lock it before anybody can see it."""
     swap, preset = swap_of(thread), engine.world.preset
     folio = new_folio(engine, thread.in_flight.page, uptodate=False)
+    page_has_contents(engine, thread)  # From here on the folio's lock keeps others away from it.
     swap.folio, swap.fresh = folio, True
     folio_trylock(engine, thread, folio)
     if preset.swapcache_prepare and preset.swapin_allocs_first:
@@ -179,6 +185,7 @@ def add_page_to_swap_cache(engine: Mm, thread: Thread) -> Step:
     fault, swap = thread.in_flight, swap_of(thread)
     folio = new_folio(engine, fault.page, uptodate=False)
     engine.world.frames.start_unmapped(folio.pfn)
+    page_has_contents(engine, thread)  # From here on the folio's lock keeps others away from it.
     fault.page = None
     folio_trylock(engine, thread, folio)
     add_to_swap_cache(engine, folio, swap.area, swap.slot)

@@ -2,7 +2,7 @@
 
 Only with `Policy.tree_in_place`, a mistake that no kernel makes. Choosing a slot by the pivots and
 loading it are two steps here, for the node may be another one by then; and nodes are given back at
-once. What such a reader gets is reported as broken rules I3 and I4.
+once. What such a reader gets is reported as broken rules I3 and T1.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read_pivots(engine: Mm, thread: Thread) -> Step:
     if node is None or node.is_freed:
         return _lost(engine, thread, "I3", "stands on a node that was given back")
     if not node.min <= mas.target <= node.max:
-        return _lost(engine, thread, "I4", "was led into a node that does not cover the address")
+        return _lost(engine, thread, "T1", "was led into a node that does not cover the address")
     walk_scan(mas)
     tree.show_walk(engine, node, mas.target, mas.offset)
     thread.walk_saw = tree.at(mas.target)
@@ -50,7 +50,7 @@ def load_slot(engine: Mm, thread: Thread) -> Step:
         entry = mas.entry
         name = "NULL" if entry is None else f"VMA {entry.vm_start:#x}-{entry.vm_end:#x}"
         text = f"{thread.name} looks up {mas.target:#x} and gets {name}, which never was there"
-        engine.world.break_rule(engine, "I4", text)
+        engine.world.break_rule(engine, "T1", text)
     thread.vma = mas.entry
     return thread.back()
 

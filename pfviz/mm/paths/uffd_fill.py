@@ -26,7 +26,12 @@ from pfviz.mm.page_table import (
     pte_of,
 )
 from pfviz.mm.paths import entry
-from pfviz.mm.paths.allocation import folio_add_lru_vma, release_page, vma_alloc_folio
+from pfviz.mm.paths.allocation import (
+    folio_add_lru_vma,
+    page_has_contents,
+    release_page,
+    vma_alloc_folio,
+)
 from pfviz.mm.paths.anonymous import add_new_anon_rmap, pte_alloc
 from pfviz.mm.paths.file_page import map_folio
 from pfviz.mm.paths.pte_lock import pte_offset_map_lock, unlock
@@ -181,6 +186,7 @@ def copied_without_locks(engine: Mm, thread: Thread) -> Step:
 @step("mm/userfaultfd.c", cost="vma_check", function="mfill_atomic_pte_copy")
 def page_filled(engine: Mm, thread: Thread) -> Step:
     """The page is ready: into the file in memory first, if it is shared; then into the table."""
+    page_has_contents(engine, thread)
     call, vma = _call(thread), _vma(thread)
     if vma.vm_file is not None and vma.vm_flags & VM_SHARED:
         return shmem_mfill_atomic_pte

@@ -16,6 +16,7 @@ from pfviz.mm.paths.outcome import (
     VM_FAULT_ERROR,
     VM_FAULT_MAJOR,
     VM_FAULT_RETRY,
+    VM_FAULT_UNLOCKED,
     account_fault,
     bad_area_access_error,
     bad_area_nosemaphore,
@@ -73,6 +74,8 @@ def find_vma(engine: Mm, thread: Thread) -> Step:
         by_readers = engine.world.preset.expand_stack == "read"
         grow = stack.expand_downwards if by_readers else stack.expand_stack
         return thread.call(grow, then=stack_expanded)
+    if engine.world.watch is not None:
+        engine.world.watch.signalled(engine, thread)
     mmap_lock.mmap_read_unlock(engine, thread, thread.mm)
     return bad_area_nosemaphore
 
@@ -100,6 +103,8 @@ def fault_handled(engine: Mm, thread: Thread) -> Step:
     """See what the handler made of it: done, done without the lock, or to be started again."""
     fault = thread.in_flight
     result = fault.result
+    if engine.world.watch is not None and result & VM_FAULT_UNLOCKED:
+        engine.world.watch.fault_unlocked(engine, thread)
     account_fault(engine, thread)
     if result & VM_FAULT_MAJOR:
         fault.major = True

@@ -240,6 +240,9 @@ def vma_fault_unlocked(engine: Mm, thread: Thread) -> Step:
     """Return, or start again under mmap_lock when the handler could not finish."""
     fault = thread.in_flight
     world = engine.world
+    gave_up = fault.result & VM_FAULT_UNLOCKED and world.preset.handler_unlocks
+    if gave_up and world.watch is not None:
+        world.watch.fault_unlocked(engine, thread)
     account_fault(engine, thread)
     if fault.result & VM_FAULT_MAJOR:
         fault.major = True

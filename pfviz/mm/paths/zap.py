@@ -325,8 +325,10 @@ class TableBatch:
     tables: list[PteTable]
 
 
-def free_tables(engine: Mm, batch: TableBatch) -> None:  # noqa: ARG001
+def free_tables(engine: Mm, batch: TableBatch) -> None:
     """The grace period is over: the memory of the page tables is given back (an RCU callback)."""
     for table in batch.tables:
         assert not table.occupied, f"page table {table.base:#x} freed with live entries"
+        if engine.world.watch is not None:
+            engine.world.watch.table_freed(engine, table)
         table.is_freed = True
