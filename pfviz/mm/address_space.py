@@ -60,6 +60,8 @@ class AddressSpace:
     """Addresses by name, for all threads: VMAs named in a scenario."""
     userfaultfd: UserfaultfdCtx | None = None
     """Its userfaultfd, open or closed; one at most is modelled for each process."""
+    exec_waiter: Thread | None = None
+    """The thread that leaves it by exec, and waits for the others to end."""
     write_protect_seq: int = 0
     """Odd while fork write-protects pages: who pins without a lock then begins again."""
     vma_writer_wait: Thread | None = None

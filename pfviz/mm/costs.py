@@ -111,6 +111,7 @@ MM_COSTS: Final[dict[str, int]] = {
     "copy_table": 60,
     "copy_pte": 50,
     "fork_base": 25_000,
+    "exec_base": 60_000,
     "exit_base": 5_000,
     "mm_alloc": 600,
     "madvise_checks": 60,

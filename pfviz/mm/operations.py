@@ -8,6 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pfviz.mm.kernel_work import GetUserPages as GetUserPages
+from pfviz.mm.kernel_work import IrqsOff as IrqsOff
+from pfviz.mm.kernel_work import MigratePages as MigratePages
+from pfviz.mm.kernel_work import MigrateToDevice as MigrateToDevice
+from pfviz.mm.kernel_work import NumaScan as NumaScan
+from pfviz.mm.kernel_work import Reclaim as Reclaim
+
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
 
@@ -195,6 +202,14 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True)
+class Exec:
+    """Replace the process by a new program (None: it ends) called `name`; other threads end."""
+
+    program: Program | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """End the thread; the last one of an address space tears it down."""
 
@@ -238,66 +253,6 @@ class Uffd:
 
 
 @dataclass(frozen=True, slots=True)
-class Reclaim:
-    """Swap out up to `pages` pages from `place` on, as kswapd does it to the process `mm`.
-
-    `mm` "" is the thread's own; names of places are looked up there. The result is how many pages
-    were freed at once.
-    """
-
-    place: Place
-    pages: int
-    mm: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MigratePages:
-    """Move up to `pages` pages from `place` on to other frames, as compaction does it to `mm`."""
-
-    place: Place
-    pages: int
-    mm: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MigrateToDevice:
-    """Let a driver bring `pages` pages from `place` on into its device's memory."""
-
-    place: Place
-    pages: int
-
-
-@dataclass(frozen=True, slots=True)
-class NumaScan:
-    """Make the entries of `pages` pages from `place` on inaccessible, to see who touches them."""
-
-    place: Place
-    pages: int
-
-
-@dataclass(frozen=True, slots=True)
-class GetUserPages:
-    """A driver takes `pages` pages from `place` on, and keeps them for `hold_ns`.
-
-    `fast` tries it without a lock first; `pin` says that a device will use them (FOLL_PIN).
-    """
-
-    place: Place
-    pages: int = 1
-    write: bool = False
-    fast: bool = True
-    pin: bool = False
-    hold_ns: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class IrqsOff:
-    """A driver keeps interrupts off on this CPU for `ns`."""
-
-    ns: int
-
-
-@dataclass(frozen=True, slots=True)
 class Compute:
     """Use the CPU in user mode for `ns`."""
 
@@ -323,6 +278,7 @@ Operation = (
     | Brk
     | Madvise
     | Fork
+    | Exec
     | Exit
     | ReadProc
     | Reclaim

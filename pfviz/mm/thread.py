@@ -115,6 +115,9 @@ class Thread(Task):
     """What filling a device's new mapping must remember (`paths/driver_mmap.py`)."""
     rmap: Any = None
     """What a walk from a page to its entries must remember (`paths/rmap.py`)."""
+    exiting: AddressSpace | None = None
+    """The address space that it takes down, and its VMAs that are left (`paths/exit_mmap.py`)."""
+    exiting_vmas: list[Vma] = field(default_factory=list)
     advising: Any = None
     """What an advice on one VMA must remember (`paths/madvise_pages.py`, `guard_region.py`)."""
     page_walk: Any = None

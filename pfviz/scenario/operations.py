@@ -175,6 +175,14 @@ class Fork(_Operation, frozen=True, kw_only=True, tag="fork"):
     child_cpu: int = -1
 
 
+class Exec(_Operation, frozen=True, kw_only=True, tag="exec"):
+    """Become another program, which maps and writes `pages` pages, works for `time` and exits."""
+
+    name: Annotated[str, Meta(description="what the new process is called")] = ""
+    pages: Annotated[int, Meta(ge=0)] = 0
+    time: Annotated[Time, Meta(description="how long the new program works")] = "0ns"
+
+
 class Exit(_Operation, frozen=True, kw_only=True, tag="exit"):
     """End the thread."""
 
@@ -345,6 +353,7 @@ Op = (
     | Brk
     | Madvise
     | Fork
+    | Exec
     | Exit
     | ReadProc
     | Reclaim

@@ -53,6 +53,8 @@ class Translator:
                 return mm_ops.Brk(pages)
             case op.Fork():
                 return mm_ops.Fork(self._child(one), one.child_name, one.child_cpu)
+            case op.Exec():
+                return mm_ops.Exec(_new_program(one), one.name)
             case op.Exit():
                 return mm_ops.Exit()
             case op.ReadProc(file=file, process=process):
@@ -164,3 +166,14 @@ class Translator:
         if one.child_time != "0ns":
             work.append(mm_ops.Compute(nanoseconds(one.child_time)))
         return OperationList((*work, mm_ops.Exit()))
+
+
+def _new_program(one: op.Exec) -> OperationList:
+    """What runs in the new process after an exec."""
+    work: list[Operation] = []
+    if one.pages:
+        work.append(mm_ops.Mmap(one.pages, slot="data"))
+        work.append(mm_ops.Access(Place("data"), write=True, pages=one.pages))
+    if one.time != "0ns":
+        work.append(mm_ops.Compute(nanoseconds(one.time)))
+    return OperationList((*work, mm_ops.Exit()))

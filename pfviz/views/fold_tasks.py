@@ -48,7 +48,8 @@ def _task_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> 
     t.cpu = b
     t.prio = c
     t.mm = d if d > 0 else -1
-    t.on_cpu = b < 0
+    if not known or b < 0:
+        t.on_cpu = b < 0  # One that was known goes on where it is, in another process (exec).
     t.since_ns = now
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pfviz.mm import operations as ops
+from pfviz.mm.address_space import AddressSpace
 from pfviz.mm.mmap_lock import (
     mmap_read_lock,
     mmap_read_unlock,
@@ -33,14 +34,21 @@ def do_exit(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     mm.threads -= 1
     if mm.threads or mm.exited:
         return do_task_dead
-    return exit_mmap
+    thread.exiting = mm
+    return thread.call(exit_mmap, then=do_task_dead)
+
+
+def _mm(thread: Thread) -> AddressSpace:
+    mm = thread.exiting
+    assert mm is not None
+    return mm
 
 
 @step("mm/mmap.c")
 def exit_mmap(engine: Mm, thread: Thread) -> Step:
     """Take mmap_lock for reading only: unmapping the pages needs no more."""
     drains = engine.world.preset.unmap_drains_lru
-    return mmap_read_lock(engine, thread, thread.mm, drain_first if drains else unmap_all)
+    return mmap_read_lock(engine, thread, _mm(thread), drain_first if drains else unmap_all)
 
 
 @step("mm/mmap.c", function="exit_mmap")
@@ -52,33 +60,33 @@ def drain_first(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
 @step("mm/mmap.c", function="exit_mmap")
 def unmap_all(engine: Mm, thread: Thread) -> Step:
     """Begin to collect: every page of every VMA goes."""
-    mm = thread.mm
+    mm = _mm(thread)
     begin_zap(engine, thread, mm, "exit")
-    thread.sys = list(mm.tree)
-    ranges = [(vma, vma.vm_start, vma.vm_end) for vma in thread.sys]
+    thread.exiting_vmas = list(mm.tree)
+    ranges = [(vma, vma.vm_start, vma.vm_end) for vma in thread.exiting_vmas]
     return unmap_vmas(thread, ranges, write_lock_all)
 
 
 @step("mm/mmap.c", function="exit_mmap")
 def write_lock_all(engine: Mm, thread: Thread) -> Step:
     """The pages are gone: change over to the write lock, for the page tables and the tree."""
-    mmap_read_unlock(engine, thread, thread.mm)
-    return mmap_write_lock(engine, thread, thread.mm, free_all_tables)
+    mmap_read_unlock(engine, thread, _mm(thread))
+    return mmap_write_lock(engine, thread, _mm(thread), free_all_tables)
 
 
 @step("mm/mmap.c", function="exit_mmap")
 def free_all_tables(engine: Mm, thread: Thread) -> Step:
     """Take all page tables out."""
     locks = engine.world.has_vma_lock
-    thread.mm.tree.set_rcu(False)
+    _mm(thread).tree.set_rcu(False)
     thread.returns.append(remove_all)
-    return free_pgtables(engine, thread, thread.mm, thread.sys, locks, tlb_finish_mmu)
+    return free_pgtables(engine, thread, _mm(thread), thread.exiting_vmas, locks, tlb_finish_mmu)
 
 
 @step("mm/mmap.c", function="exit_mmap")
 def remove_all(engine: Mm, thread: Thread) -> Step:
     """Detach the next VMA; no fault can look for it any more."""
-    vmas: list[Vma] = thread.sys
+    vmas: list[Vma] = thread.exiting_vmas
     if not vmas:
         return forget_tree if engine.world.preset.tree == "rb" else destroy_tree
     return vma_mark_detached(engine, thread, vmas[0], remove_one)
@@ -87,7 +95,7 @@ def remove_all(engine: Mm, thread: Thread) -> Step:
 @step("mm/vma.c (6.12+), mm/mmap.c", function="remove_vma")
 def remove_one(engine: Mm, thread: Thread) -> Step:
     """Close the VMA and free it."""
-    vm_area_free(engine, thread.sys.pop(0), unreachable=True)
+    vm_area_free(engine, thread.exiting_vmas.pop(0), unreachable=True)
     return remove_all
 
 
@@ -100,11 +108,12 @@ def forget_tree(engine: Mm, thread: Thread) -> Step:
 @step("mm/mmap.c", function="__mt_destroy")
 def destroy_tree(engine: Mm, thread: Thread) -> Step:
     """Destroy the tree and unlock: the address space is no more."""
-    mm = thread.mm
+    mm = _mm(thread)
     mm.tree.destroy(engine)
     mm.exited = True
     mmap_write_unlock(engine, thread, mm)
-    return do_task_dead
+    thread.exiting = None
+    return thread.back()
 
 
 @step("kernel/sched/core.c")

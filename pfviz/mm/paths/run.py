@@ -15,6 +15,7 @@ from pfviz.mm.paths import (
     compaction,
     device_memory,
     entry,
+    execve,
     exit_mmap,
     fork,
     gup_fast,
@@ -70,10 +71,9 @@ def new_thread(
 def next_operation(engine: Mm, thread: Thread) -> Next:
     """Run the program: what does this thread want next?"""
     assert thread.program is not None
-    operation = thread.program.next_operation(engine, thread)
+    operation = None if thread.killed else thread.program.next_operation(engine, thread)
     if operation is None:
-        engine.end()
-        uffd_read.thread_ended(engine)
+        _ended(engine, thread)
         return None
     thread.operation = operation
     thread.op_index += 1
@@ -84,6 +84,15 @@ def next_operation(engine: Mm, thread: Thread) -> Next:
         text = engine.log.text(ops.name_of(operation))
         engine.emit(event.OP_BEGIN, text, address, length, thread.op_index)
     return _first_step(engine, thread, operation)
+
+
+def _ended(engine: Mm, thread: Thread) -> None:
+    engine.end()
+    uffd_read.thread_ended(engine)
+    waiter = thread.mm.exec_waiter
+    if waiter is not None and not execve.others_of(engine, waiter, thread.mm):
+        thread.mm.exec_waiter = None
+        engine.wake(waiter)
 
 
 def _where(thread: Thread, operation: ops.Operation) -> tuple[int, int]:
@@ -174,6 +183,8 @@ def _syscall(thread: Thread) -> Step:
             return gup_fast.get_user_pages_fast
         case ops.IrqsOff():
             return irqs_off
+        case ops.Exec():
+            return execve.sys_execve
         case ops.Exit():
             return exit_mmap.do_exit
         case ops.Uffd() as call:
