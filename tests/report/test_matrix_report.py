@@ -69,6 +69,11 @@ def test_every_cell_is_in_the_table_in_whatever_blocks(width: int | None) -> Non
     assert codes == [matrix.cell("anon_read_zero", span.partition("-")[0]).code for span in spans]
 
 
+def test_at_120_columns_all_kernels_stand_side_by_side() -> None:
+    lines = report.table_lines(Asked(width=120))
+    assert [line.split()[-1] for line in lines if line.startswith(" " * 20)] == ["beyond"]
+
+
 def test_kernels_share_a_column_only_if_no_row_tells_them_apart() -> None:
     heads = report.table_lines(Asked(("anon_write",)))[0].split()
     assert heads == ["6.0-6.1", "6.4-7.2", "beyond"]
