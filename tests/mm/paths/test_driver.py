@@ -20,6 +20,7 @@ from pfviz.mm.operations import (
 )
 from pfviz.mm.page_cache import new_file
 from pfviz.mm.page_table import PAGE_SIZE, SPECIAL, WRITABLE
+from pfviz.mm.paths import driver as driver_paths
 from pfviz.mm.paths.driver_mmap import fill_at_once
 from pfviz.mm.policy import Policy
 from pfviz.mm.presets import PRESETS
@@ -363,3 +364,23 @@ def test_2_mib_of_a_device_are_forked_protected_cut_and_unmapped(kernel: str) ->
     assert not broken(made)
     assert not made.mm.page_tables.huge
     assert [row["result"] for row in made.events(event.OP_END)][:6].count(-14) == 0
+
+
+# The rule
+
+
+@pytest.mark.parametrize("mode", ["per-vma", "mmap_lock"])
+def test_a_handler_that_asks_for_a_new_start_and_keeps_its_lock_is_found_out(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check is no list of bad drivers: forget the release of a good one, and it speaks."""
+    monkeypatch.setattr(driver_paths, "give_fault_lock_up", _forget)
+    made = device("drops_fault_lock", "6.12", mode, ready=0)
+    made.thread("t", WRITE)
+    with pytest.raises(AssertionError):
+        watched(made)
+    assert broken(made)[0] == "I19"
+
+
+def _forget(engine: object, thread: Thread) -> None:
+    thread.abort = driver_paths.DEVICE_BUSY
