@@ -221,12 +221,17 @@ def invalidate_huge_pmd(huge: HugePmd) -> None:
 
 
 def split_huge_pmd_locked(engine: Engine[Any], page_table: PageTable, huge: HugePmd,
-                          before: int) -> PteTable:  # fmt: skip
+                          before: int) -> None:  # fmt: skip
     """Map the same 512 frames through the PTE table that was kept for it (pmd_populate).
 
-    `before` is the entry as it was before it was made invalid.
+    `before` is the entry as it was before it was made invalid. A file's page is just unmapped: its
+    next touch finds it again (and there is no table to be filled).
     """
     assert_pml(engine, huge)
+    if before & FILE:
+        huge.value = before
+        clear_huge_pmd(engine, page_table, huge)
+        return
     table = huge.deposit
     assert table is not None
     assert not table.occupied
@@ -242,7 +247,6 @@ def split_huge_pmd_locked(engine: Engine[Any], page_table: PageTable, huge: Huge
         shared = FLAG_SHARED if _is_shared(engine, before) else 0
         bits = event_flags(before) | shared
         engine.emit(event.PTE_SET, huge.base, PTES_PER_TABLE, bits, page_table.mm)
-    return table
 
 
 def _is_shared(engine: Engine[Any], value: int) -> bool:
