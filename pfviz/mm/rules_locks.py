@@ -76,6 +76,8 @@ def _rwsems(engine: Mm) -> Iterator[RwSemaphore | RangeLock]:
     seen: set[int] = set()
     for mm in engine.world.mms:
         yield mm.mmap_lock
+        if mm.userfaultfd is not None:
+            yield mm.userfaultfd.map_changing_lock
         for vma in mm.tree:
             if vma.vm_lock is not None:
                 yield vma.vm_lock

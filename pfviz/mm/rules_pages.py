@@ -16,11 +16,12 @@ from pfviz.mm.page_table import (
     SPECIAL,
     TABLE_SHIFT,
     TABLE_SPAN,
+    UFFD_WP,
     WRITABLE,
 )
 from pfviz.mm.reverse_map import has_anon_vma
 from pfviz.mm.rules_locks import is_written, threads_of
-from pfviz.mm.vma import VM_WRITE, Vma
+from pfviz.mm.vma import VM_UFFD_WP, VM_WRITE, Vma
 
 if TYPE_CHECKING:
     from pfviz.mm.tlb import Tlb
@@ -75,6 +76,15 @@ def writable_pages_are_allowed(engine: Mm) -> Iterator[str]:
         for vma in mm.tree:
             if not vma.vm_flags & VM_WRITE:
                 yield from writable_pages_of(vma)
+            elif vma.vm_flags & VM_UFFD_WP:
+                yield from marked_pages_that_are_writable(vma)
+
+
+def marked_pages_that_are_writable(vma: Vma) -> Iterator[str]:
+    """Pages that a userfaultfd monitor has write-protected and that can be written all the same."""
+    for address, pte in _entries(vma.mm, vma):
+        if pte & PRESENT and pte & UFFD_WP and pte & WRITABLE:
+            yield f"page {address:#x} is writable, but its monitor wants to know of writes"
 
 
 def writable_pages_of(vma: Vma) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from pfviz.mm import rules
 from pfviz.mm.operations import Access, Compute, Operation, Uffd
+from pfviz.mm.page_table import WRITABLE
 from pfviz.mm.paths import userfaultfd
 from pfviz.mm.presets import PRESETS
 from pfviz.mm.thread import Thread
@@ -165,3 +166,14 @@ def test_a_sleeper_whose_page_is_there_breaks_the_rule(monkeypatch: pytest.Monke
     texts = {one.rule: one.text for one in made.engine.world.broken}
     assert texts["I26"].endswith("which is there already")
     assert "I25" in texts
+
+
+def test_a_marked_page_that_can_be_written_breaks_i6() -> None:
+    made = region("wp")
+    made.thread("monitor", Uffd("register", at("m"), 16, ("wp",)), Uffd("protect", at("m"), 4))
+    made.run()
+    assert rules.check(made.engine) == []
+    table = made.mm.page_tables.walk(made.named("m"))
+    assert table is not None
+    table.ptes[table.index(made.named("m"))] |= WRITABLE
+    assert [one.rule for one in rules.check(made.engine)] == ["I6"]

@@ -133,5 +133,10 @@ def userfaultfd_api(engine: Mm, thread: Thread) -> Step:
     if not known.issuperset(operation.features):
         thread.op_result = EINVAL
         return thread.back()
-    new_userfaultfd(engine, thread.mm, operation.features, operation.user_mode_only)
+    ctx = thread.mm.userfaultfd
+    if ctx is None or ctx.released:
+        new_userfaultfd(engine, thread.mm, operation.features, operation.user_mode_only)
+    else:  # One that was there from the start: nobody has agreed on its features yet.
+        ctx.features = frozenset(operation.features)
+        ctx.user_mode_only = operation.user_mode_only
     return thread.back()

@@ -19,6 +19,7 @@ from pfviz.mm.operations import (
 )
 from pfviz.mm.page_table import UFFD_WP, WRITABLE
 from pfviz.mm.policy import Policy
+from pfviz.mm.uffd_range import begin_registered
 from pfviz.mm.vma import VM_UFFD, VM_UFFD_MISSING
 from pfviz.sim.task import DONE
 from tests.mm.fault_scenes import check_pages, kinds
@@ -211,3 +212,14 @@ def test_missing_memory_that_could_be_huge_is_the_monitors_page_by_page() -> Non
     assert made.engine.world.broken == []
     assert kinds(made) == ["uffd_missing"]
     assert made.mm.page_tables.rss_anon == 1
+
+
+def test_opening_what_was_there_from_the_start_only_agrees_on_its_features() -> None:
+    made = region("missing")
+    begin_registered(made.engine, made.vmas["m"], ("missing",))
+    ctx = made.mm.userfaultfd
+    made.thread("monitor", Uffd("open", features=("sigbus",)))
+    made.thread("worker", Access(at("m", 5), write=True), cpu=1, after_ns=20_000)
+    made.run()
+    assert made.mm.userfaultfd is ctx
+    assert kinds(made) == ["sigbus"]
