@@ -24,14 +24,7 @@ class Translator:
         """The model's operation; ScenarioError when it names a place that there is not."""
         match one:
             case op.Read() | op.Write() | op.Execute():
-                return mm_ops.Access(
-                    self.place(one.at, one.apart),
-                    isinstance(one, op.Write),
-                    one.pages,
-                    one.stride,
-                    isinstance(one, op.Execute),
-                    not isinstance(one, op.Execute) and one.by_kernel,
-                )
+                return self._access(one)
             case op.Mmap():
                 return self._mmap(one)
             case op.Munmap(at=at, pages=pages, apart=apart):
@@ -82,6 +75,16 @@ class Translator:
             case op.Sleep(time=time):
                 return mm_ops.Sleep(nanoseconds(time))
         raise AssertionError(one)
+
+    def _access(self, one: op.Read | op.Write | op.Execute) -> Operation:
+        return mm_ops.Access(
+            self.place(one.at, one.apart),
+            isinstance(one, op.Write),
+            one.pages,
+            one.stride,
+            isinstance(one, op.Execute),
+            not isinstance(one, op.Execute) and one.by_kernel,
+        )
 
     def place(self, at: str, apart: int = 0, names: set[str] | None = None) -> Place:
         """A place by name, moved on for each further thread of the group.
