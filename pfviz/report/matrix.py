@@ -64,6 +64,7 @@ def matrix_object(asked: Asked = ALL) -> dict[str, Any]:
         "kinds": [kind.id for kind in asked.rows],
         "policy": dict(asked.policy),
         "titles": {kind.id: f"{kind.group}: {kind.title}" for kind in asked.rows},
+        "rows": {kind.id: kind.row for kind in asked.rows},
         "codes": CODES | {UNKNOWN: "not modelled yet"},
         "cells": {kind: {name: one.code for name, one in row.items()}
                   for kind, row in cells.items()},
@@ -215,7 +216,7 @@ def kind_lines(name: str, asked: Asked = ALL) -> list[str]:
     kind, width = BY_ID[name], asked.width
     cells = [asked.cell(name, kernel) for kernel in asked.columns]
     size = max(len(one.code) for one in cells)
-    lines = beside("", f"{kind.group}: {kind.title}", width)
+    lines = beside("", f"{kind.group}: {kind.title}", width) + beside("", kind.row, width)
     if not kind.missing:
         lines += beside("", " ".join(scenario_of(name).story.split()), width)
     lines += ["", *_policies(asked)]

@@ -89,7 +89,7 @@ def test_the_legend_explains_each_code_that_came_up_and_no_other() -> None:
 def test_one_kind_is_told_kernel_by_kernel_with_the_commits_that_changed_it() -> None:
     text = pfviz("matrix", "--kind", "file_read_miss").stdout
     lines = text.splitlines()
-    assert lines[0] == "Files: read that needs the disk"
+    assert lines[:2] == ["Files: read that needs the disk", "file read miss, I/O needed"]
     assert [line.split()[0] for line in lines if line[2:].startswith(KERNELS)] == list(KERNELS)
     for commit in ("f5617ffeb450", "5d74b2ab2c15"):
         assert commit in text
