@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 from pfviz.mm.operations import Access, Exit, Fork, OperationList, Sleep
 from pfviz.mm.page_cache import new_file
-from pfviz.mm.page_table import FILE, OCCUPIED, PAGE_SIZE, PRESENT, SPECIAL, WRITABLE, pfn_of
+from pfviz.mm.page_table import (
+    FILE,
+    OCCUPIED,
+    PAGE_SIZE,
+    PRESENT,
+    SPECIAL,
+    WRITABLE,
+    is_pte_marker,
+    pfn_of,
+)
 from pfviz.mm.paths import entry
 from pfviz.mm.policy import Policy
 from pfviz.mm.thread import Thread
@@ -146,7 +155,7 @@ def check_pages(made: Scene) -> None:
         anon = file = 0
         for table in mm.page_tables.tables(0, 1 << 47):
             for slot, pte in enumerate(table.ptes):
-                if not pte:
+                if not pte or is_pte_marker(pte):
                     continue
                 address = table.base + slot * PAGE_SIZE
                 vma = mm.vma_at(address)

@@ -8,6 +8,7 @@ import pytest
 
 from pfviz.mm import rules
 from pfviz.mm.operations import (
+    ADVICE,
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_PRIVATE,
@@ -16,9 +17,11 @@ from pfviz.mm.operations import (
     Fork,
     GetUserPages,
     Madvise,
+    Mlock,
     Mmap,
     Mprotect,
     Mremap,
+    Munlock,
     Munmap,
     Operation,
     OperationList,
@@ -52,6 +55,8 @@ def any_operation(dice: random.Random) -> Operation:
         (6, Munmap(place, count)),
         (9, Mmap(count, flags=fixed, at=place)),
         (6, Madvise(place, count, dice.choice(("dontneed", "free", "sequential")))),
+        (8, Madvise(place, count, dice.choice(ADVICE))),
+        (3, dice.choice((Mlock, Munlock))(place, count)),
         (5, ReadProc(dice.choice(("maps", "smaps", "smaps_rollup")))),
         (4, Mremap(place, count, count, to=at("b", dice.choice((0, HUGE, 3))))),
         (4, GetUserPages(place, few, write=dice.random() < 0.5, pin=dice.random() < 0.5)),
