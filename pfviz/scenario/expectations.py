@@ -233,7 +233,8 @@ def _member(value: Any, key: Any, node: ast.expr) -> Any:
             for row in value:
                 if isinstance(row, Mapping) and row.get("name") == key:
                     return row
-            names = [str(row["name"]) for row in value if isinstance(row, Mapping)]
+            rows = [row for row in value if isinstance(row, Mapping)]
+            names = [str(row["name"]) for row in rows if "name" in row]
             raise ExpectationError(
                 f'{ast.unparse(node)} has no row with the name "{key}"{hint(str(key), names)}'
             )

@@ -16,6 +16,7 @@ RUN: dict[str, Any] = {
         {"name": "vma_lock heap", "kind": "vma_lock", "contended": 4},
         {"name": "vma_lock arena", "kind": "vma_lock", "contended": 5},
     ],
+    "broken_rules": [{"rule": "I16: an old copy", "task": 1}],
     "throughput_per_s": 5.0,
     "mode": "per-vma",
 }
@@ -95,3 +96,8 @@ def test_a_run_that_cannot_tell_says_why(text: str, said: str) -> None:
     with pytest.raises(ExpectationError, match=r".*") as caught:
         holds(text, asked())
     assert said in str(caught.value)
+
+
+def test_a_list_without_names_is_not_asked_by_name() -> None:
+    with pytest.raises(ExpectationError, match="has no row with the name"):
+        holds("broken_rules['I16'] != 0", asked())

@@ -308,7 +308,7 @@ def let_go(engine: Mm, thread: Thread) -> Step:
     return thread.back()
 
 
-@step("mm/swapfile.c (6.8+)", cost="swap_free")
+@step("mm/swapfile.c (6.8+, later 6.1.y)", cost="swap_free")
 def swapcache_clear(engine: Mm, thread: Thread) -> Step:
     """The slot is free for others again; who lost to this fault wakes up (6.12+)."""
     swap = swap_of(thread)

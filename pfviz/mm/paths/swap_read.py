@@ -78,7 +78,7 @@ def page_for_slot(engine: Mm, thread: Thread) -> Step:
     return thread.call(folio_add_lru, then=swap_read_folio)
 
 
-@step("mm/swapfile.c (6.8+)", cost="swap_free")
+@step("mm/swapfile.c (6.8+, later 6.1.y)", cost="swap_free")
 def swapcache_prepare(engine: Mm, thread: Thread) -> Step:
     """Mark the slot, so that nobody else can read it past the cache and map an old copy later."""
     swap = swap_of(thread)
@@ -94,7 +94,7 @@ def swapcache_prepare(engine: Mm, thread: Thread) -> Step:
     return thread.call(vma_alloc_folio, then=page_for_slot)
 
 
-@step("mm/memory.c (6.8+)", cost="vma_check", function="schedule_timeout_uninterruptible")
+@step("mm/memory.c (6.8+, later 6.1.y)", cost="vma_check", function="schedule_timeout_uninterruptible")
 def lost_to_another(engine: Mm, thread: Thread) -> Step | None:
     """Another thread reads this slot: sleep a tick at most, with the fault lock held."""
     swap = swap_of(thread)
@@ -106,7 +106,7 @@ def lost_to_another(engine: Mm, thread: Thread) -> Step | None:
     return None
 
 
-@step("mm/memory.c (6.8+)", cost="vma_check", function="do_swap_page")
+@step("mm/memory.c (6.8+, later 6.1.y)", cost="vma_check", function="do_swap_page")
 def lost_and_slept(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """Let the access run again: by now the other thread has probably mapped the page."""
     return thread.back()

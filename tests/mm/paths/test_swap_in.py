@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pfviz.mm.operations import Access, Compute, Munmap, Reclaim
+from pfviz.mm.page_cache import BY_DISK, folio_unlock
 from pfviz.mm.page_table import DIRTY, PRESENT, WRITABLE
 from pfviz.mm.paths import filemap, swap_in
 from pfviz.mm.policy import Policy
@@ -16,6 +17,7 @@ from tests.mm.swap_scenes import (
     SSD,
     WRITE,
     ZRAM,
+    area_of,
     check_swap,
     entry,
     swapped_world,
@@ -126,6 +128,24 @@ def test_holding_the_vma_lock_makes_the_owner_wait_for_the_device() -> None:
     made, latency_ns = owner_unmaps("hold")
     assert latency_ns > 50_000
     assert made.events(event.FAULT_END)[0]["kind"] == "swap_in"
+    check_swap(made)
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.6", "6.12", "7.2"])
+def test_the_second_time_a_fault_waits_with_its_lock_held(kernel: str) -> None:
+    """FAULT_FLAG_TRIED: somebody has locked the page again when the fault starts anew."""
+    made = swapped_world(kernel, SSD, mode="mmap_lock")
+    thread = made.thread("t", READ)
+    while not made.events(event.IO_END):
+        made.engine.run(steps_max=1)
+    (folio,) = area_of(made).cache.values()
+    folio.locked_by = BY_DISK
+    made.engine.alarm(50_000, folio_unlock, folio)
+    owner = made.thread("owner", Munmap(at("m"), 8), cpu=1, after_ns=10_000)
+    made.run()
+    assert len(made.events(event.FAULT_PATH, thread)) == 2, "it does not start a third time"
+    assert made.events(event.FAULT_END)[0]["kind"] == "swap_in"
+    assert made.events(event.OP_END, owner)[0]["latency_ns"] > 30_000, "mmap_lock was held"
     check_swap(made)
 
 
