@@ -51,7 +51,7 @@ SWITCHES: Final = (
            "a fault that starts again is held up by writers elsewhere in the address space"),
     Switch("uffd_notify", "uffd_notify", {"drop_first": "drop_first", "hold": "hold"},
            "whether a fault drops its lock before the userfaultfd monitor is told",
-           "a monitor that touches the same VMA, or changes it"),
+           "a monitor that touches or changes the same VMA waits for the fault it should answer"),
     Switch("page_table_free", "page_table_free", {"rcu": "rcu", "ipi": "ipi"},
            "how a page table is freed under the feet of lockless walkers",
            "an unmap waits for CPUs with interrupts off"),

@@ -139,7 +139,11 @@ KEYS: Final = (
     Key("kernel.choose", "K", "kernel", "kernel",
         "Another kernel preset, at the same place in the workload.", "Change"),
     Key("policy.choose", "P", "policy", "policy",
-        "Another choice of a kernel's policy, at the same place in the workload.", "Change"),
+        "Another choice of a kernel's policy, at the same place in the workload; what it costs "
+        "faults and those they hold up is measured. In the matrix: cells that it changes get a +.",
+        "Change", (LAB, MATRIX)),
+    Key("policy.cost", "dollar_sign", "cost", "what it costs",
+        "What the policy chosen last costs faults, and those they hold up.", "Change"),
     Key("compare", "equals_sign", "compare", "compare",
         "The same workload in each mode, side by side; again goes back.", "Change", BOTH, "="),
     Key("align", "a", "align", "align",
@@ -239,7 +243,8 @@ SPELLINGS: Final = {
     "right_curly_bracket": "}", "left_curly_bracket": "{", "pagedown": "PgDn", "pageup": "PgUp",
     "home": "Home", "end": "End", "colon": ":", "slash": "/", "apostrophe": "'", "minus": "-",
     "plus": "+", "equals_sign": "=", "question_mark": "?", "f1": "F1",
-    "f2": "F2", "shift+down": "shift+↓", "shift+up": "shift+↑", "escape": "esc",
+    "f2": "F2", "shift+down": "shift+↓", "shift+up": "shift+↑", "dollar_sign": "$",
+    "escape": "esc",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Times and steps differ between lock modes and kernels; operations and their faul
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pfviz.views.timeline import FAULT, OPERATION
 
@@ -18,6 +18,8 @@ class WorkloadPosition:
 
     operations: int
     faults: int
+    faults_in_all: int = field(default=0, compare=False)
+    """All faults so far: what remains to go by where so many operations never come."""
 
     @classmethod
     def of(cls, player: Player) -> WorkloadPosition:
@@ -25,14 +27,14 @@ class WorkloadPosition:
         timeline, index = player.run.timeline, player.index
         operations = timeline.count(index, OPERATION)
         since = timeline.nth(operations, OPERATION)
-        faults = timeline.count(index, FAULT) - timeline.count(since, FAULT)
-        return cls(operations, faults)
+        in_all = timeline.count(index, FAULT)
+        return cls(operations, in_all - timeline.count(since, FAULT), in_all)
 
     def find(self, player: Player) -> int | None:
         """Where this is in another run, None while that run is not known so far."""
         timeline, run = player.run.timeline, player.run
         if timeline.count(len(timeline), OPERATION) < self.operations:
-            return len(timeline) if run.finished else None
+            return self._without_operations(player) if run.finished else None
         base = timeline.nth(self.operations, OPERATION)
         wanted = timeline.count(base, FAULT) + self.faults
         next_operation = timeline.next(base, OPERATION)
@@ -42,9 +44,16 @@ class WorkloadPosition:
         known = timeline.count(len(timeline), OPERATION) > self.operations or run.finished
         return max(base, next_operation - 1) if known else None
 
+    def _without_operations(self, player: Player) -> int:
+        """Whoever works on and on does more in a run that takes longer: faults are left, then."""
+        timeline = player.run.timeline
+        if 0 < self.faults_in_all <= timeline.count(len(timeline), FAULT):
+            return timeline.nth(self.faults_in_all, FAULT)
+        return len(timeline)
+
     def further(self, faults: int) -> WorkloadPosition:
         """So many faults later."""
-        return WorkloadPosition(self.operations, self.faults + faults)
+        return WorkloadPosition(self.operations, self.faults + faults, self.faults_in_all + faults)
 
     def words(self) -> str:
         """The position in words, as the message after a restart says it."""

@@ -93,7 +93,7 @@ async def test_compare_begins_where_the_lab_stood_and_stays_paused() -> None:
     app = app_of()
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        await pilot.press("f", "f", "f")
+        await pilot.press("f", "f")
         await settle(pilot)
         place = WorkloadPosition.of(lab_of(app).player)
         await pilot.press("equals_sign")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
+ROOMY_LINES = 36
+"""From so many lines on a long list need not be short for what is said below it."""
+
+
 class Choice(ModalScreen[int]):
     """Lists options; gives the number of the chosen one, -1 when none was.
 
@@ -30,9 +34,16 @@ class Choice(ModalScreen[int]):
     ]
 
     def __init__(
-        self, title: str, explain: str, options: Sequence[tuple[str, str]], current: int = 0
+        self,
+        title: str,
+        explain: str,
+        options: Sequence[tuple[str, str]],
+        current: int = 0,
+        abouts: Sequence[str] = (),
     ) -> None:
+        """`abouts` says of each option, while it is highlighted, what has no room beside it."""
         super().__init__()
+        self.abouts = abouts
         self.heading = title
         self.explain = explain
         self.options = options
@@ -58,12 +69,21 @@ class Choice(ModalScreen[int]):
                 ),
                 id="options",
             )
+            if self.abouts:
+                yield Static("", id="about", markup=False)
 
     def on_mount(self) -> None:
         """Begin at what is now."""
+        self.set_class(bool(self.abouts), "telling")
+        self.set_class(self.app.size.height >= ROOMY_LINES, "roomy")
         options = self.query_one(OptionList)
         options.highlighted = self.current if self.options else None
         options.focus()
+
+    def on_option_list_option_highlighted(self, highlighted: OptionList.OptionHighlighted) -> None:
+        """Say what the option is about."""
+        if self.abouts:
+            self.query_one("#about", Static).update(self.abouts[highlighted.option_index])
 
     def on_option_list_option_selected(self, selected: OptionList.OptionSelected) -> None:
         """Leave with the chosen one."""

@@ -180,6 +180,7 @@ class LabActions(PlayingScreen):
         options: Sequence[tuple[str, str]],
         current: int,
         act: Callable[[int | None], None],
+        abouts: Sequence[str] = (),
     ) -> None:
         """Show a list; `act` gets the number of the chosen option, -1 for none."""
         was_playing = self.player.playing
@@ -191,7 +192,7 @@ class LabActions(PlayingScreen):
             act(number)
             self.moved()
 
-        self.app.push_screen(Choice(title, explain, options, current), left)
+        self.app.push_screen(Choice(title, explain, options, current, abouts), left)
 
     # Look
 

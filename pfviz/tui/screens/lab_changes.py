@@ -6,13 +6,13 @@ A new run starts from the same seed and goes to the same place in the workload, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario.errors import ScenarioError
 from pfviz.tui import kernel_words
 from pfviz.tui.player import Errand, Player
-from pfviz.tui.recipe import MODE_TITLES, POLICY_CHOICES, POLICY_MEANINGS, Recipe
+from pfviz.tui.recipe import MODE_TITLES, Recipe
 from pfviz.tui.screens.compare import Compare
 from pfviz.tui.screens.lab_actions import LabActions
 from pfviz.tui.workload_position import WorkloadPosition
@@ -132,39 +132,6 @@ class LabChanges(LabActions):
         said.append(f"Started again, seed {recipe.seed}.")
         self._remake(changed, " ".join(filter(None, said)))
 
-    def action_policy(self) -> None:
-        """Choose another policy."""
-        recipe = self._recipe()
-        if recipe is None:
-            return
-        now = recipe.policy()
-        options: list[tuple[str, Any]] = [
-            (name, value)
-            for name, values in POLICY_CHOICES.items()
-            for value in values
-            if value != now[name]
-        ]
-
-        def choose(number: int | None) -> None:
-            if number is None or number < 0:
-                return
-            name, value = options[number]
-            self._remake(
-                recipe.with_policy(name, value),
-                f"{name} is now {_said(value)}, started again with the same seed {recipe.seed}.",
-            )
-
-        self.choose(
-            "Policy",
-            "What the modelled kernel does where it could do otherwise.",
-            [
-                (f"{name} = {_said(value)}", f"now {_said(now[name])}: {POLICY_MEANINGS[name]}")
-                for name, value in options
-            ],
-            0,
-            choose,
-        )
-
     def action_compare(self) -> None:
         """The same workload in every mode that this kernel can have."""
         recipe = self._recipe()
@@ -259,12 +226,6 @@ class LabChanges(LabActions):
             0,
             drop,
         )
-
-
-def _said(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value)
 
 
 def _if_known(player: Player, position: int) -> int | None:

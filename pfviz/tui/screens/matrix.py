@@ -17,15 +17,20 @@ from textual import work as worker
 from textual.containers import Horizontal
 
 from pfviz.report.source import Source
+from pfviz.scenario import policies
 from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.fault_kinds import BY_ID, KINDS, scenario_of
 from pfviz.scenario.matrix import KERNELS, Policies
 from pfviz.scenario.overrides import Overrides
+from pfviz.scenario.schema import Policy
 from pfviz.tui import chrome, keys, matrix_grid, matrix_words
 from pfviz.tui.cell_store import ALL, CellStore
 from pfviz.tui.kernel_words import name_of
 from pfviz.tui.matrix_grid import Place
 from pfviz.tui.pane import Pane
+from pfviz.tui.policy_words import about, changes
+from pfviz.tui.recipe import POLICY_CHOICES
+from pfviz.tui.screens.choice import Choice
 from pfviz.tui.screens.playing import Paint, PlayingScreen
 from pfviz.tui.sources import run_of
 from pfviz.views.glyphs import UNICODE
@@ -153,7 +158,7 @@ class Matrix(PlayingScreen):
         width = self.app.size.width
         known, count = len(self.store.cells), len(ALL)
         progress = f"{count} cells, each by a run" if known == count else f"{known} of {count} run"
-        turned = ", ".join(f"{name} = {_said(value)}" for name, value in self.store.policy)
+        turned = ", ".join(f"{name} = {policies.word(value)}" for name, value in self.store.policy)
         tail: list[Cell] = [(f"  {progress} ", "dim" if known == count else "accent")]
         if turned:
             tail.insert(0, (f"  {turned} ", "say"))
@@ -168,6 +173,8 @@ class Matrix(PlayingScreen):
         glyphs = self.app.glyphs if self._ascii else UNICODE
         rows = matrix_grid.paint(self.store, self.place, width, height, glyphs)
         foot = "◆ differs from " + self.place.before if self.place.before else ""
+        if self.store.policy:
+            foot = " · ".join(filter(None, (foot, "+ made another by the policies")))
         if self._ascii:
             foot = foot.replace("◆", "*")
         self.entitle("cells", f"Faults and kernels · {BY_ID[self.place.kind].group}", foot)
@@ -275,6 +282,31 @@ class Matrix(PlayingScreen):
             self.tops[name] += rows
         self.moved()
 
+    def action_policy(self) -> None:
+        """Turn a switch; the cells are run anew, and those that it changes are marked."""
+        now = policies.said(Policy(), self.store.policy)
+        options = [
+            (name, value)
+            for name, values in POLICY_CHOICES.items()
+            for value in values
+            if value != now[name]
+        ]
+
+        def choose(number: int | None) -> None:
+            if number is None or number < 0:
+                return
+            name, value = options[number]
+            turned = {**dict(self.store.policy), name: value}
+            kept = {one: is_now for one, is_now in turned.items() if is_now != _own(one)}
+            self.store = CellStore(tuple(sorted(kept.items())))
+            self._want()
+            self.moved()
+
+        listed = changes(options, now)
+        explain = "What kernels do → what they could do. All cells are run anew; + differs."
+        abouts = [about(name) for name, _ in options]
+        self.app.push_screen(Choice("Policy", explain, listed, 0, abouts), choose)
+
     def action_play_cell(self) -> None:
         """Play this fault in this kernel."""
         kind, kernel = self.place.kind, self.place.kernel
@@ -306,5 +338,6 @@ class Matrix(PlayingScreen):
         self.app.push_screen(Lab(run, play=True))
 
 
-def _said(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _own(name: str) -> object:
+    """What a switch is in a kernel as released."""
+    return policies.said(Policy())[name]

@@ -1,0 +1,181 @@
+"""Policies on a running scenario: chosen at the same place, and measured on both sides."""
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from pfviz.report.policy_worker import answer, request
+from pfviz.report.source import Source, open_scenario
+from pfviz.scenario.overrides import Overrides
+from pfviz.scenario.policies import SWITCHES
+from pfviz.tui import cost_table
+from pfviz.tui.app import LabApp
+from pfviz.tui.cost_job import CostJob
+from pfviz.tui.policy_words import about
+from pfviz.tui.recipe import POLICY_CHOICES, Recipe
+from pfviz.tui.screens.choice import Choice
+from pfviz.tui.screens.cost import Cost
+from pfviz.tui.screens.lab import Lab
+from pfviz.tui.screens.matrix import Matrix
+from pfviz.tui.sources import run_of
+from pfviz.views.rows import plain, row_width
+
+from .screen_text import lab_of, settle, text_of
+
+
+def io_app() -> LabApp:
+    return LabApp(run=run_of(Source(open_scenario("file-io-wait"))), play=False)
+
+
+async def choose(pilot: Pilot[None], name: str) -> None:
+    """Choose the first other value of a switch."""
+    await pilot.press("P")
+    await pilot.pause(0.1)
+    choice = pilot.app.screen
+    assert isinstance(choice, Choice)
+    number = [option[0] for option in choice.options].index(name)
+    for _ in range(number):
+        await pilot.press("j")
+    await pilot.press("enter")
+
+
+async def measured(app: LabApp, pilot: Pilot[None]) -> None:
+    for _ in range(600):
+        await pilot.pause(0.1)
+        job = next(one.job for one in app.screen_stack if isinstance(one, Lab))
+        if job is not None and job.done:
+            break
+    await pilot.pause(0.4)
+
+
+def flat(app: LabApp) -> str:
+    return " ".join(text_of(app).replace("│", " ").split())
+
+
+def said_by(app: LabApp, name: str) -> str:
+    """The words of a widget, wherever its lines were broken."""
+    widget = app.screen.query_one(f"#{name}", Static)
+    assert widget.region.height >= 2
+    assert app.screen.region.contains_region(widget.region)
+    return str(widget.render())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+async def test_a_choice_goes_on_at_the_same_place_and_shows_what_it_costs_both_sides(
+    size: tuple[int, int],
+) -> None:
+    app = io_app()
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("f", "f")
+        await settle(pilot)
+        await choose(pilot, "io_wait_file")
+        await pilot.pause(0.2)
+        assert isinstance(app.screen, Cost)
+        assert "in the background" in flat(app)
+        await measured(app, pilot)
+        text = flat(app)
+        assert "io_wait_file = restart io_wait_file = hold" in text
+        assert "mprotect" in text
+        assert "faults begun again 24 0" in text
+        assert "whoever changes the VMA waits for the disk" in said_by(app, "explain")
+        await pilot.press("escape")
+        await settle(pilot)
+        lab = lab_of(app)
+        assert lab.player.run.recipe is not None
+        assert lab.player.run.recipe.policy()["io_wait_file"] == "hold"
+        assert lab.player.run.timeline.count(lab.player.index, "fault") == 2
+        await pilot.press("dollar_sign")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, Cost)
+
+
+async def test_who_leaves_before_it_is_measured_is_told_the_result() -> None:
+    app = io_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await choose(pilot, "io_wait_file")
+        await pilot.press("escape")
+        await measured(app, pilot)
+        assert "Measured: io_wait_file = hold:" in flat(app)
+
+
+async def test_without_a_choice_there_is_nothing_measured() -> None:
+    app = io_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("dollar_sign")
+        await pilot.pause(0.1)
+        assert "No policy was chosen yet" in flat(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_chooser_lists_every_switch_and_says_what_it_is_about(
+    size: tuple[int, int],
+) -> None:
+    app = io_app()
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("P", "j")
+        await pilot.pause(0.2)
+        assert isinstance(app.screen, Choice)
+        offered = {name for name, _ in app.screen.options}
+        assert offered == {
+            one.name for one in SWITCHES if one.values and one.name != "tree_in_place"
+        }
+        assert "restart → hold" in flat(app)
+        about_it = said_by(app, "about")
+        assert "It decides whether whoever changes the VMA waits for the disk." in about_it
+
+
+async def test_the_matrix_is_run_anew_under_a_policy_and_marks_what_it_changes() -> None:
+    app = LabApp(matrix=("file_read_miss", "6.12", ()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause(0.2)
+        await choose(pilot, "restart_lock")
+        for _ in range(400):
+            await pilot.pause(0.02)
+            screen = app.screen
+            if isinstance(screen, Matrix) and not screen.store.work(0.05):
+                break
+        assert isinstance(app.screen, Matrix)
+        app.screen.moved()
+        await pilot.pause(0.3)
+        assert app.screen.store.policy == (("restart_lock", "vma"),)
+        assert "V(io)>V" in text_of(app)
+        assert app.screen.store.turned("file_read_miss", "6.12") == "V(io)>M"
+        assert "The policies make the difference" in flat(app)
+        assert "restart_lock = vma" in flat(app)
+
+
+# What is behind it
+
+
+def test_the_worker_measures_what_it_is_asked() -> None:
+    scenario = open_scenario("file-io-wait")
+    asked = request(scenario, Overrides(kernel="6.18"), "io_wait_file", ("restart", "hold"))
+    cost = msgspec.json.decode(answer(asked))
+    assert cost["kernel"] == "6.18"
+    assert [one["value"] for one in cost["choices"]] == ["restart", "hold"]
+    assert cost["choices"][0]["faults"]["retries"] > cost["choices"][1]["faults"]["retries"]
+    for width in (40, 74, 120):
+        rows = cost_table.rows(cost, width)
+        assert "mprotect" in plain(rows)
+        assert width < 70 or all(row_width(row) <= width for row in rows)
+
+
+def test_what_cannot_be_measured_is_said() -> None:
+    asked = request(open_scenario("hello-fault"), Overrides(kernel="5.4"), "merge", (True, False))
+    assert "5.4" in msgspec.json.decode(answer(asked))["error"]
+
+
+async def test_a_measurement_can_be_given_up() -> None:
+    job = CostJob(Recipe(open_scenario("file-io-wait")), "merge", True, False)
+    job.cancel()  # Before it began there is nothing to end.
+    assert not job.done
+
+
+def test_every_switch_that_is_offered_says_what_it_is_about() -> None:
+    for name in POLICY_CHOICES:
+        assert about(name).endswith(".")
