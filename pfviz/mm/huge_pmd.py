@@ -242,6 +242,7 @@ def split_huge_pmd_locked(engine: Engine[Any], page_table: PageTable, huge: Huge
     step = 0 if is_huge_zero(before) else 1
     table.ptes = array("Q", (pte_of(first + i * step, flags) for i in range(PTES_PER_TABLE)))
     table.occupied = PTES_PER_TABLE
+    table.is_linked = True
     page_table.link_table(engine, table)
     if engine.logging:
         shared = FLAG_SHARED if _is_shared(engine, before) else 0

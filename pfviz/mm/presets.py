@@ -124,6 +124,8 @@ class Preset:
     """6.16+: madvise flushes once for all VMAs, after it has given a VMA's lock back."""
     hugetlb_vma_lock: str = "none"
     """Which hugetlb VMAs have a lock against unmapping: "none", "shared" (6.1+) or "all" (6.7+)."""
+    madv_collapse: bool = False
+    """6.1+: MADV_COLLAPSE makes a huge page of small ones at once."""
     thp_zero_wp: str = "split"
     """What a write to the huge zero page does: "split" it, or (6.13+) replace it by a huge page."""
     thp_zeroes_first: bool = False

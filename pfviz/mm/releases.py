@@ -80,6 +80,8 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("", None, "the tree in RCU mode: growing stacks changed nodes under their readers"
               " (6.3, 6.1.23)", "3dd443254941", "list"),
             # The tree read is 6.1.192: growth under the write lock came with 6.1.37.
+            C("madv_collapse", True, "MADV_COLLAPSE makes a huge page of small ones",
+              "7d8faaf15545", "memory"),
             C("hugetlb_vma_lock", "shared", "shared hugetlb VMAs have a lock of their own against"
               " unmapping", "8d9bfb260814", "memory"),
             C("expand_stack", "write", "the stack grows under mmap_lock held for writing (6.1.37)",

@@ -142,6 +142,7 @@ class Madvise(_Operation, frozen=True, kw_only=True, tag="madvise"):
     pages: Pages
     advice: Literal[
         "cold",
+        "collapse",
         "dodump",
         "dofork",
         "dontdump",

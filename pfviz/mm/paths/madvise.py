@@ -26,6 +26,7 @@ from pfviz.mm.page_range import free_pte_range
 from pfviz.mm.page_table import TABLE_SPAN
 from pfviz.mm.paths import uffd_event
 from pfviz.mm.paths.allocation import lru_add_drain
+from pfviz.mm.paths.collapse import madvise_collapse
 from pfviz.mm.paths.guard_region import guard_install, guard_remove
 from pfviz.mm.paths.madvise_pages import cold, madvise_populate, willneed
 from pfviz.mm.paths.modify import Modify, modify_flags
@@ -101,6 +102,11 @@ def do_madvise(engine: Mm, thread: Thread) -> Step:
     if advice in GUARDS and not world.preset.guard_regions:
         thread.op_result = EINVAL
         return thread.back()
+    if advice == ops.MADV_COLLAPSE:
+        if not world.preset.madv_collapse:
+            thread.op_result = EINVAL
+            return thread.back()
+        return mmap_read_lock(engine, thread, thread.mm, madvise_collapse)
     if advice in (ops.MADV_POPULATE_READ, ops.MADV_POPULATE_WRITE):
         return mmap_read_lock(engine, thread, thread.mm, madvise_populate)
     if advice not in UNDER_READ_LOCK:
