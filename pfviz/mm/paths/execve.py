@@ -18,10 +18,14 @@ from pfviz.mm.mmap_lock import (
 )
 from pfviz.mm.operations import PAGE_SIZE, Exec, OperationList
 from pfviz.mm.paths import exit_mmap
+from pfviz.mm.paths.allocation import lru_add_drain
+from pfviz.mm.paths.expand import expand
 from pfviz.mm.paths.gup import Gup, get_user_pages
+from pfviz.mm.paths.modify import Modify, modify_flags
 from pfviz.mm.paths.move_page_tables import Move, move_pages
+from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.paths.tree_store import build_store
-from pfviz.mm.paths.vma_change import VmaChange, commit_change
+from pfviz.mm.paths.vma_change import VmaChange
 from pfviz.mm.paths.zap import begin_zap, tlb_finish
 from pfviz.mm.thread import Thread
 from pfviz.mm.tlb import switch_mm_irqs_off
@@ -31,8 +35,10 @@ from pfviz.mm.vma_lock import vma_mark_attached, vma_start_write
 from pfviz.sim import event
 from pfviz.sim.task import DONE, Step, step
 from pfviz.sync.rwsem import down_write, up_write
+from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
+    from pfviz.mm.reverse_map import AnonVma
     from pfviz.mm.world import Mm
 
 STACK_SHIFT: Final = 0x40_0000
@@ -189,27 +195,56 @@ def setup_arg_pages(engine: Mm, thread: Thread) -> Step:
     return mmap_write_lock(engine, thread, thread.mm, mprotect_fixup)
 
 
-@step("mm/mprotect.c", cost="vma_merge_checks")
+@step("mm/mprotect.c", cost="vma_check")
 def mprotect_fixup(engine: Mm, thread: Thread) -> Step:
-    """The stack is no longer being built: write-lock it if it has a lock, for its new flags."""
+    """The stack is no longer being built: it gets its final flags as by mprotect."""
+    stack = _call(thread).stack
+    begin_zap(engine, thread, thread.mm, "exec")
+    flags = stack.vm_flags & ~INCOMPLETE
+    modify = Modify(stack, stack.vm_start, stack.vm_end, flags)
+    return modify_flags(engine, thread, modify, lock_stack_flags)
+
+
+@step("mm/mprotect.c", function="mprotect_fixup")
+def lock_stack_flags(engine: Mm, thread: Thread) -> Step:
+    """Flags are to change that faults read: write-lock the VMA first if it has a lock."""
     return vma_start_write(engine, thread, _call(thread).stack, set_stack_flags)
 
 
 @step("mm/mmap.c", cost="vma_check", function="vma_set_page_prot")
 def set_stack_flags(engine: Mm, thread: Thread) -> Step:
-    """Set the flags; what pages may be done with does not change by it."""
+    """Set the flags."""
     stack = _call(thread).stack
-    stack.vm_flags &= ~INCOMPLETE
+    stack.vm_flags = thread.modify.flags
+    thread.modify = None
     stack.emit_changed(engine, "exec")
-    return shift_arg_pages
+    return change_protection
+
+
+@step("mm/mprotect.c", cost="zap_empty_table")
+def change_protection(engine: Mm, thread: Thread) -> Step:
+    """Look at the page table of the stack: what may be done with its pages stays as it is."""
+    call = _call(thread)
+    table = thread.mm.page_tables.walk(call.stack.vm_start)
+    assert table is not None
+    return map_and_lock(engine, thread, table, protection_unchanged)
+
+
+@step("mm/mprotect.c", cost="protect_table", function="change_pte_range")
+def protection_unchanged(engine: Mm, thread: Thread) -> Step:
+    """No entry changes: unlock, with nothing to flush."""
+    table = thread.mm.page_tables.walk(_call(thread).stack.vm_start)
+    assert table is not None
+    unlock_and_unmap(engine, thread, table)
+    return tlb_finish(thread, shift_arg_pages)
 
 
 @step("fs/exec.c (until 6.15), mm/vma_exec.c (6.16+)", cost="vma_check")
-def shift_arg_pages(engine: Mm, thread: Thread) -> Step:
-    """First let the VMA reach from the new place up to the old one."""
+def shift_arg_pages(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """The stack goes down to its own place: first let the VMA reach from there to here."""
     stack = _call(thread).stack
     change = VmaChange(stack, stack.vm_start - STACK_SHIFT, stack.vm_end, "exec")
-    return commit_change(engine, thread, change, move_stack)
+    return expand(thread, change, move_stack)
 
 
 @step("fs/exec.c (until 6.15), mm/vma_exec.c (6.16+)", function="shift_arg_pages")
@@ -218,7 +253,15 @@ def move_stack(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     stack = _call(thread).stack
     old = STACK_TOP - PAGE_SIZE
     move = Move(stack, old, old - STACK_SHIFT, PAGE_SIZE, rmap_locks=False)
-    return move_pages(thread, move, free_old_place)
+    return move_pages(thread, move, drain_before_free)
+
+
+@step("fs/exec.c (until 6.15), mm/vma_exec.c (6.16+)", function="shift_arg_pages")
+def drain_before_free(engine: Mm, thread: Thread) -> Step:
+    """Pages that this CPU collected go to their lists first, in kernels that do so."""
+    if engine.world.preset.unmap_drains_lru:
+        return thread.call(lru_add_drain, then=free_old_place)
+    return free_old_place
 
 
 @step("mm/memory.c", cost="zap_empty_table", function="free_pgd_range")
@@ -232,38 +275,80 @@ def free_old_place(engine: Mm, thread: Thread) -> Step:
     return tlb_finish(thread, vma_shrink)
 
 
-@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_prepare")
+@step("mm/vma.c (6.12+), mm/mmap.c", cost="ma_prealloc")
 def vma_shrink(engine: Mm, thread: Thread) -> Step:
-    """Last cut the VMA off above the new place: lock its reverse map for that."""
+    """Last the VMA is cut off above the new place: reserve the nodes for that."""
     call = _call(thread)
-    stack = call.stack
-    end = stack.vm_end - STACK_SHIFT
-    call.plan = thread.mm.tree.prealloc(engine, end, stack.vm_end, None)
+    end = call.stack.vm_end - STACK_SHIFT
+    call.plan = thread.mm.tree.prealloc(engine, end, call.stack.vm_end, None)
+    return shrink_prepare
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_prepare", function="vma_prepare")
+def shrink_prepare(engine: Mm, thread: Thread) -> Step:
+    """Lock the reverse map of the stack while its range changes."""
+    call = _call(thread)
     publish = build_store(thread, thread.mm.tree, call.plan, stack_shrunk)
-    assert stack.anon_vma is not None
-    return down_write(engine, thread, stack.anon_vma.rwsem, publish)
+    return down_write(engine, thread, _anon_vma(call).rwsem, publish)
 
 
-@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_complete", function="vma_shrink")
+@step("mm/vma.c (6.12+), mm/mmap.c", function="vma_shrink")
 def stack_shrunk(engine: Mm, thread: Thread) -> Step:
     """Clear the old place in the tree, and set the new end."""
     call = _call(thread)
+    call.stack.vm_end -= STACK_SHIFT
+    thread.mm.tree.store_prealloc(engine, call.plan)
+    call.plan = None
+    call.stack.emit_changed(engine, "exec")
+    return shrink_complete
+
+
+@step("mm/vma.c (6.12+), mm/mmap.c", cost="vma_complete", function="vma_complete")
+def shrink_complete(engine: Mm, thread: Thread) -> Step:
+    """Unlock the reverse map."""
+    up_write(engine, thread, _anon_vma(_call(thread)).rwsem)
+    return expand_downwards
+
+
+def _anon_vma(call: ExecCall) -> AnonVma:
+    anon_vma = call.stack.anon_vma
+    assert anon_vma is not None, "the arguments were written before"
+    return anon_vma
+
+
+@step("mm/mmap.c, mm/vma.c (6.14+)", cost="ma_prealloc")
+def expand_downwards(engine: Mm, thread: Thread) -> Step:
+    """Give the stack some pages to begin with: its reverse map is locked for that once more."""
+    call, tree = _call(thread), thread.mm.tree
+    start = call.stack.vm_start - STACK_EXPAND
+    call.plan = tree.prealloc(engine, start, call.stack.vm_end, call.stack)
+    return down_write(engine, thread, _anon_vma(call).rwsem, expand_locked)
+
+
+@step("mm/mmap.c, mm/vma.c (6.14+)", function="expand_downwards")
+def expand_locked(engine: Mm, thread: Thread) -> Step:
+    """Older kernels take page_table_lock as well, which orders growths of several stacks."""
+    tables = thread.mm.page_tables
+    publish = build_store(thread, thread.mm.tree, _call(thread).plan, stack_expanded)
+    if engine.world.preset.stack_page_table_lock:
+        return spin_lock(engine, thread, tables.page_table_lock, publish)
+    return publish
+
+
+@step("mm/mmap.c, mm/vma.c (6.14+)", cost="interval_tree", function="expand_downwards")
+def stack_expanded(engine: Mm, thread: Thread) -> Step:
+    """Set the new start and store the VMA; then unlock."""
+    call, tables = _call(thread), thread.mm.page_tables
     stack = call.stack
-    stack.vm_end -= STACK_SHIFT
+    stack.vm_start -= STACK_EXPAND
+    stack.vm_pgoff -= STACK_EXPAND // PAGE_SIZE
     thread.mm.tree.store_prealloc(engine, call.plan)
     call.plan = None
     stack.emit_changed(engine, "exec")
-    assert stack.anon_vma is not None
-    up_write(engine, thread, stack.anon_vma.rwsem)
-    return expand_stack_locked
-
-
-@step("mm/mmap.c", cost="vma_check")
-def expand_stack_locked(engine: Mm, thread: Thread) -> Step:
-    """Give the stack some pages to begin with."""
-    stack = _call(thread).stack
-    change = VmaChange(stack, stack.vm_start - STACK_EXPAND, stack.vm_end, "exec")
-    return commit_change(engine, thread, change, exec_unlock)
+    if engine.world.preset.stack_page_table_lock:
+        spin_unlock(engine, thread, tables.page_table_lock)
+    up_write(engine, thread, _anon_vma(call).rwsem)
+    return exec_unlock
 
 
 @step("fs/exec.c", function="mmap_write_unlock")

@@ -50,7 +50,8 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
     ACCOUNTING: """
         mem_cgroup_swapin_uncharge_swap mm_trace_rss_stat force_sig_fault
         userfaultfd_unmap_prep userfaultfd_unmap_complete perf_event_mmap uprobe_mmap
-        khugepaged_enter_vma mremap_userfaultfd_prep mremap_userfaultfd_complete
+        khugepaged_enter_vma mremap_userfaultfd_prep mremap_userfaultfd_complete acct_arg_size
+        mm_release mm_update_next_owner
     """,
     ALLOCATOR: """
         filemap_alloc_folio filemap_alloc_folio_noprof __alloc_pages __alloc_pages_noprof
@@ -114,6 +115,12 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
 """Reason -> calls that are not compared; what they call is."""
 
 THEIRS_WITHIN: Final[Reasons] = {
+    "exec: a look-up for the store": """
+        shift_arg_pages:ma_read shift_arg_pages:__rcu_read_lock shift_arg_pages:__rcu_read_unlock
+    """,
+    "exec: the lock of those who look at a task's credentials, and the TLB that goes": """
+        begin_new_exec:down_write_killable begin_new_exec:tlb_flush
+    """,
     ACCOUNTING: """
         handle_mm_fault:_raw_spin_lock_irqsave handle_mm_fault:_raw_spin_unlock_irqrestore
         handle_mm_fault:_raw_spin_trylock
@@ -169,7 +176,7 @@ THEIRS_IDLE_RCU: Final[Reasons] = {
     """,
     ELSEWHERE: """
         ttm_bo_vm_fault_reserved __x64_sys_ioctl __x64_sys_read dup_mmap copy_process
-        dup_mm_exe_file m_start ksys_mmap_pgoff page_cache_ra_unbounded
+        dup_mm_exe_file m_start ksys_mmap_pgoff page_cache_ra_unbounded begin_new_exec
     """,
 }  # fmt: skip
 """Reason -> functions with RCU sections in which nothing is done that is compared."""
@@ -185,7 +192,7 @@ THEIRS_OTHER_LOCKS: Final[Reasons] = {
     """,
     ELSEWHERE: """
         mmput rwsem_down_read_slowpath filemap_fault shmem_get_folio_gfp m_start
-        fault_dirty_shared_page do_swap_page
+        fault_dirty_shared_page do_swap_page begin_new_exec
     """,
     "signal delivery, after the fault": """
         -
@@ -264,7 +271,8 @@ OURS_BY_REASON: Final[Reasons] = {
         __pmd_alloc get_huge_zero_page __do_huge_pmd_anonymous_page spin_unlock
         clear_huge_page pgtable_trans_huge_deposit set_huge_zero_folio __mt_destroy
     """,
-    "mlock: always inlined, or not among the functions that recordings keep": """
+    "mlock, exec: always inlined, or not among the functions that recordings keep": """
+        exec_mmap shift_arg_pages
         apply_vma_lock_flags mlock_vma_pages_range vm_flags_reset_once cond_resched
     """,
     "userfaultfd: always inlined, or not among the functions that recordings keep": """

@@ -13,7 +13,6 @@ from tests.mm.callgraphs.recordings import KERNELS, recording
 from tests.mm.callgraphs.scenes import SCENES, window
 
 NO_SCENE_YET = {
-    "execve_mm": "exec is not modelled yet",
 }
 """Recorded kinds that pfviz cannot play, and why; a kind with a scene may not stand here."""
 

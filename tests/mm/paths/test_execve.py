@@ -55,7 +55,7 @@ def test_the_order_is_that_of_recordings(kernel: str) -> None:
     thread = scene.thread("t", Exec(PROGRAM, "fresh"))
     names = done(scene).functions(thread)
     order = ["begin_new_exec", "exec_mmap", "exit_mmap", "setup_arg_pages", "shift_arg_pages",
-             "move_page_tables", "vma_shrink", "expand_stack_locked"]  # fmt: skip
+             "move_page_tables", "vma_shrink", "expand_downwards"]  # fmt: skip
     at_step = [names.index(name) for name in order]
     assert at_step == sorted(at_step)
     old = scene.mm.mmap_lock.id
