@@ -14,6 +14,7 @@ from pfviz.mm.operations import (
     MAP_PRIVATE,
     Access,
     Compute,
+    Exec,
     Exit,
     Fork,
     GetUserPages,
@@ -42,6 +43,12 @@ WORLDS = [(kernel, mode) for kernel in PRESETS for mode in PRESETS[kernel].modes
 ADVICE = [one for one in ops.ADVICE if one != ops.MADV_PAGEOUT]
 
 
+def _child(dice: random.Random) -> OperationList:
+    program = OperationList((Mmap(4, slot="d"), Access(at("d"), True, 4), Exit()))
+    last = Exec(program) if dice.random() < 0.5 else Exit()
+    return OperationList((Access(at("a"), True, 4), last))
+
+
 def any_operation(dice: random.Random) -> Operation:
     """Something that a thread might do to the regions "a" and, 64 pages above it, "b"."""
     page, count = dice.randrange(PAGES - 6), dice.randrange(1, 6)
@@ -66,7 +73,7 @@ def any_operation(dice: random.Random) -> Operation:
         (10, Mmap(count, flags=MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, at=place)),
         (3, Mmap(count, flags=MAP_PRIVATE | MAP_FIXED, at=place, file="lib.so")),
         (6, ReadProc(dice.choice(ops.PROC_FILES))),
-        (2, Fork(OperationList((Access(at("a"), True, 4), Exit())), child_cpu=dice.randrange(3))),
+        (2, Fork(_child(dice), child_cpu=dice.randrange(3))),
         (4, Compute(3_000)),
     ]  # fmt: skip
     weights = [weight for weight, _ in choices]
