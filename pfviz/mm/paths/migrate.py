@@ -126,7 +126,7 @@ def move_to_new_folio(engine: Mm, thread: Thread) -> Step:
     moving.target = None
     frames.start_unmapped(pfn)
     new = new_folio(engine, pfn)
-    new.dirty = old.dirty
+    new.dirty, new.isolated = old.dirty, True
     engine.world.swap.folios[pfn] = new
     folio_trylock(engine, thread, new)
     _move_swap_cache(engine, old, new)

@@ -18,6 +18,7 @@ from pfviz.mm.operations import (
 )
 from pfviz.mm.page_table import PRESENT, PROTNONE, WRITABLE, pfn_of
 from pfviz.mm.paths import elsewhere, swap_in
+from pfviz.mm.paths.migrate import isolate
 from pfviz.mm.presets import PRESETS
 from pfviz.mm.swap_entries import is_migration, is_on_device
 from pfviz.sim import event
@@ -132,6 +133,19 @@ def test_a_page_has_one_mover_at_a_time() -> None:
     made.run()
     assert made.results(first) == [4]
     assert made.results(second) == [0], "isolated pages are on no list"
+    check_swap(made)
+
+
+def test_a_page_cannot_be_reclaimed_before_its_mover_has_put_it_back() -> None:
+    made = touched_world("6.12", pages=1)
+    made.thread("mover", MigratePages(at("m"), 1), cpu=1)
+    while not any("remove_migration_ptes" in name for name in made.functions()):
+        made.engine.run(steps_max=1)
+    while not entry(made, 0) & PRESENT:
+        made.engine.run(steps_max=1)
+    found, _ = isolate(made.engine, made.mm, made.named("m"), made.named("m") + 4096)
+    assert found == []
+    made.run()
     check_swap(made)
 
 
