@@ -94,7 +94,9 @@ def swapcache_prepare(engine: Mm, thread: Thread) -> Step:
     return thread.call(vma_alloc_folio, then=page_for_slot)
 
 
-@step("mm/memory.c (6.8+, later 6.1.y)", cost="vma_check", function="schedule_timeout_uninterruptible")
+@step(
+    "mm/memory.c (6.8+, later 6.1.y)", cost="vma_check", function="schedule_timeout_uninterruptible"
+)
 def lost_to_another(engine: Mm, thread: Thread) -> Step | None:
     """Another thread reads this slot: sleep a tick at most, with the fault lock held."""
     swap = swap_of(thread)
