@@ -124,6 +124,9 @@ class Preset:
     """6.16+: madvise flushes once for all VMAs, after it has given a VMA's lock back."""
     hugetlb_vma_lock: str = "none"
     """Which hugetlb VMAs have a lock against unmapping: "none", "shared" (6.1+) or "all" (6.7+)."""
+    mmap_aligns: str = "none"
+    """Which anonymous mappings begin at a multiple of 2 MiB: "none", "large" ones (6.7+) or
+    "multiples" of that size (6.12+)."""
     madv_collapse: bool = False
     """6.1+: MADV_COLLAPSE makes a huge page of small ones at once."""
     thp_zero_wp: str = "split"

@@ -167,6 +167,8 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("file_under_vl", "full", "misses, copies and shared writes stay under the VMA lock if"
               " the file has map_pages", "5d74b2ab2c15, 4ed4379881aa, 4de8c93a4751, 12214eba1992",
               "list"),
+            C("mmap_aligns", "large", "anonymous mappings from 2 MiB on begin at a multiple of it",
+              "efa7df3e3bb5", "memory"),
             C("hugetlb_vma_lock", "all", "private hugetlb VMAs have that lock, too",
               "bf4916922c60", "memory"),
             C("uffd_wp_async", True, "userfaultfd can lift write protection without a monitor",
@@ -219,6 +221,8 @@ RELEASES: Final[tuple[Release, ...]] = (
         "6.12",
         "Linux 6.12 (November 2024): per-VMA rwsem for nearly every fault",
         (
+            C("mmap_aligns", "multiples", "of those only whole multiples of 2 MiB (6.12, stable)",
+              "d4148aeab412", "memory"),
             C("map_fixed_leaves_gap", False, "mmap over a mapping shows no gap in the tree",
               "f8d112a4e657", "source"),
             # 6.12.0 still counted by one; the tree read is 6.12.117.

@@ -122,10 +122,27 @@ def _refuses(engine: Mm, thread: Thread, operation: Mmap, start: int) -> int:  #
     return 0
 
 
+def _is_aligned(engine: Mm, operation: Mmap, length: int) -> bool:
+    """Whether a new mapping is to begin at a multiple of 2 MiB (thp_get_unmapped_area).
+
+    Kernels since 6.7 align large anonymous mappings whatever is said of huge pages; here only
+    where policy lets memory have them.
+    """
+    if operation.flags & MAP_HUGETLB:
+        return True
+    if operation.file or operation.flags & MAP_SHARED or engine.world.policy.thp == "never":
+        return False
+    aligned = engine.world.preset.mmap_aligns
+    return length >= TABLE_SPAN and (
+        aligned == "large" or (aligned == "multiples" and not length % TABLE_SPAN)
+    )
+
+
 def _place(engine: Mm, thread: Thread, operation: Mmap, length: int) -> int | None:
-    if operation.flags & MAP_HUGETLB and operation.at is None:
+    if operation.at is None and _is_aligned(engine, operation, length):
         start = unmapped_area(thread, operation, length + TABLE_SPAN)
-        return None if start is None else -(-start // TABLE_SPAN) * TABLE_SPAN
+        if start is not None:
+            return -(-start // TABLE_SPAN) * TABLE_SPAN
     start = unmapped_area(thread, operation, length)
     tree = thread.mm.tree
     is_searched = operation.at is None or start != thread.resolve(operation.at)

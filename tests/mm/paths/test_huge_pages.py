@@ -13,6 +13,7 @@ from pfviz.mm.operations import (
     Fork,
     GetUserPages,
     Madvise,
+    Mmap,
     Mprotect,
     Mremap,
     Munmap,
@@ -123,6 +124,19 @@ def test_a_range_that_sticks_out_of_its_vma_gets_small_pages() -> None:
     made.thread("t", WRITE, Access(at("m", HUGE - 1), write=True))
     run(made)
     assert kinds(made) == ["anon_write_first", "anon_write"]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "pages", "aligned"),
+    [("6.6", HUGE, False), ("6.7", HUGE, True), ("6.7", HUGE + 1, True), ("6.7", HUGE - 1, False),
+     ("6.12", HUGE, True), ("6.12", HUGE + 1, False), ("6.18", 2 * HUGE, True)],
+)  # fmt: skip
+def test_large_mappings_begin_where_a_huge_page_can(kernel: str, pages: int, aligned: bool) -> None:
+    made = world(kernel, policy=Policy(thp="always"))
+    made.thread("t", Mmap(5), Mmap(pages, slot="s"), Access(at("s"), write=True))
+    run(made)
+    assert (made.results()[1] % (HUGE << 12) == 0) == aligned
+    assert bool(made.mm.page_tables.huge) == aligned
 
 
 # Writes to what is mapped
