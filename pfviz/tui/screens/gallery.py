@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from textual import events, work
@@ -19,24 +17,18 @@ from textual.widgets.option_list import Option
 
 from pfviz.scenario.errors import ScenarioError
 from pfviz.trace.capture_file import CaptureError
-from pfviz.tui import chrome, keys, painters
-from pfviz.tui.followed import Followed
-from pfviz.tui.painters import Scene, playing_span
+from pfviz.tui import chrome, keys
 from pfviz.tui.pane import Pane
-from pfviz.tui.player import Player
-from pfviz.tui.recipe import MODE_TITLES
 from pfviz.tui.run import Run
-from pfviz.tui.screens.playing import Paint, PlayingScreen
-from pfviz.tui.sentence import paint_sentence
+from pfviz.tui.screens.gallery_preview import GalleryPreview
+from pfviz.tui.screens.playing import Paint
+from pfviz.tui.shelves import MATRIX, MATRIX_ENTRY, arranged, in_order
 from pfviz.tui.sources import Entry, open_entry
-from pfviz.views.look import Look, message
-from pfviz.views.numbers import clock
-from pfviz.views.rows import Rows
+from pfviz.views.rows import Rows, fit_rows, wrap
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-CAPTURE_PREVIEW_BYTES_MAX: Final = 1 << 20
 AGAIN_S: Final = 3.0
 PREVIEW_DELAY_S: Final = 0.25
 """A preview starts when the cursor has rested so long: scrolling must not build worlds."""
@@ -50,33 +42,21 @@ HINTS: Final = (
     ("type", "to filter", ""),
     ("↑/↓", "choose", ""),
     ("enter", "play it", "open"),
-    ("F2", "every fault, every kernel", "matrix"),
+    ("F2", "matrix", "matrix"),
     ("ctrl+p", "commands", "command_palette"),
     ("ctrl+q", "quit", "quit"),
     ("F1", "help", "help"),
 )
 
-
-ROOM_AROUND_PREVIEW: Final = 18
-"""Lines that lead, title, story, sentence and keys take at most."""
-ROOM_AROUND_SHORT: Final = 12
-WAY_LINES_MIN: Final = 7
 TITLES_WIDTH_MIN: Final = 120
+STORY_LINES_MAX: Final = 99
+ROOM_BESIDE_STORY: Final = 17
+"""Lines that everything but the story needs: lead, title, facts, preview, sentence, keys."""
+STORY_LINES_MIN: Final = 3
+MORE: Final = " … shift+↓"
 
 
-def facts(player: Player) -> str:
-    """What a preview runs on, in a line."""
-    recipe, engine = player.run.recipe, player.run.engine
-    if recipe is None or engine is None:
-        return f"recorded on Linux {player.run.log.meta.get('kernel', '')}"
-    threads, cpus = len(player.frame.people()), len(engine.machine.cpus)
-    return (
-        f"Linux {recipe.kernel} · {MODE_TITLES[recipe.mode]} · {threads} "
-        f"thread{'s' if threads != 1 else ''} · {cpus} CPU{'s' if cpus != 1 else ''}"
-    )
-
-
-class Gallery(PlayingScreen):
+class Gallery(GalleryPreview):
     """A list on the left; title, story and a running preview on the right."""
 
     KEYS_OF = keys.GALLERY
@@ -85,12 +65,11 @@ class Gallery(PlayingScreen):
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         super().__init__()
-        self.entries = tuple(entries)
+        self.entries = in_order((*entries, MATRIX_ENTRY))
         self.shown = self.entries
-        self.look = Look()
-        self.player: Player | None = None
-        self.followed = Followed()
-        self._previewed = ""
+        self._lines: list[Entry | None] = []
+        """What stands on each line of the list; None is the name of a shelf."""
+        self._story_top = 0
         self._named = False
 
     def compose(self) -> ComposeResult:
@@ -104,7 +83,7 @@ class Gallery(PlayingScreen):
             with Vertical(id="story"):
                 yield Static("", id="title", markup=False)
                 yield Static("", id="facts", markup=False)
-                yield Static("", id="text", markup=False)
+                yield Pane(id="text")
                 yield Pane(id="preview", title="Preview")
                 yield Pane(id="way", title="Steps")
                 yield Pane(id="sentence")
@@ -118,10 +97,6 @@ class Gallery(PlayingScreen):
         self.begin()
         self.set_interval(AGAIN_S, self._again)
 
-    def players(self) -> tuple[Player, ...]:
-        """The preview's player, once there is one."""
-        return () if self.player is None else (self.player,)
-
     # The list
 
     def fill(self, words: str) -> None:
@@ -131,19 +106,21 @@ class Gallery(PlayingScreen):
         titles.clear_options()
         # Where whole titles have no room there are names; the title stands beside the list.
         self._named = TITLES_WIDTH_MIN > self.app.size.width >= STORY_WIDTH_MIN
-        titles.add_options(
-            Option(
-                Content.assemble(
-                    ("! " if entry.error else "◉ " if entry.is_capture else "  ", "$warning"),
-                    entry.name if self._named else entry.title,
-                )
-            )
-            for entry in self.shown
-        )
+        self._lines = []
+        for shelf, stand in arranged(self.shown):
+            titles.add_option(Option(Content.styled(shelf, "$accent bold"), disabled=True))
+            titles.add_options(Option(self._line(entry)) for entry in stand)
+            self._lines += [None, *stand]
         if self.shown:
-            titles.highlighted = 0
+            titles.highlighted = 1
         else:
             self._tell(None)
+
+    def _line(self, entry: Entry) -> Content:
+        mark = "! " if entry.error else "◉ " if entry.is_capture else "  "
+        if self.app.glyphs.ascii_only:
+            mark = mark.replace("◉", "*")
+        return Content.assemble((mark, "$warning"), entry.name if self._named else entry.title)
 
     def _refill(self) -> None:
         """The same list anew, the same entry lit."""
@@ -172,6 +149,9 @@ class Gallery(PlayingScreen):
                 titles.action_page_down()  # type: ignore[no-untyped-call]
             case "pageup":
                 titles.action_page_up()  # type: ignore[no-untyped-call]
+            case "shift+down" | "shift+up":
+                self._story_top += 1 if key.key == "shift+down" else -1
+                self.moved()
             case _:
                 return
         key.stop()
@@ -188,80 +168,54 @@ class Gallery(PlayingScreen):
     def current(self) -> Entry | None:
         """The highlighted entry."""
         at = self.query_one("#titles", OptionList).highlighted
-        return self.shown[at] if at is not None and at < len(self.shown) else None
+        return self._lines[at] if at is not None and at < len(self._lines) else None
 
     # Story and preview
 
     def _tell(self, entry: Entry | None) -> None:
-        title, text = self.query_one("#title", Static), self.query_one("#text", Static)
-        if entry is None:
-            title.update("Nothing matches")
-            text.update("Esc or backspace widens the filter.")
-        else:
-            title.update(entry.title)
-            text.update(f"Cannot be opened: {entry.error}" if entry.error else entry.story)
+        self._problem = ""
+        self._story_top = 0
+        title = "Nothing matches" if entry is None else entry.title
+        self.query_one("#title", Static).update(title)
         self.set_timer(PREVIEW_DELAY_S, self._preview)
+        self._divide()
+        self.moved()
 
-    def _preview(self) -> None:
+    def _told(self) -> str:
+        """What is said of the highlighted entry."""
         entry = self.current()
-        path = entry.path if entry is not None and not entry.error else ""
-        if path == self._previewed or not self.is_seen:
-            return
-        self._previewed = path
-        self.player = None
-        self.followed = Followed()
-        self.query_one("#facts", Static).update("")
-        if entry is not None and path and not self._too_large(entry):
-            self._load(entry)
-        self._divide()
-        self.moved()
+        if entry is None:
+            return "Esc or backspace widens the filter."
+        if entry.error:
+            return f"Cannot be opened: {entry.error}"
+        return self._problem or entry.story
 
-    @staticmethod
-    def _too_large(entry: Entry) -> bool:
-        """Whether reading a capture just to preview it would take too long."""
-        return entry.is_capture and Path(entry.path).stat().st_size > CAPTURE_PREVIEW_BYTES_MAX
-
-    @work(thread=True, exclusive=True, group="preview")
-    def _load(self, entry: Entry) -> None:
-        """Build a preview's run away from the event loop: the list must scroll on."""
-        try:
-            run = open_entry(entry)
-        except (ScenarioError, CaptureError) as error:
-            self.app.call_from_thread(self._unpreviewed, entry, str(error))
-        else:
-            self.app.call_from_thread(self._loaded, entry, run)
-
-    def _unpreviewed(self, entry: Entry, why: str) -> None:
-        if entry == self.current():
-            self.query_one("#text", Static).update(f"Cannot be opened: {why}")
-
-    def _loaded(self, entry: Entry, run: Run) -> None:
-        if entry != self.current() or not self.is_seen:
-            self._previewed = ""
-            return
-        self.player = Player(run)
-        self.player.heeds_stops = False
-        self.player.playing = True
-        self.query_one("#facts", Static).update(facts(self.player))
-        self._divide()
-        self.moved()
-
-    def _again(self) -> None:
-        """A preview that has ended begins again."""
-        if self.player is not None and self.player.at_end and self.is_seen:
-            self.player.go_start()
-            self.player.present = self.player.index
-            self.player.playing = True
-            self.moved()
+    def _story_room(self) -> tuple[int, int]:
+        """Cells and lines that a story can have."""
+        width, height = self.app.size
+        cells = self.query_one("#story").size.width - 2
+        return max(cells, width // 3), max(height - ROOM_BESIDE_STORY, STORY_LINES_MIN)
 
     def _divide(self) -> None:
-        """Lanes as high as there are threads, the rest for the steps; none without a preview."""
-        around = ROOM_AROUND_SHORT if self.has_class("short") else ROOM_AROUND_PREVIEW
-        room = self.app.size.height - around
-        threads = 0 if self.player is None else len(self.player.frame.people())
-        preview, way = self.panes["preview"], self.panes["way"]
-        way.display = self.player is not None and room - threads - 6 >= WAY_LINES_MIN
-        preview.styles.height = max(threads + 6, 7) if way.display else "1fr"
+        """The story as high as it needs to be, as far as there is room."""
+        cells, lines_max = self._story_room()
+        lines = len(wrap(self._told(), cells, STORY_LINES_MAX))
+        if self.panes:
+            self.panes["text"].styles.height = min(lines, lines_max)
+        super()._divide()
+
+    def _paint_text(self) -> Rows:
+        """The story, scrolled; where it goes on, an ellipsis says so."""
+        width, height = self.panes["text"].size
+        cells, _ = self._story_room()
+        lines = wrap(self._told(), cells, STORY_LINES_MAX)
+        self._story_top = max(0, min(self._story_top, len(lines) - height))
+        left = lines[self._story_top :]
+        if len(left) > height > 0:
+            left = left[:height]
+            left[-1] = wrap(left[-1], max(cells - len(MORE), 1), STORY_LINES_MAX)[0] + MORE
+        rows = [((f" {line}", "text"),) for line in left]
+        return fit_rows(rows, width, height, self.app.glyphs.ascii_only)
 
     def on_screen_resume(self) -> None:
         """Back from the lab: the preview goes on."""
@@ -289,52 +243,12 @@ class Gallery(PlayingScreen):
     def paints(self) -> Mapping[str, Paint]:
         """Preview, its sentence, and the keys."""
         return {
+            "text": self._paint_text,
             "preview": self._paint_preview,
             "way": self._paint_way,
             "sentence": self._paint_sentence,
             "hints": self._paint_hints,
         }
-
-    def _scene(self) -> Scene | None:
-        if self.player is None:
-            return None
-        frame = self.player.frame
-        frame.now_ns = max(frame.now_ns, self.player.now_ns)
-        look = replace(
-            self.look,
-            selected=self.followed.at(frame, perf_counter()),
-            span_ns=playing_span(frame, self.look, self.player.speed_ns),
-        )
-        return Scene(frame, self.player.run.timeline, look)
-
-    def _paint_preview(self) -> Rows:
-        pane, scene = self.panes["preview"], self._scene()
-        width, height = pane.size
-        if scene is None:
-            self.entitle("preview", "Preview")
-            entry = self.current()
-            text = "Enter opens it." if entry is not None and not entry.error else ""
-            return message(text, width, height, self.look)
-        assert self.player is not None
-        self.entitle("preview", f"Preview · {self.player.speed_text()}", clock(self.player.now_ns))
-        return painters.paint("threads", scene, width, height)
-
-    def _paint_way(self) -> Rows:
-        scene = self._scene()
-        width, height = self.panes["way"].size
-        if scene is None or height <= 0:
-            return ()
-        # A capture has no steps to show, but locks.
-        view = "locks" if self.player is not None and self.player.run.is_capture else "steps"
-        self.entitle("way", *painters.VIEWS[view].words(scene, height))
-        return painters.paint(view, scene, width, height)
-
-    def _paint_sentence(self) -> Rows:
-        width, height = self.panes["sentence"].size
-        scene = self._scene()
-        if scene is None:
-            return message(self.message, width, height, self.look)
-        return paint_sentence(scene, self.message, "", width, height)
 
     def paint_header(self) -> None:
         """The gallery has no header that changes."""
@@ -359,6 +273,9 @@ class Gallery(PlayingScreen):
         entry = self.current()
         if entry is None:
             self.say("Nothing matches the filter.")
+        elif entry.path == MATRIX:
+            self.app.action_matrix()
+            return
         elif entry.error:
             self.say(f"It cannot be opened: {entry.error}")
         else:
