@@ -43,7 +43,7 @@ class Item:
 
 def fault_rows(scene: Scene, thread: Thread, number: int = -1) -> list[Row]:
     """The rows of one fault (the last one), from the exception to the return."""
-    rows = _rows_of(scene, thread)
+    rows = rows_of(scene, thread)
     begins = [index for index, row in enumerate(rows) if row[1] == event.FAULT_BEGIN]
     first = begins[number]
     ends = (index for index in range(first, len(rows)) if rows[index][1] == event.FAULT_END)
@@ -52,14 +52,15 @@ def fault_rows(scene: Scene, thread: Thread, number: int = -1) -> list[Row]:
 
 def operation_rows(scene: Scene, thread: Thread, number: int = -1) -> list[Row]:
     """The rows of one operation (the last one), from its begin to its end."""
-    rows = _rows_of(scene, thread)
+    rows = rows_of(scene, thread)
     begins = [index for index, row in enumerate(rows) if row[1] == event.OP_BEGIN]
     first = begins[number]
     ends = (i for i in range(first, len(rows)) if rows[i][1] in (event.OP_END, event.TASK_END))
     return rows[first : next(ends, len(rows)) + 1]
 
 
-def _rows_of(scene: Scene, thread: Thread) -> list[Row]:
+def rows_of(scene: Scene, thread: Thread) -> list[Row]:
+    """All rows of one task."""
     return [row for row in scene.engine.log if row[2] == thread.id]
 
 

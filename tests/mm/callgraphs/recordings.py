@@ -80,7 +80,14 @@ QUEUE_WITHIN: Final = {
 RCU_CALLBACKS: Final = {"vm_area_free": "vm_area_struct", "tlb_finish_mmu": "page tables"}
 """Function -> what it frees after a grace period; elsewhere it is a node of the tree."""
 
-MAP_LOCK: Final = "__pte_offset_map_lock"
+ALWAYS: Final = {
+    "__pte_offset_map_lock": ("__rcu_read_lock", "_raw_spin_lock"),
+    "pmd_install": ("_raw_spin_lock", "_raw_spin_unlock"),
+    "pte_offset_map_nolock": ("__rcu_read_lock",),
+    "pte_offset_map_rw_nolock": ("__rcu_read_lock",),
+}
+"""Function -> what it calls each time."""
+
 MMAP_LOCK_EVENTS: Final = (
     "mmap_lock_start_locking", "mmap_lock_acquire_returned", "mmap_lock_released"
 )  # fmt: skip
@@ -165,16 +172,16 @@ def _links_upper_table(
 
 
 def _deep_enough(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add what __pte_offset_map_lock does where a recording was not deep enough to show it."""
+    """Add what some functions always do where a recording was not deep enough to show it."""
     found: list[dict[str, Any]] = []
     for number, item in enumerate(items):
         found.append(item)
-        if item["fn"] != MAP_LOCK:
+        if item["fn"] not in ALWAYS:
             continue
         depth = item["depth"]
         below = takewhile(lambda one: one["depth"] > depth, items[number + 1 :])  # noqa: B023
         names = {one["fn"] for one in below}
-        missing = [name for name in ("__rcu_read_lock", "_raw_spin_lock") if name not in names]
+        missing = [name for name in ALWAYS[item["fn"]] if name not in names]
         found += [{"fn": name, "depth": depth + 1} for name in missing]
     return found
 
@@ -251,7 +258,7 @@ def _taken(name: str, item: dict[str, Any], inside: list[str], following: list[d
         return "?" if (TAKES[name], queue) in held else queue
     if within == "copy_page_range" and held.count(("spin", "ptl")) == 2:
         return "swap"  # An entry of a page that is swapped out has one more user.
-    if within == "copy_page_range" and _is_upper(following, held):
+    if within in ("copy_page_range", "move_page_tables") and _is_upper(following, held):
         return "upper tables"
     if within == "do_swap_page":
         return _lock_of_swap_in(name, following, held)

@@ -20,14 +20,6 @@ from pfviz.mm.page_table import PAGE_SIZE, TABLE_SPAN
 from pfviz.mm.policy import Policy
 from pfviz.mm.thread import Thread
 from pfviz.mm.vma import VM_HUGEPAGE, VM_SHARED
-from pfviz.sim.event import (
-    LOCK_ACQUIRED,
-    LOCK_NEW,
-    LOCK_RELEASED,
-    RCU_READ_BEGIN,
-    RCU_READ_END,
-    STEP,
-)
 from tests.mm import fault_scenes
 from tests.mm.callgraphs.recorder import Row, fault_rows, operation_rows
 from tests.mm.callgraphs.recordings import Call, recording
@@ -37,7 +29,12 @@ from tests.mm.callgraphs.scenes_driver import (
     without_second_merge,
     write_graphics_buffer,
 )
-from tests.mm.callgraphs.scenes_process import exit_process, fork_process
+from tests.mm.callgraphs.scenes_process import (
+    exec_window,
+    execve,
+    exit_process,
+    fork_process,
+)
 from tests.mm.callgraphs.scenes_swap import swapin_read, without_free_slots
 from tests.mm.callgraphs.scenes_uffd import uffd_copy, uffd_missing
 from tests.worlds import Scene, at, world
@@ -246,37 +243,6 @@ def _mlock(made: Scene) -> Thread:
     return made.thread("t", ops.Mlock(at("m"), 4))
 
 
-def _execve_mm(kernel: str) -> Played:
-    """Without the end of the old address space, which is a kind of its own (exit_mmap).
-
-    The recording goes only so deep: it shows some of the reverse-map locks and RCU sections, but
-    not all, and the lock for the upper page tables in two kernels of three.
-    """
-    made = world(kernel, cpus=4)
-    made.vma("m", 16, start=0x7F00_0000_0000).touched("m")
-    program = ops.OperationList((ops.Compute(1_000),))
-    thread = made.thread("t", ops.Exec(program, "new"))
-    made.run()
-    rows = operation_rows(made, thread, 0)
-    steps = [made.engine.log.steps[row[3]].function if row[1] == STEP else "" for row in rows]
-    begin, end = steps.index("begin_new_exec"), len(rows)
-    new = steps.index("setup_arg_pages")
-    old = range(steps.index("mmput") + 1, max(at for at in range(new) if steps[at]) + 1)
-    rows = [rows[at] for at in range(begin, end) if at not in old]
-    locks = {
-        one["lock"]
-        for one in made.events(LOCK_NEW)
-        if one["kind"] == "anon_vma" or one["name"].startswith("pmd lock")
-    }
-    cut = [
-        row
-        for row in rows
-        if row[1] not in (RCU_READ_BEGIN, RCU_READ_END)
-        and (row[1] not in (LOCK_ACQUIRED, LOCK_RELEASED) or row[3] not in locks)
-    ]
-    return Played(made, thread, cut)
-
-
 def _heap(made: Scene) -> Scene:
     made.mm.start_brk = made.mm.brk = HEAP
     made.vma("heap", 16, start=HEAP, kind="heap").touched("heap")
@@ -346,7 +312,7 @@ SCENES: Final[dict[str, Callable[[str], Played]]] = {
     "fork": _call(fork_process, has_tables=False),
     "madvise_dontneed": _call(_madvise_dontneed),
     "madvise_dontneed_mt": _call(_madvise_dontneed_mt),
-    "execve_mm": _execve_mm,
+    "execve_mm": lambda kernel: Played(*execve(kernel)),
     "mlock": _call(_mlock),
     "mremap_move": _call(_mremap_move),
     "mremap_grow_inplace": _call(_mremap_grow_inplace),
@@ -377,18 +343,7 @@ def window(calls: list[Call], kind: str) -> list[Call]:
     if kind == "swapin_read":
         return without_free_slots(calls)
     if kind == "execve_mm":
-        tops = ("begin_new_exec", "setup_arg_pages")
-        kept = [
-            one
-            for one in calls
-            if "mmput" not in one.inside
-            and one.lock != "anon_vma"
-            and not one.name.startswith("__rcu_read_")
-        ]
-        names = [one.name for one in kept]
-        if "__pte_alloc" in names:
-            del kept[names.index("move_page_tables") + 1 : names.index("__pte_alloc")]
-        return [one for one in kept if one.name in tops or (one.inside and one.inside[0] in tops)]
+        return exec_window(calls)
     if kind == "mmap_devmem_pfnmap":
         return without_second_merge(calls)
     begin, end = WINDOWS.get(kind, ("", ""))

@@ -10,13 +10,16 @@ from itertools import pairwise
 from typing import Any
 
 from pfviz.mm import operations as ops
+from pfviz.mm.frames import ZERO_PFN
 from pfviz.mm.page_cache import new_file
 from pfviz.mm.page_table import PAGE_SIZE, PRESENT, SPECIAL, TABLE_SPAN, pte_of
 from pfviz.mm.thread import Thread
 from pfviz.mm.userfaultfd import new_userfaultfd
 from pfviz.mm.vma import VM_PFNMAP
+from pfviz.sim import event
+from tests.mm.callgraphs.recorder import Row, rows_of
 from tests.mm.callgraphs.recordings import Call, recording
-from tests.worlds import Scene
+from tests.worlds import Scene, world
 
 
 def _like_recorded(made: Scene) -> None:
@@ -107,3 +110,67 @@ def _tables_of_exit(calls: list[Call]) -> tuple[list[int], list[int]]:
         elif call.name == "free_pgd_range":
             freed += 1
     return tables, groups
+
+
+def execve(kernel: str) -> tuple[Scene, Thread, list[Row]]:
+    """A process becomes another program; what is compared begins when it gives its memory up.
+
+    The recording is not deep enough to show what unmapping and unlinking lock: the old mappings are
+    as many and as close as those that were recorded, but of zero pages, and their page-table locks
+    are left out here, too.
+    """
+    made = world(kernel, cpus=4)
+    end = TABLE_SPAN * 1000
+    groups = _groups_of_exec(recording(kernel).calls("execve_mm"))
+    for number, group in enumerate(groups):
+        is_new = not number or group != groups[number - 1]
+        start = (end // TABLE_SPAN + 3) * TABLE_SPAN if is_new else end
+        end = start + 4 * PAGE_SIZE
+        made.vma(f"m{number}", 4, "rw" if number % 2 else "r", start=start)
+        table = made.mm.page_tables.table_for(made.engine, start)
+        table.ptes[table.index(start)] = pte_of(ZERO_PFN, PRESENT | SPECIAL)
+        table.occupied += 1
+    thread = made.thread("t", ops.Exec(ops.OperationList((ops.Compute(1),))))
+    made.run()
+    rows = rows_of(made, thread)
+    steps = [made.engine.log.steps[row[3]].name if row[1] == event.STEP else "" for row in rows]
+    first, unmap, unmapped = (
+        next(number for number, step in enumerate(steps) if step.endswith(name))
+        for name in (".begin_new_exec", ".unmap_all", ".write_lock_all")
+    )
+    last = next(number for number, row in enumerate(rows) if row[1] == event.OP_END)
+    released = max(n for n in range(unmapped) if steps[n])
+    shown = [
+        row for number, row in enumerate(rows)
+        if steps[number] or not unmap < number <= released
+    ]  # fmt: skip
+    return made, thread, [row for row in shown if rows.index(row) in range(first + 1, last)]
+
+
+def exec_window(calls: list[Call]) -> list[Call]:
+    """From the exchange of address spaces to the stack that is ready; program headers come next.
+
+    Below vma_expand the recordings are not deep enough to show the lock of the anon_vma.
+    """
+    names = [call.name for call in calls]
+    first = names.index("mmap_lock_start_locking")
+    grown = names.index("expand_downwards")
+    found: list[Call] = []
+    for call in calls[first : names.index("mmap_lock_start_locking", grown)]:
+        found.append(call)
+        take = {"vma_prepare": "down_write", "vma_complete": "up_write"}.get(call.name)
+        if take is not None and "vma_expand" in call.inside:
+            found.append(Call(take, (*call.inside, call.name), f"{take}(anon_vma)", "anon_vma"))
+    return found
+
+
+def _groups_of_exec(calls: list[Call]) -> list[int]:
+    """For each mapping of the old program: the group of close ones that it belongs to."""
+    groups: list[int] = []
+    freed = 0
+    for call in calls[: [call.name for call in calls].index("setup_arg_pages")]:
+        if call.name == "unlink_anon_vmas":
+            groups.append(freed)
+        elif call.name == "free_pgd_range":
+            freed += 1
+    return groups

@@ -50,8 +50,8 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
     ACCOUNTING: """
         mem_cgroup_swapin_uncharge_swap mm_trace_rss_stat force_sig_fault
         userfaultfd_unmap_prep userfaultfd_unmap_complete perf_event_mmap uprobe_mmap
-        khugepaged_enter_vma mremap_userfaultfd_prep mremap_userfaultfd_complete acct_arg_size
-        mm_release mm_update_next_owner
+        khugepaged_enter_vma mremap_userfaultfd_prep mremap_userfaultfd_complete
+        acct_arg_size mm_release mm_update_next_owner
     """,
     ALLOCATOR: """
         filemap_alloc_folio filemap_alloc_folio_noprof __alloc_pages __alloc_pages_noprof
@@ -116,10 +116,11 @@ THEIRS_LEFT_OUT: Final[Reasons] = {
 
 THEIRS_WITHIN: Final[Reasons] = {
     "exec: a look-up for the store": """
-        shift_arg_pages:ma_read shift_arg_pages:__rcu_read_lock shift_arg_pages:__rcu_read_unlock
+        shift_arg_pages:ma_read shift_arg_pages:__rcu_read_lock
+        shift_arg_pages:__rcu_read_unlock
     """,
-    "exec: the lock of those who look at a task's credentials, and the TLB that goes": """
-        begin_new_exec:down_write_killable begin_new_exec:tlb_flush
+    "a CPU that goes over to another address space empties its own TLB": """
+        begin_new_exec:tlb_flush
     """,
     ACCOUNTING: """
         handle_mm_fault:_raw_spin_lock_irqsave handle_mm_fault:_raw_spin_unlock_irqrestore
@@ -132,9 +133,11 @@ THEIRS_WITHIN: Final[Reasons] = {
         vma_merge:__rcu_read_lock vma_merge:__rcu_read_unlock
         find_vma_intersection:__rcu_read_lock find_vma_intersection:__rcu_read_unlock
     """,
-    "tables above the PTE tables: nobody knows the child yet": """
+    "tables above the PTE tables, in an address space that nobody else knows yet": """
         copy_page_range:_raw_spin_lock(upper~tables)
         copy_page_range:_raw_spin_unlock(upper~tables)
+        move_page_tables:_raw_spin_lock(upper~tables)
+        move_page_tables:_raw_spin_unlock(upper~tables)
     """,
     "the list of huge pages that may be split when memory is short": """
         do_huge_pmd_anonymous_page:_raw_spin_lock_irqsave
@@ -272,8 +275,8 @@ OURS_BY_REASON: Final[Reasons] = {
         clear_huge_page pgtable_trans_huge_deposit set_huge_zero_folio __mt_destroy
     """,
     "mlock, exec: always inlined, or not among the functions that recordings keep": """
-        exec_mmap shift_arg_pages
-        apply_vma_lock_flags mlock_vma_pages_range vm_flags_reset_once cond_resched
+        exec_mmap shift_arg_pages apply_vma_lock_flags mlock_vma_pages_range
+        vm_flags_reset_once cond_resched
     """,
     "userfaultfd: always inlined, or not among the functions that recordings keep": """
         mfill_atomic_copy mfill_atomic_pte mfill_atomic_pte_copy uffd_lock_vma

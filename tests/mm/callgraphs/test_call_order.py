@@ -12,8 +12,7 @@ from tests.mm.callgraphs.recorder import record
 from tests.mm.callgraphs.recordings import KERNELS, recording
 from tests.mm.callgraphs.scenes import SCENES, window
 
-NO_SCENE_YET = {
-}
+NO_SCENE_YET: dict[str, str] = {}
 """Recorded kinds that pfviz cannot play, and why; a kind with a scene may not stand here."""
 
 KINDS = sorted(set(recording("6.12").kinds) - set(NO_SCENE_YET))
