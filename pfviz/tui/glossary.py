@@ -30,6 +30,12 @@ READING: Final = (
     ("6 Steps", "The selected thread's way through the kernel, the current step lit, the likely "
      "next ones grey, and why a faster path was left."),
     ("7 Counters", "What /proc/vmstat would show, fallbacks by cause, cache-line transfers."),
+    ("The matrix (E, F2)", "A row per kind of fault, a column per kernel; the code says which lock "
+     "served that fault in that kernel, letter by letter in the colour of the lock: M or X "
+     "mmap_lock, V the VMA lock, T the VMA lock with mmap_lock tried for a moment, L none; V>M was "
+     "begun under V and started again under M. Below stand whose check sent it back, and what the "
+     "kernel changed against the one you came from, with its commit; ◆ marks cells that differ. "
+     "Every cell is a run of that fault, and enter plays it."),
     ("The sentence", "The moment in plain words: who waits for whom and why."),
 )  # fmt: skip
 """How to read the screen, from top to bottom."""

@@ -40,9 +40,9 @@ LEAD: Final = (
 )
 HINTS: Final = (
     ("type", "to filter", ""),
-    ("↑/↓", "choose", ""),
     ("enter", "play it", "open"),
     ("F2", "matrix", "matrix"),
+    ("↑/↓", "choose", ""),
     ("ctrl+p", "commands", "command_palette"),
     ("ctrl+q", "quit", "quit"),
     ("F1", "help", "help"),

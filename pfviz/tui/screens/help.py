@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
+from pfviz.scenario.fault_code import CODES
 from pfviz.tui import breakpoints, glossary, go_to, keys, tree_place
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Help(Screen[None]):
         yield "What : (go to) understands", _pairs(go_to.EXAMPLES)
         yield "What A (go to in the tree) understands", _pairs(tree_place.EXAMPLES)
         yield "What b (break on) understands", _pairs(breakpoints.EXAMPLES)
+        yield "Codes of the matrix", _pairs(CODES.items())
         yield "Words", _pairs(glossary.WORDS)
 
     def action_scroll(self, lines: int) -> None:
