@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pfviz.mm.bpf import BpfVmaIter
 from pfviz.mm.kernel_work import GetUserPages as GetUserPages
 from pfviz.mm.kernel_work import IrqsOff as IrqsOff
 from pfviz.mm.kernel_work import MigratePages as MigratePages
 from pfviz.mm.kernel_work import MigrateToDevice as MigrateToDevice
 from pfviz.mm.kernel_work import NumaScan as NumaScan
 from pfviz.mm.kernel_work import Reclaim as Reclaim
+from pfviz.mm.user_mutex import MutexOperation
 
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
@@ -276,6 +278,8 @@ Operation = (
     | Mlock
     | Munlock
     | Mincore
+    | MutexOperation
+    | BpfVmaIter
     | Brk
     | Madvise
     | Fork
@@ -346,8 +350,7 @@ def name_of(operation: Operation) -> str:
 
 def prot_of(perms: str) -> int:
     """PROT_* bits of "rwx", "r--", ...; ValueError for anything else."""
-    if len(perms) < 3 or any(
-        got not in (want, "-") for got, want in zip(perms, "rwx", strict=False)
-    ):
+    wanted = zip(perms, "rwx", strict=False)
+    if len(perms) < 3 or any(got not in (want, "-") for got, want in wanted):
         raise ValueError(f"not a protection: {perms!r} (write it as rwx, with - for no)")
     return sum(1 << bit for bit in range(3) if perms[bit] != "-")

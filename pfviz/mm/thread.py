@@ -162,6 +162,8 @@ class Thread(Task):
     """Since when it has, or waits for, the reference-counted lock words of VMAs (6.15+)."""
     vmas_held: dict[Vma, tuple[int, ...]] = field(default_factory=dict)
     """Those of them that passed the last check, as they were then: nobody may change them now."""
+    waited_since_ns: int = 0
+    """Since when it waits for a lock of its program."""
     rcu_depth: int = 0
     killed: bool = False
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pfviz.mm.page_cache import File
     from pfviz.mm.rules_watch import RuleWatch
     from pfviz.mm.thread import Thread
+    from pfviz.mm.user_mutex import UserMutex
     from pfviz.mm.vma import Vma
 
 
@@ -64,6 +65,8 @@ class World:
     """The huge pages that are set aside; None when nobody asked for any."""
     huge_zero: bool = False
     """Whether the huge zero page was made: the first read of an untouched huge range does."""
+    mutexes: dict[str, UserMutex] = field(default_factory=dict)
+    """Locks of the programs, by name."""
     faults: int = 0
     """Page faults begun, over all threads; numbers them."""
 

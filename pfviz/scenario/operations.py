@@ -328,6 +328,25 @@ class UffdWake(UffdPages, frozen=True, kw_only=True, tag="uffd_wake"):
     """Only wake who waits for pages (UFFDIO_WAKE)."""
 
 
+class LockMutex(_Operation, frozen=True, kw_only=True, tag="lock"):
+    """Take a lock of the program's own (a pthread mutex) by its name."""
+
+    mutex: str
+
+
+class UnlockMutex(_Operation, frozen=True, kw_only=True, tag="unlock"):
+    """Give it back."""
+
+    mutex: str
+
+
+class BpfVmaIter(_Operation, frozen=True, kw_only=True, tag="bpf_vma_iter"):
+    """A BPF program looks at a VMA under its lock, and takes mmap_lock as well."""
+
+    at: At
+    tries: Annotated[bool, Meta(description="it only tries mmap_lock: the repair")] = False
+
+
 class Compute(_Operation, frozen=True, kw_only=True, tag="compute"):
     """Use the CPU in user mode."""
 
@@ -351,6 +370,9 @@ Op = (
     | Mlock
     | Munlock
     | Mincore
+    | LockMutex
+    | UnlockMutex
+    | BpfVmaIter
     | Brk
     | Madvise
     | Fork

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pfviz.mm import operations as mm_ops
+from pfviz.mm.bpf import BpfVmaIter
 from pfviz.mm.operations import PAGE_SHIFT, UFFD_SLOT, Operation, OperationList, Place
+from pfviz.mm.user_mutex import LockMutex, UnlockMutex
 from pfviz.scenario import operations as op
 from pfviz.scenario.errors import ScenarioError, hint
 from pfviz.scenario.places import parse_place
@@ -38,6 +40,12 @@ class Translator:
                 return mm_ops.Munlock(self.place(at, apart), pages)
             case op.Mincore(at=at, pages=pages, apart=apart):
                 return mm_ops.Mincore(self.place(at, apart), pages)
+            case op.LockMutex(mutex=mutex):
+                return LockMutex(mutex)
+            case op.UnlockMutex(mutex=mutex):
+                return UnlockMutex(mutex)
+            case op.BpfVmaIter(at=at, apart=apart):
+                return BpfVmaIter(self.place(at, apart), one.tries)
             case op.Mremap():
                 return self._mremap(one)
             case op.Madvise(at=at, pages=pages, apart=apart):

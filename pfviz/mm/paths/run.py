@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from pfviz.mm import operations as ops
 from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.bpf import BpfVmaIter
 from pfviz.mm.cross_call import local_irq_restore, local_irq_save
 from pfviz.mm.paths import (
+    bpf_iter,
     brk,
     compaction,
     device_memory,
@@ -18,6 +20,7 @@ from pfviz.mm.paths import (
     execve,
     exit_mmap,
     fork,
+    futex,
     gup_fast,
     madvise,
     mincore,
@@ -33,6 +36,7 @@ from pfviz.mm.paths import (
     uffd_read,
 )
 from pfviz.mm.thread import Thread
+from pfviz.mm.user_mutex import LockMutex, UnlockMutex
 from pfviz.sim import event
 from pfviz.sim.machine import Cpu
 from pfviz.sim.task import Step, step
@@ -118,6 +122,10 @@ def _first_step(engine: Mm, thread: Thread, operation: ops.Operation) -> Next:
         case ops.Compute(ns):
             thread.sys = ns
             return compute
+        case LockMutex():
+            return thread.call(futex.pthread_mutex_lock, then=operation_done)
+        case UnlockMutex():
+            return thread.call(futex.pthread_mutex_unlock, then=operation_done)
         case ops.Sleep(ns):
             engine.alarm(ns, _ring, thread)
             engine.sleep(operation_done, "sleeps")
@@ -181,6 +189,8 @@ def _syscall(thread: Thread) -> Step:
             return numa.task_numa_work
         case ops.GetUserPages():
             return gup_fast.get_user_pages_fast
+        case BpfVmaIter():
+            return bpf_iter.bpf_iter_task_vma_next
         case ops.IrqsOff():
             return irqs_off
         case ops.Exec():
