@@ -160,6 +160,23 @@ async def test_arrows_stop_at_the_ends_and_say_so() -> None:
         assert matrix_of(app).place.kernel == KERNELS[0]
 
 
+async def test_one_key_goes_from_one_cell_that_differs_to_the_next() -> None:
+    app = app_at(kind=KINDS[0].id, kernel="6.7")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await known(pilot)
+        screen = matrix_of(app)
+        changed = screen.store.changed("6.6", "6.7")
+        assert len(changed) > 4
+        for kind in (*changed, changed[0]):
+            await pilot.press("n")
+            assert screen.place.kind == kind
+        await pilot.press("N")
+        assert screen.place.kind == changed[-1]
+        await pilot.press("right", "n")
+        await pilot.pause(0.1)
+        assert "No fault is known to differ" in text_of(app)
+
+
 async def test_ascii_alone_is_painted_where_nothing_else_can_be() -> None:
     app = app_at(kernel="6.7", ascii_only=True)
     async with app.run_test(size=(120, 40)) as pilot:

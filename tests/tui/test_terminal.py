@@ -112,3 +112,16 @@ def test_a_c_locale_gets_ascii_only(terminals: list[Terminal]) -> None:
     assert terminal.plain().isascii()
     terminal.types("q")
     assert terminal.leaves() == 0
+
+
+def test_the_matrix_opens_from_the_shell_and_plays_a_cell(terminals: list[Terminal]) -> None:
+    terminal = Terminal("matrix", "--tui", "--kind", "file_read_miss", "--kernel", "6.6")
+    terminals.append(terminal)
+    terminal.sees("each by a run")
+    terminal.types("v")
+    terminal.sees("From 6.6 to 6.7")
+    terminal.types("\r")
+    terminal.sees("1 Threads")
+    terminal.types("q")
+    assert terminal.leaves() == 0
+    assert "Traceback" not in terminal.plain()

@@ -263,6 +263,23 @@ class Matrix(PlayingScreen):
         self._want()
         self.moved()
 
+    def action_changed(self, direction: int) -> None:
+        """To the next or previous fault that differs between the two kernels."""
+        self.hush()
+        place = self.place
+        changed = self.store.changed(place.before, place.kernel) if place.before else ()
+        if not changed:
+            self.say("No fault is known to differ; ←/→ go to another kernel.")
+            self.moved()
+            return
+        order = [kind.id for kind in KINDS]
+        here = order.index(place.kind)
+        ahead = sorted(changed, key=lambda kind: (order.index(kind) - here - 1) % len(order))
+        behind = sorted(changed, key=lambda kind: (here - 1 - order.index(kind)) % len(order))
+        place.kind = (ahead if direction > 0 else behind)[0]
+        self._want()
+        self.moved()
+
     def action_kernel_end(self, number: int) -> None:
         """To the oldest or the newest kernel."""
         self.hush()
