@@ -46,6 +46,8 @@ VM_UFFD: Final = VM_UFFD_MISSING | VM_UFFD_WP | VM_UFFD_MINOR
 """Any of them: a userfaultfd monitor serves faults in this VMA (userfaultfd_armed)."""
 VM_SPECIAL: Final = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP
 """Any of them: never merged with a neighbour."""
+VM_NO_PAGES: Final = VM_IO | VM_PFNMAP
+"""Either: nobody gets at the pages behind its entries (GUP), nor drops them by advice."""
 VM_ACCESS: Final = VM_READ | VM_WRITE | VM_EXEC
 
 STACK_GUARD_GAP: Final = 256 * PAGE_SIZE

@@ -21,7 +21,7 @@ from pfviz.mm.paths.outcome import (
 )
 from pfviz.mm.paths.pte_lock import map_and_lock, unlock_and_unmap
 from pfviz.mm.thread import PF_WRITE, Fault
-from pfviz.mm.vma import VM_ACCESS, VM_SHARED, VM_WRITE, Vma
+from pfviz.mm.vma import VM_ACCESS, VM_NO_PAGES, VM_SHARED, VM_WRITE, Vma
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_lock, spin_unlock
 
@@ -98,7 +98,9 @@ def gup_vma_lookup(engine: Mm, thread: Thread) -> Step:
     else:
         vma = tree.load(engine, gup.address)
     gup.vma = vma
-    if vma is None or not vma.vm_flags & VM_ACCESS or (gup.write and not vma.vm_flags & VM_WRITE):
+    flags = 0 if vma is None else vma.vm_flags
+    # check_vma_flags: what lies behind a device's entries is no page.
+    if not flags & VM_ACCESS or (gup.write and not flags & VM_WRITE) or flags & VM_NO_PAGES:
         gup.error = EFAULT
         return thread.back()
     return follow_page_mask

@@ -41,6 +41,7 @@ from pfviz.mm.vma import (
     VM_HUGETLB,
     VM_LOCKED,
     VM_NOHUGEPAGE,
+    VM_PFNMAP,
     VM_RAND_READ,
     VM_SEQ_READ,
     VM_UFFD,
@@ -196,12 +197,12 @@ def madvise_dontneed_free(engine: Mm, thread: Thread) -> Step:
     assert vma is not None
     start, end = max(call.start, vma.vm_start), min(call.end, vma.vm_end)
     if call.advice == MADV_PAGEOUT:
-        if vma.vm_flags & VM_LOCKED:  # can_madv_lru_vma
+        if vma.vm_flags & (VM_LOCKED | VM_PFNMAP):  # can_madv_lru_vma
             thread.op_result = EINVAL
             return madvise_next_vma
         return pageout_range(engine, thread, vma, start, end, then=madvise_next_vma)
     free = call.advice == MADV_FREE
-    if free and not vma.is_anonymous:
+    if (free and not vma.is_anonymous) or vma.vm_flags & VM_PFNMAP:
         thread.op_result = EINVAL
         return madvise_next_vma
     if vma.vm_flags & VM_HUGETLB and (start | end) % TABLE_SPAN:

@@ -17,7 +17,7 @@ from pfviz.mm.paths.modify import Modify, modify_flags
 from pfviz.mm.paths.page_walk import PageWalk, page_walk_of, walk_on, walk_pages
 from pfviz.mm.paths.populate import mm_populate
 from pfviz.mm.paths.pte_lock import pte_unmap
-from pfviz.mm.vma import VM_LOCKED, Vma
+from pfviz.mm.vma import VM_LOCKED, VM_SPECIAL, Vma
 from pfviz.mm.vma_lock import vma_start_write
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_unlock
@@ -93,7 +93,7 @@ def mlock_fixup(engine: Mm, thread: Thread) -> Step:
     assert vma is not None
     call.stop = min(vma.vm_end, call.end)
     flags = vma.vm_flags | VM_LOCKED if call.locks else vma.vm_flags & ~VM_LOCKED
-    if flags == vma.vm_flags:
+    if flags == vma.vm_flags or vma.vm_flags & VM_SPECIAL:
         return next_locked(engine, thread)
     modify = Modify(vma, call.position, call.stop, flags)
     return modify_flags(engine, thread, modify, mlock_vma_pages_range)

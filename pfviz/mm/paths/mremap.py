@@ -19,7 +19,7 @@ from pfviz.mm.paths.move_vma import MremapCall, move_vma
 from pfviz.mm.paths.munmap import Unmap, do_munmap
 from pfviz.mm.paths.populate import mm_populate
 from pfviz.mm.paths.vma_change import VmaChange
-from pfviz.mm.vma import VM_HUGETLB, VM_LOCKED, Vma
+from pfviz.mm.vma import VM_DONTEXPAND, VM_HUGETLB, VM_LOCKED, VM_PFNMAP, Vma
 from pfviz.mm.vma_tree import VmaTree
 from pfviz.sim.event import WRITE
 from pfviz.sim.task import Step, step
@@ -131,9 +131,10 @@ def _resize(engine: Mm, thread: Thread) -> Step:
 def _resize_error(call: MremapCall, asked: Mremap) -> int:
     if call.vma is None or call.end > call.vma.vm_end:
         return EFAULT
-    if asked.dontunmap and call.old_length != call.new_length:
+    fixed = call.vma.vm_flags & (VM_DONTEXPAND | VM_PFNMAP)
+    if asked.dontunmap and (call.old_length != call.new_length or fixed):
         return EINVAL
-    return 0
+    return EFAULT if fixed and call.new_length > call.old_length else 0
 
 
 # Shrink

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.paths.gup import Gup, get_user_pages
+from pfviz.mm.vma import VM_NO_PAGES
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def find_vma_intersection(engine: Mm, thread: Thread) -> Step:
         return mm_populate_done
     populate.address = max(populate.address, vma.vm_start)
     populate.stop = min(populate.end, vma.vm_end)
+    if vma.vm_flags & VM_NO_PAGES:
+        populate.address = populate.stop
+        return mm_populate_done if populate.stop >= populate.end else find_vma_intersection
     return populate_vma_page_range
 
 
