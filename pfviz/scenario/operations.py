@@ -7,44 +7,37 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-from pfviz.scenario.times import PATTERN
-
-Time = Annotated[
-    str, Meta(pattern=PATTERN, description='a number with its unit: "20us", "1.5ms", "3s"')
-]
-Pages = Annotated[int, Meta(ge=1, le=1 << 35, description="a number of 4 KiB pages")]
-Perms = Annotated[str, Meta(pattern="^[r-][w-][x-]$", description='such as "rw-"')]
-PLACE = (
-    'where: the name of a VMA, or of a slot that an earlier mmap of this thread filled, with "+3" '
-    'or "-3" for pages further on or back'
-)
-UffdModes = Annotated[
-    tuple[Literal["missing", "wp", "minor"], ...],
-    Meta(min_length=1, description="which faults a userfaultfd serves"),
-]
-At = Annotated[str, Meta(min_length=1, description=PLACE)]
-
+from pfviz.scenario.tables import PLACE as PLACE
+from pfviz.scenario.tables import At as At
+from pfviz.scenario.tables import Operation as Operation
+from pfviz.scenario.tables import Pages as Pages
+from pfviz.scenario.tables import Perms as Perms
+from pfviz.scenario.tables import Table as Table
+from pfviz.scenario.tables import Time as Time
+from pfviz.scenario.uffd_operations import UffdCall as UffdCall
+from pfviz.scenario.uffd_operations import UffdClose as UffdClose
+from pfviz.scenario.uffd_operations import UffdContinue as UffdContinue
+from pfviz.scenario.uffd_operations import UffdCopy as UffdCopy
+from pfviz.scenario.uffd_operations import UffdModes as UffdModes
+from pfviz.scenario.uffd_operations import UffdMove as UffdMove
+from pfviz.scenario.uffd_operations import UffdOpen as UffdOpen
+from pfviz.scenario.uffd_operations import UffdPages as UffdPages
+from pfviz.scenario.uffd_operations import UffdPoll as UffdPoll
+from pfviz.scenario.uffd_operations import UffdProtect as UffdProtect
+from pfviz.scenario.uffd_operations import UffdRead as UffdRead
+from pfviz.scenario.uffd_operations import UffdRegister as UffdRegister
+from pfviz.scenario.uffd_operations import UffdResolve as UffdResolve
+from pfviz.scenario.uffd_operations import UffdUnprotect as UffdUnprotect
+from pfviz.scenario.uffd_operations import UffdUnregister as UffdUnregister
+from pfviz.scenario.uffd_operations import UffdWake as UffdWake
+from pfviz.scenario.uffd_operations import UffdZeropage as UffdZeropage
 
 ByKernel = Annotated[bool, Meta(description="a system call touches the pages for the thread")]
 
 
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A TOML table with known keys only."""
-
-
-class _Operation(Table, frozen=True, kw_only=True, tag_field="do"):
-    """What every operation may say."""
-
-    apart: Annotated[
-        int,
-        Meta(ge=0, description="how many pages further on each next thread of the group works"),
-    ] = 0
-
-
-class _Access(_Operation, frozen=True, kw_only=True):
+class _Access(Operation, frozen=True, kw_only=True):
     at: At
     pages: Pages = 1
     stride: Annotated[int, Meta(ge=1, description="touch every so many-th page")] = 1
@@ -66,7 +59,7 @@ class Execute(_Access, frozen=True, kw_only=True, tag="execute"):
     """Fetch an instruction from each page."""
 
 
-class Mmap(_Operation, frozen=True, kw_only=True, tag="mmap"):
+class Mmap(Operation, frozen=True, kw_only=True, tag="mmap"):
     """Map pages; the address goes into `slot`."""
 
     pages: Pages
@@ -81,14 +74,14 @@ class Mmap(_Operation, frozen=True, kw_only=True, tag="mmap"):
     locked: Annotated[bool, Meta(description="lock it into memory (MAP_LOCKED)")] = False
 
 
-class Munmap(_Operation, frozen=True, kw_only=True, tag="munmap"):
+class Munmap(Operation, frozen=True, kw_only=True, tag="munmap"):
     """Unmap pages."""
 
     at: At
     pages: Pages
 
 
-class Mprotect(_Operation, frozen=True, kw_only=True, tag="mprotect"):
+class Mprotect(Operation, frozen=True, kw_only=True, tag="mprotect"):
     """Change the permissions of pages."""
 
     at: At
@@ -96,28 +89,28 @@ class Mprotect(_Operation, frozen=True, kw_only=True, tag="mprotect"):
     perms: Perms
 
 
-class Mincore(_Operation, frozen=True, kw_only=True, tag="mincore"):
+class Mincore(Operation, frozen=True, kw_only=True, tag="mincore"):
     """Ask which pages are in memory."""
 
     at: At
     pages: Pages
 
 
-class Mlock(_Operation, frozen=True, kw_only=True, tag="mlock"):
+class Mlock(Operation, frozen=True, kw_only=True, tag="mlock"):
     """Lock pages into memory; those that are missing are made resident."""
 
     at: At
     pages: Pages
 
 
-class Munlock(_Operation, frozen=True, kw_only=True, tag="munlock"):
+class Munlock(Operation, frozen=True, kw_only=True, tag="munlock"):
     """Let reclaim have pages again."""
 
     at: At
     pages: Pages
 
 
-class Mremap(_Operation, frozen=True, kw_only=True, tag="mremap"):
+class Mremap(Operation, frozen=True, kw_only=True, tag="mremap"):
     """Give a mapping another size, where it is or elsewhere; the address goes into `slot`."""
 
     at: At
@@ -129,13 +122,13 @@ class Mremap(_Operation, frozen=True, kw_only=True, tag="mremap"):
     slot: str = ""
 
 
-class Brk(_Operation, frozen=True, kw_only=True, tag="brk"):
+class Brk(Operation, frozen=True, kw_only=True, tag="brk"):
     """Move the end of the heap by so many pages; negative shrinks it."""
 
     pages: int
 
 
-class Madvise(_Operation, frozen=True, kw_only=True, tag="madvise"):
+class Madvise(Operation, frozen=True, kw_only=True, tag="madvise"):
     """Give advice on pages."""
 
     at: At
@@ -163,7 +156,7 @@ class Madvise(_Operation, frozen=True, kw_only=True, tag="madvise"):
     ] = "dontneed"
 
 
-class Fork(_Operation, frozen=True, kw_only=True, tag="fork"):
+class Fork(Operation, frozen=True, kw_only=True, tag="fork"):
     """Copy the process; the child touches `pages` pages from `at` on and exits."""
 
     at: str = ""
@@ -176,7 +169,7 @@ class Fork(_Operation, frozen=True, kw_only=True, tag="fork"):
     child_cpu: int = -1
 
 
-class Exec(_Operation, frozen=True, kw_only=True, tag="exec"):
+class Exec(Operation, frozen=True, kw_only=True, tag="exec"):
     """Become another program, which maps and writes `pages` pages, works for `time` and exits."""
 
     name: Annotated[str, Meta(description="what the new process is called")] = ""
@@ -184,11 +177,11 @@ class Exec(_Operation, frozen=True, kw_only=True, tag="exec"):
     time: Annotated[Time, Meta(description="how long the new program works")] = "0ns"
 
 
-class Exit(_Operation, frozen=True, kw_only=True, tag="exit"):
+class Exit(Operation, frozen=True, kw_only=True, tag="exit"):
     """End the thread."""
 
 
-class ReadProc(_Operation, frozen=True, kw_only=True, tag="proc"):
+class ReadProc(Operation, frozen=True, kw_only=True, tag="proc"):
     """Read a file of /proc/PID to its end, or write clear_refs."""
 
     file: Literal["maps", "smaps", "smaps_rollup", "numa_maps", "pagemap", "clear_refs"]
@@ -197,7 +190,7 @@ class ReadProc(_Operation, frozen=True, kw_only=True, tag="proc"):
     pages: Annotated[int, Meta(ge=0, description="pagemap: so many pages")] = 0
 
 
-class _OnPages(_Operation, frozen=True, kw_only=True):
+class _OnPages(Operation, frozen=True, kw_only=True):
     at: At
     pages: Pages = 1
 
@@ -222,7 +215,7 @@ class NumaScan(_OnPages, frozen=True, kw_only=True, tag="numa_scan"):
     """Mark pages, so that their next touch says which node uses them."""
 
 
-class GetUserPages(_Operation, frozen=True, kw_only=True, tag="gup"):
+class GetUserPages(Operation, frozen=True, kw_only=True, tag="gup"):
     """A driver takes the pages behind a range of the program's memory (get_user_pages)."""
 
     at: At
@@ -233,127 +226,38 @@ class GetUserPages(_Operation, frozen=True, kw_only=True, tag="gup"):
     hold: Annotated[Time, Meta(description="how long the device uses them")] = "0ns"
 
 
-class IrqsOff(_Operation, frozen=True, kw_only=True, tag="irqs_off"):
+class IrqsOff(Operation, frozen=True, kw_only=True, tag="irqs_off"):
     """A driver keeps interrupts off on this CPU."""
 
     time: Time
 
 
-class UffdOpen(_Operation, frozen=True, kw_only=True, tag="uffd_open"):
-    """Open a userfaultfd for the process, if it is to have features."""
-
-    features: Annotated[
-        tuple[
-            Literal["sigbus", "wp_async", "wp_unpopulated", "event_fork", "event_unmap",
-                    "event_remove", "event_remap"], ...
-        ],
-        Meta(description="what UFFDIO_API is asked for"),
-    ] = ()  # fmt: skip
-    user_mode_only: Annotated[bool, Meta(description="the kernel's own faults get SIGBUS")] = False
-
-
-class UffdRegister(_Operation, frozen=True, kw_only=True, tag="uffd_register"):
-    """Let the userfaultfd of the process serve faults in pages."""
-
-    at: At
-    pages: Pages
-    modes: UffdModes = ("missing",)
-
-
-class UffdUnregister(_Operation, frozen=True, kw_only=True, tag="uffd_unregister"):
-    """Let the kernel serve faults in pages again."""
-
-    at: At
-    pages: Pages
-
-
-class UffdCall(_Operation, frozen=True, kw_only=True):
-    """A call of a monitor on its descriptor."""
-
-
-class UffdPoll(UffdCall, frozen=True, kw_only=True, tag="uffd_poll"):
-    """Sleep until a fault or event can be read from the userfaultfd."""
-
-
-class UffdRead(UffdCall, frozen=True, kw_only=True, tag="uffd_read"):
-    """Read the next fault or event; its page is the slot "uffd" from now on."""
-
-
-class UffdClose(UffdCall, frozen=True, kw_only=True, tag="uffd_close"):
-    """Close the userfaultfd: faults go on as if it had never been."""
-
-
-class UffdPages(UffdCall, frozen=True, kw_only=True):
-    """What the calls on pages may say."""
-
-    at: Annotated[str, Meta(min_length=1, description=PLACE)] = "uffd"
-    pages: Pages = 1
-    wake: Annotated[bool, Meta(description="wake who waits for these pages")] = True
-
-
-class UffdResolve(UffdPages, frozen=True, kw_only=True, tag="uffd_resolve"):
-    """Answer what was read last by the call that it needs."""
-
-
-class UffdCopy(UffdPages, frozen=True, kw_only=True, tag="uffd_copy"):
-    """Put pages with contents in (UFFDIO_COPY)."""
-
-    source: Annotated[str, Meta(description="where the contents are; left out: in memory")] = ""
-    protect: Annotated[bool, Meta(description="write-protected")] = False
-
-
-class UffdMove(UffdPages, frozen=True, kw_only=True, tag="uffd_move"):
-    """Move pages that the process has elsewhere (UFFDIO_MOVE)."""
-
-    source: At
-
-
-class UffdZeropage(UffdPages, frozen=True, kw_only=True, tag="uffd_zeropage"):
-    """Put zero pages in (UFFDIO_ZEROPAGE)."""
-
-
-class UffdContinue(UffdPages, frozen=True, kw_only=True, tag="uffd_continue"):
-    """Map pages of shared memory that are in the page cache (UFFDIO_CONTINUE)."""
-
-
-class UffdProtect(UffdPages, frozen=True, kw_only=True, tag="uffd_protect"):
-    """Write-protect pages, to be told of writes (UFFDIO_WRITEPROTECT)."""
-
-
-class UffdUnprotect(UffdPages, frozen=True, kw_only=True, tag="uffd_unprotect"):
-    """Lift the write protection of pages."""
-
-
-class UffdWake(UffdPages, frozen=True, kw_only=True, tag="uffd_wake"):
-    """Only wake who waits for pages (UFFDIO_WAKE)."""
-
-
-class LockMutex(_Operation, frozen=True, kw_only=True, tag="lock"):
+class LockMutex(Operation, frozen=True, kw_only=True, tag="lock"):
     """Take a lock of the program's own (a pthread mutex) by its name."""
 
     mutex: str
 
 
-class UnlockMutex(_Operation, frozen=True, kw_only=True, tag="unlock"):
+class UnlockMutex(Operation, frozen=True, kw_only=True, tag="unlock"):
     """Give it back."""
 
     mutex: str
 
 
-class BpfVmaIter(_Operation, frozen=True, kw_only=True, tag="bpf_vma_iter"):
+class BpfVmaIter(Operation, frozen=True, kw_only=True, tag="bpf_vma_iter"):
     """A BPF program looks at a VMA under its lock, and takes mmap_lock as well."""
 
     at: At
     tries: Annotated[bool, Meta(description="it only tries mmap_lock: the repair")] = False
 
 
-class Compute(_Operation, frozen=True, kw_only=True, tag="compute"):
+class Compute(Operation, frozen=True, kw_only=True, tag="compute"):
     """Use the CPU in user mode."""
 
     time: Time
 
 
-class Sleep(_Operation, frozen=True, kw_only=True, tag="sleep"):
+class Sleep(Operation, frozen=True, kw_only=True, tag="sleep"):
     """Do nothing for a while, off the CPU."""
 
     time: Time

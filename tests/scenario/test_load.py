@@ -180,7 +180,8 @@ def test_the_nearest_word(word: str, choices: tuple[str, ...], near: str | None)
 @pytest.mark.parametrize(
     ("asked", "near"),
     [("6.13", "6.12"), ("6.2", "6.1"), ("6.11", "6.10"), ("6.14", "6.12"), ("5.15", "6.0"),
-     ("7.1", "6.18"), ("8.0", "7.2"), ("6.19", "6.18"), ("v6.12", "6.12"), ("6.12.5", "6.12"), ("6.4-rc3", "6.4")],
+     ("7.1", "6.18"), ("8.0", "7.2"), ("6.19", "6.18"), ("v6.12", "6.12"), ("6.12.5", "6.12"),
+     ("6.4-rc3", "6.4")],
 )  # fmt: skip
 def test_the_nearest_kernel_is_the_newest_that_is_not_newer(asked: str, near: str) -> None:
     assert f'the nearest is "{near}"' in version_hint(asked, PRESETS)

@@ -246,7 +246,7 @@ def tlb_finish_mmu(engine: Mm, thread: Thread) -> Step:
 
 
 @step("mm/mmu_gather.c", function="tlb_flush_mmu")
-def tlb_flush_done(engine: Mm, thread: Thread) -> Step:
+def tlb_flush_done(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """No TLB knows the old entries any more."""
     return _gathered(thread)
 
