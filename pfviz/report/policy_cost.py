@@ -156,12 +156,10 @@ def _differences(name: str, choices: list[Object]) -> Iterator[str]:
             if operation in other["operations"]
         ]
         for side, before, after in sides:
-            for rank in RANKS:
-                was, now = before["latency_ns"][rank], after["latency_ns"][rank]
-                if was and now and not 1 / WORTH_TELLING <= now / was <= WORTH_TELLING:
-                    times = f"{now / was:.1f} times" if now > was else f"1/{was / now:.1f} of"
-                    yield f"{said}: {side} {rank} {duration(now)}, {times} {duration(was)}"
-                    break
+            rank, was, now = _furthest(before["latency_ns"], after["latency_ns"])
+            if max(was, now) > WORTH_TELLING * min(was, now) > 0:
+                times = f"{now / was:.1f} times" if now > was else f"1/{was / now:.1f} of"
+                yield f"{said}: {side} {rank} {duration(now)}, {times} {duration(was)}"
         was, now = first["faults"]["retries"], other["faults"]["retries"]
         if was != now:
             yield f"{said}: {now:,} faults start again, not {was:,}"
@@ -169,6 +167,12 @@ def _differences(name: str, choices: list[Object]) -> Iterator[str]:
             yield f"{said}: breaks rule {one['rule']}"
         if other["unfinished"] and not first["unfinished"]:
             yield f"{said}: {', '.join(one['task'] for one in other['unfinished'])} never ends"
+
+
+def _furthest(before: Object, after: Object) -> tuple[str, int, int]:
+    """The rank at which two latencies differ most, as a ratio, and the two values."""
+    pairs = [(rank, before[rank], after[rank]) for rank in RANKS]
+    return max(pairs, key=lambda one: max(one[1:]) / (min(one[1:]) or max(*one[1:], 1)))
 
 
 def table_of(cost: Object, title: str = "") -> list[str]:
