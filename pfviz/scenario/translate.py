@@ -61,6 +61,17 @@ class Translator:
             case op.ReadProc(file=file, process=process):
                 place = self.place(one.at, one.apart) if one.at else None
                 return mm_ops.ReadProc(file, process, place, one.pages)
+            case op.UffdOpen() | op.UffdRegister() | op.UffdUnregister() | op.UffdCall():
+                return self._uffd(one)
+            case op.Compute(time=time):
+                return mm_ops.Compute(nanoseconds(time))
+            case op.Sleep(time=time):
+                return mm_ops.Sleep(nanoseconds(time))
+        return self._work_of_the_kernel(one)
+
+    def _work_of_the_kernel(self, one: op.Op) -> Operation:
+        """What the kernel does to pages of its own accord, or for a driver."""
+        match one:
             case op.Reclaim(at=at, pages=pages, process=process):
                 return mm_ops.Reclaim(self._place_in(process, one), pages, process)
             case op.MigratePages(at=at, pages=pages, process=process):
@@ -76,12 +87,6 @@ class Translator:
                 )  # fmt: skip
             case op.IrqsOff(time=time):
                 return mm_ops.IrqsOff(nanoseconds(time))
-            case op.UffdOpen() | op.UffdRegister() | op.UffdUnregister() | op.UffdCall():
-                return self._uffd(one)
-            case op.Compute(time=time):
-                return mm_ops.Compute(nanoseconds(time))
-            case op.Sleep(time=time):
-                return mm_ops.Sleep(nanoseconds(time))
         raise AssertionError(one)
 
     def _access(self, one: op.Read | op.Write | op.Execute) -> Operation:
