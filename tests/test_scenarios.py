@@ -147,6 +147,7 @@ SPOILERS: dict[str, Callable[[Scenario], Scenario]] = {
     "swap-race": lambda s: group(s, "urgent", start="1ms"),
     "userfaultfd": lambda s: vma(s, "memory", uffd=()),
     "userfaultfd-hold": lambda s: group(s, "mapper", start="1ms"),
+    "huge-pages": lambda s: vma(s, "heap", huge=False),
     "lockless-abort": lambda s: workload(s, "protector", pause="1ms"),
     "stack-growth": lambda s: vma(s, "stack", kind="anon"),
     "maps-vs-smaps": lambda s: vma(s, "lib", count=2),
