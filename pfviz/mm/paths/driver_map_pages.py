@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
 
-PROPOSED: Final = "drivers (proposed, none has it)"
+PROPOSED: Final = "drivers/ (proposed, none has it)"
 
 
 def map_pages_of_driver(engine: Mm, thread: Thread) -> Step:
