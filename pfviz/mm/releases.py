@@ -221,13 +221,13 @@ RELEASES: Final[tuple[Release, ...]] = (
         "6.12",
         "Linux 6.12 (November 2024): per-VMA rwsem for nearly every fault",
         (
-            C("mmap_aligns", "multiples", "of those only whole multiples of 2 MiB (6.12, stable)",
-              "d4148aeab412", "memory"),
             C("map_fixed_leaves_gap", False, "mmap over a mapping shows no gap in the tree",
               "f8d112a4e657", "source"),
             # 6.12.0 still counted by one; the tree read is 6.12.117.
             C("mm_lock_seq", "seqcount", "mm_lock_seq is a seqcount, odd while write-locked",
               "eb449bd96954", "source"),
+            C("mmap_aligns", "multiples", "mmap aligns for huge pages only whole multiples of"
+              " 2 MiB (6.12, stable)", "d4148aeab412", "memory"),
             C("swapin_allocs_first", True, "a swap-in past the cache allocates its page before it"
               " marks the slot", "242d12c98174", "recorded"),
             C("swapin_wakes_losers", True, "who lost a swap-in is woken, not only by the next tick",

@@ -13,6 +13,7 @@ from pfviz.views.numbers import duration
 from pfviz.views.rows import Cell as Words
 from pfviz.views.rows import Row, cell_width, clip
 
+from .at_work import title_of
 from .cell_store import BROKEN, CellStore
 from .kernel_words import is_back, name_of
 from .matrix_grid import code_cells
@@ -69,6 +70,11 @@ def cell_rows(
     rows += _wrapped([(_counted(cell), "dim")], width)
     story = " ".join(scenario_of(kind).story.split())
     rows += _wrapped([(story, "story")], width)
+    if scenario := title_of(kind):
+        rows += _wrapped(
+            [("At work among others: ", "dim"), (scenario, "accent"), (" (o plays it)", "dim")],
+            width,
+        )
     checks = {function for function, _ in cell.fallbacks}
     way: list[Words] = [("Its way: ", "dim")]
     for number, step in enumerate(cell.steps):

@@ -6,7 +6,7 @@ from textual.pilot import Pilot
 from pfviz.scenario import matrix
 from pfviz.scenario.fault_kinds import KINDS
 from pfviz.scenario.matrix import KERNELS
-from pfviz.tui import matrix_grid
+from pfviz.tui import at_work, matrix_grid
 from pfviz.tui.app import LabApp
 from pfviz.tui.cell_store import ALL, CellStore
 from pfviz.tui.matrix_grid import LINES, Place
@@ -27,6 +27,10 @@ SIZES = ((80, 24), (120, 40), (200, 60))
 def matrix_of(app: LabApp) -> Matrix:
     assert isinstance(app.screen, Matrix), app.screen
     return app.screen
+
+
+def flat(app: LabApp) -> str:
+    return " ".join(text_of(app).replace("│", " ").split())
 
 
 async def known(pilot: Pilot[None]) -> None:
@@ -127,6 +131,24 @@ async def test_enter_plays_the_fault_in_that_kernel_and_escape_comes_back() -> N
         assert isinstance(app.screen, Gallery)
 
 
+async def test_a_fault_is_seen_at_work_in_a_scenario_of_that_kernel() -> None:
+    app = app_at(kernel="6.18")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await known(pilot)
+        await pilot.press("J", "J", "J")
+        await pilot.pause(0.1)
+        assert "At work among others: A fault that must wait for a disk" in flat(app)
+        await pilot.press("o")
+        for _ in range(200):
+            await pilot.pause(0.03)
+            if isinstance(app.screen, Lab):
+                break
+        assert isinstance(app.screen, Lab)
+        recipe = app.screen.player.run.recipe
+        assert recipe is not None
+        assert (recipe.scenario.name, recipe.kernel) == ("file-io-wait", "6.18")
+
+
 async def test_the_lab_opens_the_matrix_at_its_own_kernel() -> None:
     app = LabApp(run=race(kernel="6.4"), play=False)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -196,6 +218,11 @@ async def test_a_click_goes_to_a_cell() -> None:
         await pilot.pause(0.1)
         assert screen.place.kernel == KERNELS[screen.place.left]
         assert screen.place.kind != "file_read_miss"
+
+
+def test_every_scenario_that_shows_a_fault_at_work_is_there() -> None:
+    assert set(at_work.SCENARIOS) <= {kind.id for kind in KINDS}
+    assert all(at_work.title_of(kind) for kind in at_work.SCENARIOS)
 
 
 # The grid

@@ -10,20 +10,21 @@ pfviz  Which lock serves which fault in which kernel      Linux 6.7 · 690 cells
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from textual import work as worker
 from textual.containers import Horizontal
 
-from pfviz.report.source import Source
+from pfviz.report.source import Source, open_scenario
 from pfviz.scenario import policies
 from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.fault_kinds import BY_ID, KINDS, scenario_of
 from pfviz.scenario.matrix import KERNELS, Policies
 from pfviz.scenario.overrides import Overrides
-from pfviz.scenario.schema import Policy
-from pfviz.tui import chrome, keys, matrix_grid, matrix_words
+from pfviz.scenario.schema import Policy, Scenario
+from pfviz.tui import at_work, chrome, keys, matrix_grid, matrix_words
 from pfviz.tui.cell_store import ALL, CellStore
 from pfviz.tui.kernel_words import name_of
 from pfviz.tui.matrix_grid import Place
@@ -331,14 +332,26 @@ class Matrix(PlayingScreen):
             self.say(f"It cannot be played yet: {BY_ID[kind].missing} is missing in the model.")
         else:
             self.say(f"Opening {BY_ID[kind].title} in {name_of(kernel)} …")
-            self._open(kind, kernel)
+            self._open(partial(scenario_of, kind), kernel)
+        self.moved()
+
+    def action_at_work(self) -> None:
+        """Play the scenario in which this fault meets others, in this kernel."""
+        kind, kernel = self.place.kind, self.place.kernel
+        name = at_work.SCENARIOS.get(kind)
+        if name is None:
+            self.say("No scenario is about this fault alone; enter plays the fault itself.")
+        else:
+            self.say(f"Opening {at_work.title_of(kind)} in {name_of(kernel)} …")
+            self._open(partial(open_scenario, name), kernel)
         self.moved()
 
     @worker(thread=True, exclusive=True, group="open")
-    def _open(self, kind: str, kernel: str) -> None:
+    def _open(self, scenario: Callable[[], Scenario], kernel: str) -> None:
+        """Build the run away from the event loop."""
         try:
             overrides = Overrides(kernel=kernel, policy=self.store.policy)
-            run = run_of(Source(scenario_of(kind), overrides))
+            run = run_of(Source(scenario(), overrides))
         except ScenarioError as error:
             self.app.call_from_thread(self._failed, str(error))
         else:

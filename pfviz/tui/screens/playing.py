@@ -179,7 +179,7 @@ class PlayingScreen(Screen[None]):
                 continue
             painted: dict[str, Rows] = {}
             paints = self.paints()
-            positions = self._marks()
+            positions, frames = self._marks(), self.frames
             self._painting = True
             try:
                 for name, paint in paints.items():
@@ -187,7 +187,8 @@ class PlayingScreen(Screen[None]):
                     await asyncio.sleep(0)
             finally:
                 self._painting = False
-            if self._marks() == positions:  # Else a key came in between, and has painted already.
+            # Else a key came in between, and has painted already.
+            if self._marks() == positions and self.frames == frames:
                 self._show(painted)
             else:
                 self._words.clear()
