@@ -1,5 +1,9 @@
 """Compare one recorded kind with what pfviz did, and name the first difference.
 
+For a kind that is not among those here: `compare_entry(kernel, entry, scene, rows)`, where `entry`
+is the kind's own object of a `sequences.json` and `rows` are `recorder.fault_rows(...)` or
+`recorder.operation_rows(...)` of any run.
+
 What neither side can show, or shows under another name, is in `tables`; everything else must be
 there on both sides, in the same order. It refuses to know kinds and scenes.
 """
@@ -10,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise, product
-from typing import Final
+from typing import Any, Final
 
 from tests.mm.callgraphs import tables
-from tests.mm.callgraphs.recorder import Item
-from tests.mm.callgraphs.recordings import TAKES, Call, Recording, recording
+from tests.mm.callgraphs.recorder import Item, Row, record
+from tests.mm.callgraphs.recordings import TAKES, Call, Recording, calls_of, recording
+from tests.worlds import Scene
 
 RCU_BEGIN: Final = "__rcu_read_lock"
 RCU_END: Final = "__rcu_read_unlock"
@@ -75,6 +80,11 @@ def compare(recorded: Recording, calls: Sequence[Call], items: Sequence[Item]) -
     if not result.difference and at < len(theirs):
         result.difference = _tell(theirs, at, ours, len(ours))
     return result
+
+
+def compare_entry(kernel: str, entry: dict[str, Any], scene: Scene, rows: list[Row]) -> Comparison:
+    """Hold one fault or system call of a run against an entry of that kernel's recordings."""
+    return compare(recording(kernel), calls_of(entry), record(scene, rows))
 
 
 def _enters(queue: list[Item], theirs: list[Kept], at: int) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mm.callgraphs.compare import UNKNOWN, compare
+from tests.mm.callgraphs.compare import UNKNOWN, compare, compare_entry
 from tests.mm.callgraphs.recorder import record
 from tests.mm.callgraphs.recordings import KERNELS, recording
 from tests.mm.callgraphs.scenes import SCENES, window
@@ -36,6 +36,15 @@ def test_every_recorded_kind_has_a_scene_or_a_reason_why_not(kernel: str) -> Non
     kinds = set(recording(kernel).kinds)
     assert kinds == set(SCENES) | set(NO_SCENE_YET)
     assert not set(SCENES) & set(NO_SCENE_YET), "these have scenes now: take them off the list"
+
+
+def test_an_entry_of_any_recording_can_be_compared() -> None:
+    entry = recording("6.12").kinds["anon_write_second"]
+    played = SCENES["anon_write_second"]("6.12")
+    assert not compare_entry("6.12", entry, played.scene, played.rows).difference
+    other = SCENES["anon_write_first"]("6.12")
+    difference = compare_entry("6.12", entry, other.scene, other.rows).difference
+    assert difference.startswith("the kernel calls vma_alloc_folio, pfviz has mmap_lock_start")
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
