@@ -129,3 +129,20 @@ def test_any_world_runs_to_its_end_and_keeps_the_rules(seed: int) -> None:
     assert steps < 100_000
     assert [task.name for task in engine.tasks if task.state != DONE] == []
     assert engine.world.broken == []
+
+
+DRIVERS = ("plain", "special", "opted_in", "maps_ahead", "drops_lock", "drops_fault_lock", "pfnmap",
+           "dax", "dax_opted_in")  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(100, 127))
+def test_the_same_with_a_device_in_place_of_the_file(seed: int) -> None:
+    plain = 'name = "f"\npages = 40'
+    text = any_world(seed)
+    assert plain in text
+    text = text.replace(plain, f'driver = "{DRIVERS[seed % len(DRIVERS)]}"\n{plain}')
+    engine = build(parse(text, f"world {seed}"))
+    steps = rules.run(engine, steps_max=100_000, every_steps=16)
+    assert steps < 100_000
+    assert [task.name for task in engine.tasks if task.state != DONE] == []
+    assert engine.world.broken == []

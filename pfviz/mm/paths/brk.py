@@ -61,6 +61,9 @@ def check_brk_limits(engine: Mm, thread: Thread) -> Step:
     if target == mm.brk or target < mm.start_brk:
         mmap_write_unlock(engine, thread, mm)
         return thread.back()
+    if target < mm.brk and next(mm.tree.between(target, mm.brk), None) is None:
+        mmap_write_unlock(engine, thread, mm)  # Somebody has unmapped it: nothing to give back.
+        return thread.back()
     if target < mm.brk:
         unmap = Unmap(mm, target, mm.brk, engine.world.policy.downgrade)
         # The break moves first: the lock is given back inside.

@@ -59,7 +59,7 @@ def do_wp_page(engine: Mm, thread: Thread) -> Step:
         fault.kind = fault.kind or "shared_write"
         return wp_pfn_shared if pte & SPECIAL else wp_page_shared
     if pte & SPECIAL:
-        fault.kind = fault.kind or "zero_page_cow"
+        fault.kind = fault.kind or ("file_cow" if pte & FILE else "zero_page_cow")
         return unlock_for_copy
     if pte & FILE:
         fault.kind = fault.kind or "file_cow"
@@ -144,7 +144,7 @@ def alloc_copy(engine: Mm, thread: Thread) -> Step:
     if fault.result & VM_FAULT_RETRY:
         return put_old_page(engine, thread)
     thread.returns.append(lock_for_switch)
-    if fault.orig_pte & SPECIAL:
+    if fault.orig_pte & (SPECIAL | FILE) == SPECIAL:
         return thread.call(vma_alloc_folio, then=clear_user_page)
     return thread.call(vma_alloc_folio, then=copy_mc_user_highpage)
 
@@ -180,10 +180,9 @@ def ptep_clear_flush(engine: Mm, thread: Thread) -> Step:
     page_tables = thread.mm.page_tables
     table: PteTable = fault.pmd
     old = clear_pte(engine, page_tables, table, fault.address)
-    if old & FILE:
-        count_rss(engine, page_tables, file=-1)
-    elif not old & SPECIAL:
-        count_rss(engine, page_tables, anon=-1)
+    if not old & SPECIAL:
+        gone = (0, -1) if old & FILE else (-1, 0)
+        count_rss(engine, page_tables, *gone)
     start = fault.address & -PAGE_SIZE
     then = switch_rmap
     return flush_tlb_range(

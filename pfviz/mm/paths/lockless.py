@@ -204,7 +204,7 @@ def _choose_write(engine: Mm, fault: Fault, vma: Vma) -> str:
     if vma.anon_vma is None:
         return lockless_attempt.NO_ANON_VMA
     if pte & SPECIAL:
-        fault.kind = "zero_page_cow"
+        fault.kind = "file_cow" if pte & FILE else "zero_page_cow"
         return ""
     # As in GUP-fast: take a reference, then see that the entry is unchanged, in one section.
     if fault.pmd.read(fault.address) != pte:

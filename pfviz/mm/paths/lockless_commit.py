@@ -152,10 +152,9 @@ def commit_flush(engine: Mm, thread: Thread) -> Step:
     fault = thread.in_flight
     page_tables = thread.mm.page_tables
     old = clear_pte(engine, page_tables, fault.pmd, fault.address)
-    if old & FILE:
-        count_rss(engine, page_tables, file=-1)
-    elif not old & SPECIAL:
-        count_rss(engine, page_tables, anon=-1)
+    if not old & SPECIAL:
+        gone = (0, -1) if old & FILE else (-1, 0)
+        count_rss(engine, page_tables, *gone)
     start = fault.address & -PAGE_SIZE
     return flush_tlb_range(
         engine, thread, page_tables, start, start + PAGE_SIZE, commit_rmap, "copy on write"

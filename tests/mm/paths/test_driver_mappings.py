@@ -207,3 +207,15 @@ def test_calls_that_would_need_pages_refuse_a_device(
     assert made.results() == [0, result, 0]
     assert len(mapped(made)) == 1
     assert not broken(made)
+
+
+@pytest.mark.parametrize("mode", ["mmap_lock", "per-vma", "lockless"])
+def test_a_private_write_to_a_device_page_is_copied_and_counted(mode: str) -> None:
+    made = world("6.12", mode, cpus=2)
+    file = new_file(made.engine, "dev", 8, 8, driver="plain")
+    made.file_vma("m", file, 8, "rw", start=BASE)
+    writer = OperationList((WRITE, WRITE))
+    made.thread("t", WRITE, Fork(writer, child_cpu=1), WRITE)
+    watched(made)
+    assert "file_cow" in kinds(made)
+    assert not broken(made)
