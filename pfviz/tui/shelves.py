@@ -41,6 +41,10 @@ SHELVES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Waiting for disk and swap", ("file-io-wait", "io-race", "swap-in", "swap-race")),
     ("userfaultfd", ("userfaultfd", "userfaultfd-hold")),
     ("Watching a process", ("maps-vs-smaps", "proc-readers", "page-table-free")),
+    ("What users reported", (
+        "tcmalloc-release", "madvise-convoy", "gc-scavenger", "per-vma-on-off", "will-it-scale-brk",
+        "lock-inversion-bpf",
+    )),
     ("Device drivers", ("driver-faults", "driver-fork", "driver-mistakes")),
     ("The VMA tree", ("tree-tour", "rcu-lookup")),
     ("Huge pages", ("huge-pages",)),
