@@ -44,7 +44,7 @@ def rows(cost: Object, width: int) -> list[Row]:
     retries = [count(one["faults"]["retries"]) for one in choices]
     table.append(_single("faults begun again", retries, head, room))
     ends = [duration(one["now_ns"]) for one in choices]
-    table.append(_single("until the last step", ends, head, room))
+    table.append(_single("until the end", ends, head, room))
     said = cost["differences"][:SENTENCES_MAX] or ["Neither side of this scenario feels it."]
     for text in said:
         bad = "breaks rule" in text or "never ends" in text
