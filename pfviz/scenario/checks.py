@@ -252,10 +252,12 @@ def _thread(scenario: Scenario, path: Path, thread: Thread) -> Iterator[Problem]
         if isinstance(one, op.Reclaim | op.MigratePages) and one.process:
             names = {vma.name for vma in scenario.vma if vma.process == one.process}
             yield from _process((*where, "process"), one.process, processes)
-        for key in ("at", "source"):
+        for key in ("at", "source", "to"):
             yield from _place((*where, key), getattr(one, key, ""), names, scenario)
         if isinstance(one, op.UffdRead):
             slots.add(UFFD_SLOT)
+        elif isinstance(one, op.Mremap):
+            slots.add(one.slot)
         elif isinstance(one, op.Mmap):
             slots.add(one.slot)
             files = [file.name for file in scenario.file]

@@ -46,6 +46,12 @@ def test_a_good_file_is_read() -> None:
     assert scenario.thread[0].op[0].at == "heap+1"  # type: ignore[union-attr]
 
 
+def test_what_mremap_puts_in_a_slot_is_a_place() -> None:
+    moved = 'do = "mremap"\nat = "heap"\npages = 2\nnew_pages = 4\nslot = "new"\n[[thread.op]]\n'
+    text = GOOD.replace('do = "read"\nat = "heap+1"', f'{moved}do = "read"\nat = "new+3"')
+    assert len(parse(text, "ok.toml").thread[0].op) == 2
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "said"),
     [
@@ -55,6 +61,9 @@ def test_a_good_file_is_read() -> None:
         ('do = "read"', 'do = "raed"', '12: do = "raed" is not known here; did you mean "read"?'),
         ('at = "heap+1"', 'at = "haep+1"',
          '13: "haep" is neither a VMA nor a slot; did you mean "heap"?'),
+        ('do = "read"\nat = "heap+1"',
+         'do = "mremap"\nat = "heap"\npages = 2\nnew_pages = 4\nto = "haep+8"',
+         '16: "haep" is neither a VMA nor a slot; did you mean "heap"?'),
         ('at = "heap+1"', 'att = "heap+1"',
          '13: key "att" is not known here; did you mean "at"?'),
         ('at = "20us"', 'at = "20"',
