@@ -7,6 +7,7 @@ from textual.widgets import OptionList
 
 from pfviz.scenario.load import bundled
 from pfviz.tui.app import LabApp
+from pfviz.tui.screens import gallery as gallery_screen
 from pfviz.tui.screens.gallery import Gallery
 from pfviz.tui.screens.matrix import Matrix
 from pfviz.tui.shelves import BEGIN, MATRIX, MATRIX_ENTRY, OWN, RECORDED, SHELVES, arranged
@@ -38,8 +39,11 @@ async def test_it_begins_with_the_first_lesson_on_the_first_shelf(size: tuple[in
         assert current.name == "hello-fault"
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_a_story_is_whole_or_says_that_it_goes_on(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+async def test_a_story_is_whole_or_says_that_it_goes_on(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery_screen, "PREVIEW_DELAY_S", 600.0)  # Stories alone, and sooner.
     app = LabApp(entries=entries())
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.2)
