@@ -34,10 +34,6 @@ SHELVES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         "two-mallocs", "fault-vs-munmap", "writer-convoy", "fork-vs-faults", "stack-growth",
         "first-touch",
     )),
-    ("Seen in real programs", (
-        "per-vma-on-off", "madvise-convoy", "gc-scavenger", "tcmalloc-release",
-        "will-it-scale-brk", "lock-inversion-bpf",
-    )),
     ("Waiting for disk and swap", ("file-io-wait", "io-race", "swap-in", "swap-race")),
     ("userfaultfd", ("userfaultfd", "userfaultfd-hold")),
     ("Watching a process", ("maps-vs-smaps", "proc-readers", "page-table-free")),
