@@ -77,8 +77,6 @@ def random_scene(kernel: str, mode: str, seed: int, policy: Policy | None = None
         operations = [any_operation(dice) for _ in range(25)]
         if kernel == "6.4":  # Its fork does not keep faults out: see test_random_worlds.
             operations = [one for one in operations if not isinstance(one, Fork)]
-        if kernel == "beyond":  # Its mremap does not keep others out of both places yet.
-            operations = [one for one in operations if not isinstance(one, Mremap)]
         scene.thread(f"t{number}", *operations, cpu=number)
     return scene
 
