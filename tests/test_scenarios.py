@@ -60,21 +60,22 @@ def test_a_scenario_has_a_story_sources_and_cues_that_come(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_cue_comes_under_every_kernel_and_mode_that_it_names(name: str) -> None:
     scenario = open_scenario(name)
-    missing = []
     told = [cue for cue in scenario.cue if cue.modes or cue.kernels]
-    kernels = {kernel for cue in told for kernel in cue.kernels or (scenario.kernel, *TYPICAL)}
-    come = {
-        (kernel, mode): cues_that_come(scenario, kernel, mode)
-        for kernel in sorted(kernels) for mode in PRESETS[kernel].modes
-    }  # fmt: skip
-    for cue in scenario.cue:
-        for kernel, mode in come:
-            named = (cue.modes or cue.kernels) and cue.comes_in(kernel, mode)
-            if named and cue not in come[kernel, mode]:
-                missing.append((kernel, mode, cue.when))
-        if come and not any(cue in found for found in come.values()):
-            missing.append(("nowhere", "", cue.when))
+    named = {kernel for cue in told for kernel in cue.kernels or (scenario.kernel, *TYPICAL)}
+    missing, come = [], {}
+    for kernel in sorted(named):
+        for mode in PRESETS[kernel].modes:
+            found = come[kernel, mode] = cues_that_come(scenario, kernel, mode)
+            meant = [cue for cue in told if cue.comes_in(kernel, mode)]
+            missing += [(kernel, mode, cue.when) for cue in meant if cue not in found]
     assert not missing
+    left = [cue for cue in scenario.cue if told and not any(cue in one for one in come.values())]
+    for kernel in PRESETS if left else ():
+        for mode in PRESETS[kernel].modes:
+            if (kernel, mode) not in come:
+                found = cues_that_come(scenario, kernel, mode)
+                left = [cue for cue in left if cue not in found]
+    assert [cue.when for cue in left] == []
 
 
 def cues_that_come(scenario: Scenario, kernel: str, mode: str) -> list[Cue]:
