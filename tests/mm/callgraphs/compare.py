@@ -11,7 +11,7 @@ there on both sides, in the same order. It refuses to know kinds and scenes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise, product
 from typing import Any, Final
@@ -25,6 +25,8 @@ RCU_BEGIN: Final = "__rcu_read_lock"
 RCU_END: Final = "__rcu_read_unlock"
 UNKNOWN: Final = "no recording of this kernel shows it"
 """Why a step was left out of which `tables` say nothing: fit for new kinds, not for these."""
+EMPTIED: Final = "ma_write(the range is empty)"
+"""The store of `tables.EMPTYING`, whichever node operation it takes."""
 CONTEXT: Final = 6
 """Tokens shown before and after the first difference."""
 
@@ -168,8 +170,9 @@ def _without_repeats(calls: list[Kept]) -> list[Kept]:
 
 def _without_left_out(recorded: Recording, calls: Sequence[Call]) -> list[Call]:
     found = []
-    for call in calls:
-        parent = call.inside[-1] if call.inside else ""
+    for one in calls:
+        parent = one.inside[-1] if one.inside else ""
+        call = replace(one, token=_store(one.token, parent))
         pairs = (f"{outer}/{inner}" for outer, inner in pairwise(call.inside))
         if not tables.BELOW.keys().isdisjoint((*call.inside, *pairs)):
             continue
@@ -182,6 +185,12 @@ def _without_left_out(recorded: Recording, calls: Sequence[Call]) -> list[Call]:
             continue
         found.append(call)
     return found
+
+
+def _store(token: str, function: str) -> str:
+    """One token for the store that empties the range of munmap, however the tree does it."""
+    is_emptying = token.startswith("ma_write(mas_wr_") and function in tables.EMPTYING
+    return EMPTIED if is_emptying else token
 
 
 def _without_idle_rcu(calls: list[Call]) -> list[Call]:
@@ -216,7 +225,8 @@ def expected(
     """What pfviz did that a recording of that kernel can show; `here` are names that one does."""
     names = shown(recorded.kernel) | here
     found: list[Item] = []
-    for item in items:
+    for one in items:
+        item = replace(one, token=one.token if one.is_step else _store(one.token, one.function))
         name = tables.OURS_NAMED.get(item.token, item.token)
         name = tables.OURS_NAMED.get(f"{recorded.kernel}:{item.token}", name)
         reason = _invisible(recorded, item, name, names)

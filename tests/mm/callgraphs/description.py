@@ -31,4 +31,8 @@ def lines() -> list[str]:
     for title, same in (("theirs", tables.SAME), ("ours", tables.OURS_NAMED)):
         shown = ", ".join(f"`{one}` = `{other}`" for one, other in sorted(same.items()))
         found.append(f"| {title}, under another name | the same function | {shown} |")
+    places = " and ".join(f"`{function}`" for function in tables.EMPTYING)
+    found.append(
+        f"| `ma_write` directly in {places}: which node | {tables.NODES} | compared as one |"
+    )
     return [*found, END]

@@ -155,9 +155,6 @@ THEIRS_WITHIN: Final[Reasons] = {
     ALLOCATOR: """
         tlb_finish_mmu:lru_add_drain
     """,
-    NODES: """
-        do_vmi_align_munmap:ma_write
-    """,
     "into the side tree of what is to be freed: nobody else knows it": """
         do_mas_align_munmap:ma_write(mas_store_gfp)
     """,
@@ -235,6 +232,10 @@ SAME: Final[dict[str, str]] = {
     "_raw_spin_unlock_irqrestore": "_raw_spin_unlock",
 }
 """A kernel's name -> pfviz's for the same function."""
+
+EMPTYING: Final = ("do_vmi_align_munmap", "mas_store_gfp")
+"""Where the store is that empties the range of munmap, from 6.2 on: theirs in that function, ours
+in a step of that one. Which nodes it replaces is not compared, but when it comes is."""
 
 OURS_NAMED: Final[dict[str, str]] = {
     "get_page_from_freelist": "vma_alloc_folio",

@@ -13,7 +13,7 @@ from pfviz.mm.paths.pte_lock import pte_offset_map_lock, unlock
 from pfviz.mm.thread import Thread
 from pfviz.mm.world import Mm
 from pfviz.sim.task import Step, step
-from tests.mm.callgraphs.compare import Comparison, compare, expected
+from tests.mm.callgraphs.compare import EMPTIED, Comparison, compare, expected
 from tests.mm.callgraphs.recorder import Item, record
 from tests.mm.callgraphs.recordings import KERNELS, recording
 from tests.mm.callgraphs.scenes import SCENES, window
@@ -126,6 +126,30 @@ def test_a_downgrade_after_the_unmapping_is_noticed(
     monkeypatch.setattr(munmap, "free_tables_of_range", free_after_downgrade)
     first = compared("munmap_full", kernel).difference.splitlines()[0]
     assert first.startswith("the kernel calls mmap_lock_acquire_returned(read)")
+
+
+@pytest.mark.parametrize("kernel", ["6.12", "6.18"])
+def test_a_tree_emptied_after_the_downgrade_is_noticed(
+    kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No recording of a whole VMA's munmap shows the store; a shrinking brk's does."""
+
+    @step("mm/vma.h", function="mmap_write_downgrade")
+    def clear_after_downgrade(engine: Mm, thread: Thread) -> Step:
+        """Downgrade while faults still find the VMAs, and only then empty the range."""
+        munmap.mmap_write_downgrade(engine, thread, munmap._unmap(thread).mm)
+        return clear(engine, thread)
+
+    def publish_and_go_on(engine: Mm, thread: Thread) -> Step:
+        publish(engine, thread)
+        return munmap._begin_slow_part(engine, thread)
+
+    clear, publish = munmap.vma_iter_clear, munmap._publish_clear
+    monkeypatch.setattr(munmap, "vma_iter_clear", munmap.vms_complete_munmap_vmas)
+    monkeypatch.setattr(munmap, "downgrade", clear_after_downgrade)
+    monkeypatch.setattr(munmap, "_publish_clear", publish_and_go_on)
+    first = compared("brk_shrink", kernel).difference.splitlines()[0]
+    assert first.startswith(f"the kernel calls {EMPTIED}, pfviz has vms_complete_munmap_vmas")
 
 
 @pytest.mark.parametrize("kernel", ["6.12", "6.18"])
