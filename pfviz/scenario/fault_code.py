@@ -1,8 +1,9 @@
 """What became of one page fault, read from the events of its run: its code in the matrix, and why.
 
 M: under mmap_lock from the start. V: under the VMA lock. V>M: begun there and given up by the
-handler; V(io)>M: after I/O was begun. T: under the VMA lock with mmap_lock tried for a moment. X:
-there is no VMA lock. L: without any lock (no kernel yet). It refuses to know kernels and paths.
+handler; V(io)>M: having got as far as the device (the lock is dropped just before a file's read is
+submitted, and just after one from swap). T: under the VMA lock with mmap_lock tried for a moment.
+X: there is no VMA lock. L: without any lock (no kernel yet). It refuses to know kernels and paths.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CODES: Final = {
     "V": "under the VMA lock alone (vma_lock_success)",
     "T": "under the VMA lock, mmap_lock tried for a moment inside",
     "V>M": "begun under the VMA lock, started again under mmap_lock (vma_lock_retry)",
-    "V(io)>M": "the same after a device was asked under the VMA lock",
+    "V(io)>M": "the same, after the attempt under the VMA lock had got as far as the device",
     "V(io)>V": "the same, but started again under the VMA lock (restart_lock = vma)",
     "L": "without any lock; L>... falls back to what follows",
     "(read)": "the stack grows with mmap_lock held for reading",
@@ -70,7 +71,7 @@ class Story:
     grew_stack: bool = False
     wrote_mmap_lock: bool = False
     io_begun: bool = False
-    """Whether the attempt that ended it asked a device."""
+    """Whether the attempt that ended it got as far as a device."""
     mapped_under: int = -1
     """Without a fault: how mmap_lock was held when an entry was set; -1 is not at all."""
 

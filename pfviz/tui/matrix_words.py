@@ -34,10 +34,9 @@ def meaning(code: str) -> list[tuple[str, str]]:
     rest = rest.removesuffix(grown)
     if rest in CODES:
         told = CODES[rest].partition(";")[0] if rest == "L" else CODES[rest]
-        if rest == "V(io)>M":
-            told = "begun under the VMA lock, a device asked, and started again under mmap_lock"
-        elif rest == "V(io)>V":
-            told = "begun under the VMA lock, a device asked, and started again under the VMA lock"
+        if rest in ("V(io)>M", "V(io)>V"):
+            again = "mmap_lock" if rest == "V(io)>M" else "the VMA lock"
+            told = f"begun under the VMA lock, got as far as the device, begun again under {again}"
         said.append((rest, told))
     if grown:
         said.append((grown, CODES[grown]))

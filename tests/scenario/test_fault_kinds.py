@@ -9,10 +9,12 @@ from pfviz.mm.presets import PRESETS
 from pfviz.scenario import load
 from pfviz.scenario.build import build_with
 from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.fault_code import CODES
 from pfviz.scenario.fault_kinds import APP, KINDS, kind_named, scenario_of
 from pfviz.scenario.moments import Moments
 from pfviz.scenario.overrides import Overrides
 from pfviz.sim.machine import FOREVER_NS
+from pfviz.tui.matrix_words import meaning
 
 PLAYABLE = [kind.id for kind in KINDS if not kind.missing]
 MODES = [(kernel, mode) for kernel in PRESETS for mode in PRESETS[kernel].modes]
@@ -63,6 +65,69 @@ def test_a_kind_opens_by_its_name_with_the_cues_that_all_have() -> None:
     scenario = load.load("anon_write")
     assert scenario.name == "anon_write"
     assert any(cue.when == "fault_end task=app" for cue in scenario.cue)
+
+
+GAVE_UP = "The VMA lock has been dropped inside the handler"
+REFUSED = "The handler refuses with the VMA locked"
+AGAIN = "The VMA lock is taken again, not mmap_lock"
+
+
+@pytest.mark.parametrize(
+    ("kind", "kernel", "restart", "told"),
+    [
+        ("swap_cached", "6.4", "mmap", REFUSED),
+        ("swap_cached", "6.5", "mmap", REFUSED),
+        ("file_read_miss", "6.6", "mmap", GAVE_UP),
+        ("file_read_miss", "6.12", "mmap", GAVE_UP),
+        ("file_read_miss", "7.2", "mmap", GAVE_UP),
+        ("file_read_miss", "6.12", "vma", AGAIN),
+        ("swap_async", "6.6", "vma", AGAIN),
+    ],
+)
+def test_a_fault_that_starts_again_is_told_as_its_kernel_does_it(
+    kind: str, kernel: str, restart: str, told: str
+) -> None:
+    policy = (("restart_lock", restart),)
+    engine = build_with(scenario_of(kind), Overrides(kernel=kernel, mode="per-vma", policy=policy))
+    engine.run(FOREVER_NS)
+    cues = [cue for cue in scenario_of(kind).cue if cue.comes_in(kernel, "per-vma") and cue.when]
+    moments = Moments([cue.when for cue in cues])
+    moments.extend(engine.log)
+    came = [cue.caption for cue, row in zip(cues, moments.found, strict=True) if row is not None]
+    about = [one for one in came if one.startswith((GAVE_UP, REFUSED, AGAIN))]
+    assert [one.startswith(told) for one in about] == [True]
+
+
+def test_some_caption_tells_of_a_fault_that_starts_again_in_every_kernel_with_vma_locks() -> None:
+    """A kernel that is added must be put on one of the lists of kernels, and on one only."""
+    retries = [cue for cue in scenario_of("file_read_miss").cue if "vma_lock_retry" in cue.when]
+    for name, kernel in PRESETS.items():
+        if "per-vma" not in kernel.modes:
+            continue
+        meant = [cue.caption for cue in retries if cue.comes_in(name, "per-vma")]
+        under_mmap = [one for one in meant if not one.startswith(AGAIN)]
+        assert len(under_mmap) == 1, name
+        assert under_mmap[0].startswith(GAVE_UP if kernel.handler_unlocks else REFUSED), name
+
+
+def test_a_file_drops_the_lock_before_its_read_is_submitted_swap_after_it() -> None:
+    order = {}
+    for kind in ("file_read_miss", "swap_async"):
+        engine = build_with(scenario_of(kind), Overrides(kernel="6.12", mode="per-vma"))
+        engine.run(FOREVER_NS)
+        moments = Moments(["lock_released lock=vma_lock task=app", "io_begin task=app"])
+        moments.extend(engine.log)
+        released, submitted = moments.found
+        assert released is not None
+        assert submitted is not None
+        order[kind] = "released first" if released < submitted else "submitted first"
+    assert order == {"file_read_miss": "released first", "swap_async": "submitted first"}
+    # The code is the same for both, so what it is said to mean must be true of both.
+    for code in ("V(io)>M", "V(io)>V"):
+        told = "; ".join(text for _, text in meaning(code))
+        assert "got as far as the device" in told
+        assert "asked" not in told
+    assert "had got as far as the device" in CODES["V(io)>M"]
 
 
 def test_an_unknown_kind_is_answered_with_the_nearest() -> None:
