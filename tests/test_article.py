@@ -226,7 +226,7 @@ TOPICS = {
             Played("driver-faults", "faults.fallbacks['driver without map_pages'] == 2",
                    off={"driver_opt_in": True}),
             Played("driver-faults", "operations.mprotect.latency_ns.max > 20000",
-                   off={"without": ("never",)}),
+                   off={"without": ("plain-user",)}),
             Played("driver-faults", "faults.by_kind.driver == 5", off={"fault_around": 1}),
             Played("driver-mistakes", "any('I19' in one.rule for one in broken_rules)",
                    on={"mode": "per-vma"}, off={"mode": "mmap_lock"}),
