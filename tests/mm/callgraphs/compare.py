@@ -246,7 +246,7 @@ def shown(kernel: str) -> frozenset[str]:
 
 
 def _invisible(recorded: Recording, item: Item, name: str, names: frozenset[str]) -> str:
-    """Why a recording of that kernel cannot show this; "" when it can."""
+    """Why no sequence of that kernel shows this; "" when one does."""
     if not item.is_step:
         if item.token in tables.BELOW_EVENTS and item.function in tables.BELOW:
             return tables.BELOW[item.function]

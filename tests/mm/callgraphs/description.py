@@ -16,7 +16,7 @@ GROUPS: Final = (
     ("theirs, RCU sections in which nothing happens, in", tables.THEIRS_IDLE_RCU),
     ("theirs, other spinlocks, in", tables.THEIRS_OTHER_LOCKS),
     ("theirs, done twice on end, counted once, in", tables.THEIRS_REPEATED),
-    ("ours: steps that no recording can show", tables.OURS_BY_REASON),
+    ("ours: steps", tables.OURS_BY_REASON),
     ("ours: events", tables.OUR_EVENTS_BY_REASON),
 )
 

@@ -131,6 +131,13 @@ def recording(kernel: str) -> Recording:
     return Recording(kernel, data["traceable"], data["kinds"], frozenset(names))
 
 
+@cache
+def functions(kernel: str) -> frozenset[str]:
+    """Every function in the full graphs of a kernel's recordings, of which `calls` are a part."""
+    with gzip.open(DATA / "functions.json.gz", "rt") as file:
+        return frozenset(json.load(file)[kernel])
+
+
 def calls_of(entry: dict[str, Any]) -> list[Call]:
     """The calls of an entry of `sequences.json` (key "sequence"), repeats spelled out."""
     calls: list[Call] = []

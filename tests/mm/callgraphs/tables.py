@@ -19,6 +19,7 @@ QUESTION: Final = "asks or checks something, takes no lock"
 WRAPPER: Final = "a wrapper; what it calls is compared"
 PER_PAGE: Final = "once per page under the page-table lock; the lock is compared"
 NODES: Final = "which nodes a store replaces depends on the tree (tests/mm/maple compares that)"
+FLUSH: Final = "the interrupts of a flush: who answers when is not the writer's doing"
 
 THEIRS_BELOW: Final[Reasons] = {
     ACCOUNTING: """
@@ -39,7 +40,7 @@ THEIRS_BELOW: Final[Reasons] = {
         filemap_read_folio mutex_lock mutex_unlock swap_read_folio swap_readpage
         get_swap_device swap_cache_get_folio
     """,
-    "the interrupts of a flush: who answers when is not the writer's doing": """
+    FLUSH: """
         flush_tlb_mm_range
     """,
 }  # fmt: skip
@@ -249,60 +250,60 @@ OURS_NAMED: Final[dict[str, str]] = {
 }
 """A step's function (on one kernel) -> the one that a recording shows for it."""
 
+INLINED: Final = "inlined, a macro, or not on the recorded path: in no recorded graph"
+CALLED: Final = "called, but left out of the recorded sequences, which keep what locks need"
+CALLED_ON_SOME: Final = (
+    "called on some kernels, but left out of the sequences; not called on the others"
+)
+COMPARED_ON_SOME: Final = "compared where recorded; inlined, absent or renamed on other kernels"
+
 OURS_BY_REASON: Final[Reasons] = {
     "user mode, or assembler: no function of its own": """
         access asm_exc_page_fault irqentry_exit user do_syscall_64 syscall_exit_to_user_mode
     """,
-    "not memory management: the recording of fork ends before it": """
-        wake_up_new_task do_exit do_task_dead
+    "not memory management: recordings end before it": """
+        do_exit do_task_dead
     """,
-    "drivers: always inlined, or not among the functions that recordings keep": """
-        __get_locked_pte mmap_mem
-    """,
-    "always inlined": """
+    INLINED: """
         access_error mmap_read_unlock mmap_write_unlock pte_unmap_unlock clear_user_highpage
         copy_mc_user_highpage mm_lock_seqcount_begin __vma_enter_locked __vma_exit_locked
-        __is_vma_write_locked mmap_write_downgrade upgrade_mmap_lock
-        lock_folio_maybe_drop_mmap __filemap_get_folio do_mprotect_pkey do_fault_around
-        zap_pte_range tlb_flush_mmu tlb_table_flush change_pte_range check_brk_limits
-        __get_unmapped_area vma_iter_prealloc vma_iter_store vma_iter_store_new commit_merge
-        dup_anon_vma __mmap_new_vma __mmap_complete vma_merge_existing_range
-        vma_iter_clear_gfp madvise_walk_vmas try_vma_read_lock seq_read_iter
-        maybe_unlock_mmap_for_io balance_dirty_pages_ratelimited follow_page_mask
-        shmem_add_to_page_cache copy_pte_range copy_present_ptes flush_tlb_mm dup_mmap
-        smp_call_function_many_cond proc_get_vma faultin_page smaps_pte_range
-        follow_page_pte vma_lookup mremap_to remap_move move_ptes check_prep_vma __pud_alloc
-        __pmd_alloc get_huge_zero_page __do_huge_pmd_anonymous_page spin_unlock
-        clear_huge_page pgtable_trans_huge_deposit set_huge_zero_folio __mt_destroy
-    """,
-    "mlock, exec: always inlined, or not among the functions that recordings keep": """
-        exec_mmap shift_arg_pages apply_vma_lock_flags mlock_vma_pages_range
-        vm_flags_reset_once cond_resched
-    """,
-    "userfaultfd: always inlined, or not among the functions that recordings keep": """
-        mfill_atomic_copy mfill_atomic_pte mfill_atomic_pte_copy uffd_lock_vma
-        userfaultfd_must_wait find_vma_and_prepare_anon release_fault_lock wake_up_poll
-        __wake_up wake_userfault __folio_put ptep_set_access_flags
-    """,
-    "always inlined, or a trylock that is": """
-        folio_batch_move_lru unlink_file_vma_batch_process alloc_swap_folio set_ptes
-        folio_lock_or_retry put_swap_device
-    """,
-    "recordings keep no functions of swap but the outermost; the locks in them are compared": """
-        get_swap_device swap_cache_get_folio swapcache_prepare swapcache_clear swap_free_nr
-        __end_swap_bio_read
-    """,
-    "6.1 does it inline, or under another name: pfviz keeps the later kernels' names": """
-        vms_gather_munmap_vmas vms_complete_munmap_vmas vma_prepare vma_complete
-        vma_merge_new_range vma_expand vma_link_file vma_modify
+        __is_vma_write_locked mmap_write_downgrade upgrade_mmap_lock lock_folio_maybe_drop_mmap
+        do_fault_around zap_pte_range tlb_flush_mmu tlb_table_flush vma_iter_prealloc
+        vma_iter_store vma_iter_store_new dup_anon_vma __mmap_new_vma __mmap_complete
+        vma_merge_existing_range vma_iter_clear_gfp madvise_walk_vmas try_vma_read_lock
+        maybe_unlock_mmap_for_io copy_pte_range copy_present_ptes flush_tlb_mm faultin_page
+        smaps_pte_range vma_lookup remap_move move_ptes get_huge_zero_page
+        __do_huge_pmd_anonymous_page spin_unlock set_huge_zero_folio exec_mmap
+        mlock_vma_pages_range vm_flags_reset_once cond_resched mfill_atomic_pte
+        mfill_atomic_pte_copy userfaultfd_must_wait find_vma_and_prepare_anon release_fault_lock
+        wake_up_poll wake_userfault alloc_swap_folio set_ptes folio_lock_or_retry put_swap_device
     """,
     "lib/: notrace; the maple events are compared instead": """
-        mas_wr_node_store mas_split mas_rebalance mas_wr_spanning_store mas_preallocate
-        mas_store_gfp mas_store_prealloc mas_new_root mas_store_root mas_expected_entries
-        __mt_dup mas_store vma_iter_bulk_store
+        __mt_destroy mas_wr_node_store mas_split mas_rebalance mas_wr_spanning_store
+        mas_preallocate mas_store_gfp mas_store_prealloc mas_new_root mas_store_root
+        mas_expected_entries __mt_dup mas_store vma_iter_bulk_store
+    """,
+    CALLED: """
+        wake_up_new_task __get_locked_pte mmap_mem __filemap_get_folio do_mprotect_pkey
+        check_brk_limits seq_read_iter balance_dirty_pages_ratelimited shmem_add_to_page_cache
+        follow_page_pte __pud_alloc __pmd_alloc pgtable_trans_huge_deposit apply_vma_lock_flags
+        __wake_up __folio_put ptep_set_access_flags folio_batch_move_lru get_swap_device
+        swap_cache_get_folio swapcache_prepare swapcache_clear
+    """,
+    CALLED_ON_SOME: """
+        change_pte_range __get_unmapped_area commit_merge follow_page_mask check_prep_vma
+        clear_huge_page uffd_lock_vma swap_free_nr __end_swap_bio_read
+    """,
+    FLUSH: """
+        smp_call_function_many_cond
+    """,
+    COMPARED_ON_SOME: """
+        dup_mmap proc_get_vma mremap_to shift_arg_pages mfill_atomic_copy
+        unlink_file_vma_batch_process vms_gather_munmap_vmas vms_complete_munmap_vmas vma_prepare
+        vma_complete vma_merge_new_range vma_expand vma_link_file vma_modify
     """,
 }  # fmt: skip
-"""Reason -> functions of ours that no recording can show."""
+"""Reason -> functions of ours that no recorded sequence shows, or not that of every kernel."""
 
 OUR_EVENTS_BY_REASON: Final[Reasons] = {
     ALLOCATOR: """

@@ -15,7 +15,7 @@ import pfviz.sync
 from tests.mm.callgraphs import tables
 from tests.mm.callgraphs.compare import shown
 from tests.mm.callgraphs.description import BEGIN, END, lines
-from tests.mm.callgraphs.recordings import KERNELS, recording
+from tests.mm.callgraphs.recordings import KERNELS, functions, recording
 
 MODEL = Path(__file__).parents[3] / "docs" / "model.md"
 
@@ -76,6 +76,54 @@ def test_a_step_that_recordings_show_is_not_called_ours_alone() -> None:
 def test_every_step_that_is_ours_alone_is_one() -> None:
     names = set(names_of(tables.OURS_BY_REASON)) - set(tables.OURS_NAMED.values())
     assert not names - our_functions()
+
+
+def kernels_that_call(name: str) -> set[str]:
+    """The kernels in whose full graphs a function occurs."""
+    return {kernel for kernel in KERNELS if name in functions(kernel)}
+
+
+def kernels_that_record(name: str) -> set[str]:
+    """The kernels in whose sequences, which are compared, a function occurs."""
+    return {kernel for kernel in KERNELS if name in recording(kernel).names}
+
+
+def test_a_step_that_no_graph_is_said_to_show_is_in_none() -> None:
+    others = (tables.CALLED, tables.CALLED_ON_SOME, tables.FLUSH, tables.COMPARED_ON_SOME)
+    nowhere = {why: names for why, names in tables.OURS_BY_REASON.items() if why not in others}
+    assert tables.INLINED in nowhere
+    assert not [name for name in names_of(nowhere) if kernels_that_call(name)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "on_all"), [(tables.CALLED, True), (tables.CALLED_ON_SOME, False)]
+)
+def test_a_step_that_is_said_to_be_called_is_but_in_no_sequence(reason: str, on_all: bool) -> None:
+    for name in tables.OURS_BY_REASON[reason].split():
+        assert kernels_that_call(name)
+        assert (kernels_that_call(name) == set(KERNELS)) == on_all, name
+        assert not kernels_that_record(name), name
+
+
+def test_a_step_that_some_kernels_show_is_in_no_graph_of_the_others() -> None:
+    for name in tables.OURS_BY_REASON[tables.COMPARED_ON_SOME].split():
+        assert kernels_that_record(name), name
+        assert kernels_that_call(name) == kernels_that_record(name) != set(KERNELS), name
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_function_that_was_found_untraceable_is_in_no_graph(kernel: str) -> None:
+    absent = ("inlined-or-absent", "symbol-not-traceable")
+    found = {name for name, how in recording(kernel).traceable.items() if how in absent}
+    assert found
+    assert not found & functions(kernel)
+
+
+def test_every_function_of_a_sequence_is_one_of_the_graphs() -> None:
+    for kernel in KERNELS:
+        calls = [c for kind in recording(kernel).kinds for c in recording(kernel).calls(kind)]
+        inside = {name for call in calls for name in call.inside} - {""}
+        assert inside <= functions(kernel)
 
 
 def test_names_are_the_same_for_something_that_is_recorded() -> None:
