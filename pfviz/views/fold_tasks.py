@@ -50,6 +50,8 @@ def _task_new(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int) -> 
     t.mm = d if d > 0 else -1
     if not known or b < 0:
         t.on_cpu = b < 0  # One that was known goes on where it is, in another process (exec).
+        # A capture meets threads that ran long before it; a run tells of each from its birth.
+        t.unstarted = not t.on_cpu and "front_end" not in f.log.meta
     t.since_ns = now
 
 
@@ -73,6 +75,7 @@ def _sched_switch(f: Frame, now: int, task: int, a: int, b: int, c: int, d: int)
     if b >= 0:
         t = f.tasks[b]
         t.on_cpu = True
+        t.unstarted = False
         t.asleep = False
         t.asleep_why = ""
         t.asleep_lock = -1

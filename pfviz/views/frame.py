@@ -60,6 +60,8 @@ class TaskState:
     since_ns: int = 0
     """When `state` began."""
     on_cpu: bool = True
+    unstarted: bool = False
+    """It was announced to run on a CPU and no CPU has run it yet."""
     off_cpu_since_ns: int = -1
     preempted: bool = False
     asleep: bool = False

@@ -67,6 +67,10 @@ def _of_task(frame: Frame, task: TaskState) -> Iterator[Cell]:
         yield (f"{name} has ended", "dim")
         yield (".", "text")
         return
+    if task.unstarted:
+        yield (f"{name} has not started yet", "dim")
+        yield (".", "text")
+        return
     if state in states.WAITING or state == states.SPIN:
         verb = "spins" if state == states.SPIN else "waits"
         yield (f"{name} {verb}: ", style)

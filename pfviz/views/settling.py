@@ -55,6 +55,8 @@ def state_of(frame: Frame, task: TaskState) -> int:
 
 
 def _off_cpu(frame: Frame, task: TaskState) -> int:
+    if task.unstarted:
+        return states.NEW  # Its start may be far ahead: it waits for nothing yet.
     if task.asleep:
         if task.waits_lock >= 0:
             return states.WAIT_WRITE if task.waits_mode == WRITE else states.WAIT_READ

@@ -104,7 +104,8 @@ def chosen_for_all(frames: Sequence[Frame], room: int) -> tuple[int, ...]:
 def summary(frame: Frame, height: int = 0) -> str:
     """The pane's foot: how many threads and CPUs there are, and how many fit."""
     people = len(frame.people())
-    cpus = len(frame.cpus)
+    # A CPU whose first thread has not started yet is there, too.
+    cpus = len(frame.cpus.keys() | {task.cpu for task in frame.people() if task.cpu >= 0})
     text = f"{people} threads" if people != 1 else "1 thread"
     if cpus:
         text += f" · {cpus} CPUs" if cpus != 1 else " · 1 CPU"
@@ -224,6 +225,8 @@ def _lane(cells: bytes, look: Look) -> list[Cell]:
 def _standing(frame: Frame, task: TaskState) -> Cell:
     """What a thread does now, in its own words."""
     style = STATES[task.state].style
+    if task.unstarted:
+        return ("not started yet", "dim")
     if task.state in states.WAITING:
         lock = task.waits_lock if task.waits_lock >= 0 else task.asleep_lock
         return (f"waits {_lock_title(frame, lock)}", style)

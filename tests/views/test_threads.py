@@ -122,3 +122,39 @@ def test_who_asks_a_monitor_is_seen_to_wait_for_it_and_what_it_holds() -> None:
         told = plain([narrator.sentence(timeline.at(len(timeline)), look)])
         what = "mmap_lock" if holds else "no lock"
         assert told.startswith(f"worker waits for the userfaultfd monitor; it holds {what}")
+
+
+def with_a_late_thread() -> logs.Story:
+    """A thread that is announced for CPU 1 and runs there only after 300 us."""
+    story = logs.Story()
+    story.step(story.thread("app"), "user")
+    late = story.new_id()
+    story.add(ev.TASK_NEW, late, story.log.text("late"), 1, 120, 1)
+    story.wakes(late)
+    story.at(300_000)
+    story.add(ev.NOTE, -1, story.log.text("soon"), -1)
+    return story
+
+
+def test_a_thread_whose_start_is_ahead_waits_for_no_cpu() -> None:
+    story = with_a_late_thread()
+    shown = lanes_of(story, 80, 8)
+    assert "not started yet" in shown
+    assert "waits for a CPU" not in shown
+    assert "off CPU" not in shown
+    frame = Timeline(story.log).at(len(story.log))
+    late = max(frame.tasks)
+    told = plain([narrator.sentence(frame, Look(selected=late))])
+    assert told == "late has not started yet."
+    assert threads.summary(frame) == "2 threads · 2 CPUs"
+    story.gets_a_cpu(late, 1)
+    story.step(late, "user")
+    assert "not started yet" not in lanes_of(story, 80, 8)
+    story.loses_its_cpu(late, 1)
+    assert "lost its CPU" in lanes_of(story, 80, 8)
+
+
+def test_in_a_recording_a_thread_without_a_cpu_is_not_said_to_be_new() -> None:
+    story = with_a_late_thread()
+    story.log.meta["front_end"] = "perf"
+    assert "waits for a CPU" in lanes_of(story, 80, 8)
