@@ -71,7 +71,15 @@ UFFD_CALLS: Final = (
 UFFD_SLOT: Final = "uffd"
 """Where a monitor finds the page that it read of."""
 
-PROC_FILES: Final = ("maps", "smaps", "smaps_rollup", "numa_maps", "pagemap", "clear_refs")
+PROC_FILES: Final = (
+    "maps",
+    "smaps",
+    "smaps_rollup",
+    "numa_maps",
+    "pagemap",
+    "clear_refs",
+    "procmap_query",
+)
 """The files of /proc/PID that concern its memory; clear_refs is written, the others are read."""
 
 

@@ -88,6 +88,8 @@ class Preset:
     hugetlb_under_vl: bool = False
     """6.10+: hugetlb faults complete under the VMA lock."""
     numa_maps_lock: str = "mmap_lock"
+    procmap_query_lock: str = "none"
+    """What the ioctl PROCMAP_QUERY holds; "none" where there is no such call."""
     madvise_guard_lock: str = "mmap_lock"
     walkers_lock_vmas: bool = False
     """6.6+: who walks page tables and changes them write-locks each VMA (walk_lock)."""

@@ -221,6 +221,8 @@ RELEASES: Final[tuple[Release, ...]] = (
         "6.12",
         "Linux 6.12 (November 2024): per-VMA rwsem for nearly every fault",
         (
+            C("procmap_query_lock", "mmap_lock", "PROCMAP_QUERY tells of one VMA, under mmap_lock"
+              " (6.11)", "", "source"),
             C("map_fixed_leaves_gap", False, "mmap over a mapping shows no gap in the tree",
               "f8d112a4e657", "source"),
             # 6.12.0 still counted by one; the tree read is 6.12.117.
@@ -280,7 +282,8 @@ RELEASES: Final[tuple[Release, ...]] = (
         (
             C("walk_begins_anew", True, "after a miss the walk starts from the fault's address",
               "03d98703f7e2", "source"),
-            C("", None, "PROCMAP_QUERY asks under the VMA lock", "", "recorded"),
+            C("procmap_query_lock", "vma_lock", "PROCMAP_QUERY asks under the VMA lock", "",
+              "recorded"),
             # Seen in 6.12 and not in 6.18 (the first) or 7.2 (the second): between is not known.
             C("unmap_drains_lru", False, "munmap no longer drains this CPU's LRU batch",
               "", "recorded"),

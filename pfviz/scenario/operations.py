@@ -184,9 +184,11 @@ class Exit(Operation, frozen=True, kw_only=True, tag="exit"):
 class ReadProc(Operation, frozen=True, kw_only=True, tag="proc"):
     """Read a file of /proc/PID to its end, or write clear_refs."""
 
-    file: Literal["maps", "smaps", "smaps_rollup", "numa_maps", "pagemap", "clear_refs"]
+    file: Literal[
+        "maps", "smaps", "smaps_rollup", "numa_maps", "pagemap", "clear_refs", "procmap_query"
+    ]
     process: str = ""
-    at: Annotated[str, Meta(description="pagemap: from here on (left out: all VMAs)")] = ""
+    at: Annotated[str, Meta(description="pagemap: from here on; procmap_query: there")] = ""
     pages: Annotated[int, Meta(ge=0, description="pagemap: so many pages")] = 0
 
 

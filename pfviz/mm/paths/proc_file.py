@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pfviz.mm.operations import ReadProc
-from pfviz.mm.paths import clear_refs, pagemap, procfs, smaps_rollup
+from pfviz.mm.paths import clear_refs, pagemap, procfs, procmap_query, smaps_rollup
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:
@@ -28,4 +28,7 @@ def read_proc(engine: Mm, thread: Thread) -> Step:
             return pagemap.begin(thread, mm, start, operation.pages)
         case "clear_refs":
             return clear_refs.begin(thread, mm)
+        case "procmap_query":
+            start = thread.resolve(operation.place) if operation.place is not None else None
+            return procmap_query.begin(engine, thread, mm, start)
     return procfs.begin(engine, thread, mm, operation.file)
