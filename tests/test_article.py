@@ -6,6 +6,7 @@ topic has claims that hold, and that fail when the mechanism they are about is s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,9 +18,14 @@ import pytest
 from pfviz.mm.presets import PRESETS, Preset
 from pfviz.report.run import Runs
 from pfviz.report.source import open_scenario
+from pfviz.scenario.build import build_with
 from pfviz.scenario.fault_kinds import KINDS
 from pfviz.scenario.matrix import cell_under
 from pfviz.scenario.overrides import Overrides
+from pfviz.sim import event
+from pfviz.views import narrator
+from pfviz.views.look import Look
+from pfviz.views.timeline import Timeline
 
 MMAP_LOCK_CODES = ("M", "V>M", "V(io)>M", "X")
 
@@ -32,9 +38,21 @@ class Played:
     holds: str
     off: dict[str, Any]
     on: dict[str, Any] = field(default_factory=dict)
+    off_scenario: str = ""
+    """What is played instead when the mechanism is off; "" is the same scenario."""
+    off_knobs: dict[str, Any] = field(default_factory=dict)
+    """Knobs of the kernel that are turned back when the mechanism is off."""
 
     def shown(self, switched_off: bool) -> bool:
-        return judged(self.scenario, self.holds, _overrides(self.off if switched_off else self.on))
+        if not switched_off:
+            return judged(self.scenario, self.holds, _overrides(self.on))
+        scenario, overrides = self.off_scenario or self.scenario, _overrides(self.off)
+        if not self.off_knobs:
+            return judged(scenario, self.holds, overrides)
+        with pytest.MonkeyPatch.context() as patch:
+            kernel = self.off["kernel"]
+            patch.setitem(PRESETS, kernel, replace(PRESETS[kernel], **self.off_knobs))
+            return Runs(open_scenario(scenario)).judge(self.holds, overrides)
 
 
 @dataclass(frozen=True)
@@ -89,6 +107,13 @@ def needing_mmap_lock(code: Callable[[str, str], str], kernel: str) -> int:
     return sum(code(kind.id, kernel) in MMAP_LOCK_CODES for kind in KINDS)
 
 
+BEHIND_THE_WRITER = (
+    "happened('contention_begin lock=mmap_lock mode=read task=app*') > 0 and"
+    " happened('contention_begin lock=mmap_lock mode=write task=mapper') > 0 and"
+    " latency_ns.max > 100 * compare(without='smaps').latency_ns.max"
+)
+"""Faults queue for mmap_lock, and the longest waits for the monitor, not for a neighbour."""
+
 TOPICS = {
     "A1": Topic(
         "mmap_lock is contended, and a monitor's read of smaps holds up the real work",
@@ -97,6 +122,10 @@ TOPICS = {
                    on={"mode": "mmap_lock", "threads": 32}, off={"mode": "per-vma", "threads": 32}),
             Played("smaps-monitor", "operations.mmap.latency_ns.p99 > 1000000",
                    on={"kernel": "6.12"}, off={"kernel": "6.12", "without": ("smaps",)}),
+            Played("smaps-monitor", BEHIND_THE_WRITER,
+                   on={"mode": "mmap_lock"}, off={"mode": "mmap_lock", "without": ("mapper",)}),
+            Played("smaps-monitor", BEHIND_THE_WRITER,
+                   on={"mode": "mmap_lock"}, off={"mode": "per-vma"}),
         ),
     ),
     "A2": Topic(
@@ -174,7 +203,8 @@ TOPICS = {
         "two mallocs, one VMA: three costs, counted apart",
         (
             Played("two-mallocs", "locks['vma_lock first'].contended > 0", off={"merge": False}),
-            Played("two-mallocs", "happened('fault_fallback task=one') > 3", off={"merge": False}),
+            Played("two-mallocs", "happened('fault_fallback task=one cause=*write-locked*') > 3",
+                   off={"merge": False}),
             Played("two-mallocs", "sum(line.transfers for line in cache_lines"
                    " if line.name == 'vma_lock first') > 50", off={"merge": False}),
         ),
@@ -190,12 +220,16 @@ TOPICS = {
         ),
     ),
     "A12": Topic(
-        "/proc files and their locks; a CPU with interrupts off holds an unmap up",
+        "/proc files and their locks, smaps_rollup last; a CPU with interrupts off holds unmaps up",
         (
             Played("proc-readers", "happened('vma_lock what=read_locked task=smaps') >= 60",
                    on={"kernel": "7.2"}, off={"kernel": "6.18"}),
             Played("proc-readers", "happened('vma_lock what=read_locked task=maps') > 1000",
                    on={"kernel": "6.18"}, off={"kernel": "6.12"}),
+            Played("proc-readers", "happened('vma_lock what=read_locked task=rollup') == 0 and"
+                   " happened('contention_begin lock=mmap_lock*app mode=write task=mapper') > 0"
+                   " and locks['mmap_lock app'].wait_ns.max > 100000",
+                   on={"kernel": "7.2"}, off={"kernel": "7.2", "without": ("rollup",)}),
             Played("proc-readers", "any(one.contended >= 3 for one in locks"
                    " if one.name == 'interrupts of CPU 1')", off={"without": ("direct-io",)}),
         ),
@@ -252,7 +286,12 @@ TOPICS = {
         (
             Played("beyond-mmap-lock", "locks['i_mmap libc.so'].contended > 0 and "
                    "now_ns * 2 < compare(kernel='7.2').now_ns",
-                   on={"kernel": "beyond"}, off={"kernel": "7.2"}),
+                   on={"kernel": "beyond"}, off={"kernel": "beyond"},
+                   off_knobs={"tree_lock": "mmap_lock"}),
+            Played("beyond-mmap-lock", "sum(one.wait_ns.total for one in locks"
+                   " if one.name == 'mmap_lock app') == 0 and len(unfinished) == 0",
+                   on={"kernel": "beyond"}, off={"kernel": "beyond"},
+                   off_knobs={"tree_lock": "mmap_lock"}),
         ),
     ),
     "A18": Topic(
@@ -261,6 +300,12 @@ TOPICS = {
             Played("one-vma-storm",
                    "sum(line.transfers for line in cache_lines if 'vma_lock' in line.name)"
                    " > faults.count", on={"mode": "per-vma"}, off={"mode": "lockless"}),
+            Played("one-vma-storm",
+                   "throughput_per_s < 2 * compare(threads=8).throughput_per_s and"
+                   " compare('lockless').throughput_per_s >"
+                   " 2 * compare('lockless', threads=8).throughput_per_s",
+                   on={"mode": "per-vma", "threads": 32}, off={"mode": "per-vma", "threads": 32},
+                   off_scenario="fault-storm"),
             Played("lockless-abort", "vmstat.lockless_abort > 100",
                    off={"without": ("protector",)}),
         ),
@@ -285,3 +330,34 @@ def test_the_topic_is_shown(topic: str) -> None:
 def test_without_its_mechanism_the_topic_is_not_shown(topic: str) -> None:
     for one in TOPICS[topic].shown_by:
         assert not one.shown(switched_off=True), one
+
+
+def told_when_the_monitor_loses_its_cpu(without: tuple[str, ...] = ()) -> list[str]:
+    """What a thread that faults is said to wait for, each time the reader of smaps is preempted."""
+    made = build_with(open_scenario("smaps-monitor"), Overrides(mode="mmap_lock", without=without))
+    made.run()
+    timeline = Timeline(made.log)
+    app = next(task.id for task in made.tasks if task.name == "app1")
+    smaps = next(task.id for task in made.tasks if task.name == "smaps")
+    return [
+        narrator.spoken(timeline.at(index + 1), Look(selected=app))
+        for index, row in enumerate(made.log)
+        if row[1] == event.SCHED_SWITCH and row[2] == smaps
+    ]
+
+
+THE_CHAIN = re.compile(
+    r"app1 waits: smaps has held mmap_lock for read for .* and lost its CPU to busy "
+    r"\(nice 0 beats nice 19\) .*; "
+    r"the writer mapper queued behind it, so every new reader queues too\."
+)
+
+
+def test_one_sentence_tells_the_chain_from_the_fault_to_the_preempted_monitor() -> None:
+    assert any(THE_CHAIN.fullmatch(said) for said in told_when_the_monitor_loses_its_cpu())
+
+
+@pytest.mark.parametrize("missing", ["busy", "mapper"])
+def test_without_a_better_thread_or_a_writer_there_is_no_such_chain(missing: str) -> None:
+    said = told_when_the_monitor_loses_its_cpu(without=(missing,))
+    assert not any(THE_CHAIN.fullmatch(one) for one in said)
