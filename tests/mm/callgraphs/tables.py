@@ -238,6 +238,14 @@ EMPTYING: Final = ("do_vmi_align_munmap", "mas_store_gfp")
 """Where the store is that empties the range of munmap, from 6.2 on: theirs in that function, ours
 in a step of that one. Which nodes it replaces is not compared, but when it comes is."""
 
+FAULT_LOCKS: Final = ("up_read(mmap_lock)", "up_read(vma_lock)")
+IN_FAULT: Final = (
+    "handle_mm_fault", "__vmf_anon_prepare", "fault_dirty_shared_page", "maybe_unlock_mmap_for_io",
+    "release_fault_lock", "vmf_can_call_fault",
+)  # fmt: skip
+"""A fault's lock given back in one of these (theirs in the first, ours in a step of the others)
+is given up by the handler, not at the end of the fault: that is compared, too."""
+
 OURS_NAMED: Final[dict[str, str]] = {
     "get_page_from_freelist": "vma_alloc_folio",
     "rmqueue_bulk": "vma_alloc_folio",

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from pfviz.mm.paths import anonymous, munmap, split
+from pfviz.mm.paths import anonymous, munmap, shared_write, split
 from pfviz.mm.paths.anon_vma import vmf_anon_prepare
 from pfviz.mm.paths.pte_lock import pte_offset_map_lock, unlock
 from pfviz.mm.thread import Thread
@@ -157,3 +157,19 @@ def test_a_split_that_locks_no_vma_is_noticed(kernel: str, monkeypatch: pytest.M
     monkeypatch.setattr(split, "vma_start_write", lambda engine, thread, vma, then: then)
     difference = compared("mprotect_split", kernel).difference
     assert "vma_lock" in difference or "__vma_start_write" in difference
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+@pytest.mark.parametrize("kind", ["file_shared_write_missing", "shmem_write"])
+def test_a_fault_lock_kept_while_a_writer_may_be_throttled_is_noticed(
+    kind: str, kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given back later then, by the same calls: only where it happens differs."""
+
+    @step("mm/memory.c", function="fault_dirty_shared_page")
+    def keep_lock(engine: Mm, thread: Thread) -> Step:
+        """Go on with the fault lock held."""
+        return shared_write.balance_dirty_pages_ratelimited
+
+    monkeypatch.setattr(shared_write, "unlock_for_throttling", keep_lock)
+    assert "in handle_mm_fault" in compared(kind, kernel).difference.splitlines()[0]
