@@ -14,11 +14,12 @@ import numpy as np
 import pfviz
 from pfviz.report import measure
 from pfviz.report.measure import Rows, durations, latency
+from pfviz.report.policy_differences import RANKS, differences, stuck
 from pfviz.report.run import Finished, Runs
 from pfviz.report.text import exact_duration, table
 from pfviz.scenario import policies
 from pfviz.scenario.errors import printable
-from pfviz.scenario.overrides import NO_CHANGES, Overrides
+from pfviz.scenario.overrides import NO_CHANGES, Overrides, until_ns_of
 from pfviz.scenario.schema import Scenario
 from pfviz.sim import event
 from pfviz.views.numbers import duration
@@ -26,9 +27,7 @@ from pfviz.views.numbers import duration
 SCHEMA: Final = "pfviz.policy/1"
 NO_SIDE: Final = ("access", "compute", "sleep", "exit")
 """Operations that are neither writers nor monitors: accesses are told of as faults."""
-RANKS: Final = ("p50", "p99", "max")
-WORTH_TELLING: Final = 1.05
-"""From this ratio on a difference is worth a sentence."""
+MMAP_LOCK: Final = measure.REGIMES.index("mmap_lock")
 
 Object = dict[str, Any]
 
@@ -64,12 +63,13 @@ def policy_cost(
         "policy": name,
         "meaning": switch.meaning if switch else "what a fault does with its lock while it waits",
         "choices": choices,
-        "differences": list(_differences(name, choices)),
+        "differences": list(differences(name, choices)),
     }
 
 
 def _choice(value: Any, finished: Finished) -> Object:
     run, rows = finished.object, Rows(finished.log)
+    back = rows.of(event.FAULT_FALLBACK)
     waits = _Waits(rows)
     ended = rows.of(event.FAULT_END)
     return {
@@ -79,6 +79,7 @@ def _choice(value: Any, finished: Finished) -> Object:
             "latency_ns": latency(ended[:, 4]),
             "waited_ns": durations(_column(waits.of_faults)),
             "retries": waits.retries,
+            "fell_back": int(((back[:, 4] != MMAP_LOCK) & (back[:, 5] == MMAP_LOCK)).sum()),
             "completed_under": run["faults"]["completed_under"],
             "fallbacks": run["faults"]["fallbacks"],
             "throughput_per_s": run["throughput_per_s"],
@@ -91,6 +92,7 @@ def _choice(value: Any, finished: Finished) -> Object:
         "now_ns": run["now_ns"],
         "broken_rules": run["broken_rules"],
         "unfinished": run["unfinished"],
+        "stopped": until_ns_of(finished.scenario, finished.overrides) is not None,
         "digest": run["digest"],
         "run": run,
     }
@@ -144,37 +146,6 @@ class _Waits:
         del b
 
 
-def _differences(name: str, choices: list[Object]) -> Iterator[str]:
-    """What each other value does to either side, against the first: one sentence each."""
-    first = choices[0]
-    for other in choices[1:]:
-        said = f"{name} = {policies.word(other['value'])}"
-        sides = [("faults", first["faults"], other["faults"])]
-        sides += [
-            (operation, one, other["operations"][operation])
-            for operation, one in first["operations"].items()
-            if operation in other["operations"]
-        ]
-        for side, before, after in sides:
-            rank, was, now = _furthest(before["latency_ns"], after["latency_ns"])
-            if max(was, now) > WORTH_TELLING * min(was, now) > 0:
-                times = f"{now / was:.1f} times" if now > was else f"1/{was / now:.1f} of"
-                yield f"{said}: {side} {rank} {duration(now)}, {times} {duration(was)}"
-        was, now = first["faults"]["retries"], other["faults"]["retries"]
-        if was != now:
-            yield f"{said}: {now:,} faults start again, not {was:,}"
-        for one in other["broken_rules"]:
-            yield f"{said}: breaks rule {one['rule']}"
-        if other["unfinished"] and not first["unfinished"]:
-            yield f"{said}: {', '.join(one['task'] for one in other['unfinished'])} never ends"
-
-
-def _furthest(before: Object, after: Object) -> tuple[str, int, int]:
-    """The rank at which two latencies differ most, as a ratio, and the two values."""
-    pairs = [(rank, before[rank], after[rank]) for rank in RANKS]
-    return max(pairs, key=lambda one: max(one[1:]) / (min(one[1:]) or max(*one[1:], 1)))
-
-
 def table_of(cost: Object, title: str = "") -> list[str]:
     """The object of `policy_cost` as lines of text: a column for each value."""
     choices = cost["choices"]
@@ -196,26 +167,38 @@ def _rows(choices: list[Object]) -> Iterator[tuple[str, ...]]:
     yield ("faults", *(f"{one['count']:,}" for one in faults))
     yield from _side(faults)
     yield ("  started again", *(f"{one['retries']:,}" for one in faults))
+    yield ("  fell back to mmap_lock", *(f"{one['fell_back']:,}" for one in faults))
     yield ("  a second", *(f"{one['throughput_per_s']:,.0f}" for one in faults))
     names = dict.fromkeys(name for one in choices for name in one["operations"])
     for name in sorted(names):
         sides = [one["operations"].get(name) for one in choices]
-        yield (name, *(f"{one['count']:,}" if one else "-" for one in sides))
+        yield (name, *(f"{one['count']:,}" if one else "0" for one in sides))
         yield from _side(sides)
-    yield ("until the last step", *(exact_duration(one["now_ns"]) for one in choices))
+    ends = [exact_duration(one["now_ns"]) for one in choices]
+    never = [
+        f"never (stands at {end})" if stuck(one) else end
+        for end, one in zip(ends, choices, strict=True)
+    ]
+    yield ("until the last step", *never)
     if any(one["broken_rules"] for one in choices):
-        broken = [", ".join(rule["rule"] for rule in one["broken_rules"]) for one in choices]
-        yield ("broken rules", *(text or "none" for text in broken))
+        # Their numbers: what they say stands below the table, where there is room.
+        yield ("broken rules", *(_numbers_of_rules(one) or "none" for one in choices))
     if any(one["unfinished"] for one in choices):
         left = [", ".join(task["task"] for task in one["unfinished"]) for one in choices]
         yield ("not ended", *(text or "none" for text in left))
 
 
+def _numbers_of_rules(choice: Object) -> str:
+    numbers = (one["rule"].partition(":")[0] for one in choice["broken_rules"])
+    return ", ".join(dict.fromkeys(numbers))
+
+
 def _side(sides: Sequence[Object | None]) -> Iterator[tuple[str, ...]]:
+    ended = [one if one and one["count"] else None for one in sides]
     for rank in RANKS:
-        yield (f"  {rank}", *(duration(one["latency_ns"][rank]) if one else "-" for one in sides))
+        yield (f"  {rank}", *(duration(one["latency_ns"][rank]) if one else "-" for one in ended))
     for rank in ("p99", "total"):
         yield (
             f"  waited for locks, {rank}",
-            *(duration(one["waited_ns"][rank]) if one else "-" for one in sides),
+            *(duration(one["waited_ns"][rank]) if one else "-" for one in ended),
         )

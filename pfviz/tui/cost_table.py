@@ -47,7 +47,7 @@ def rows(cost: Object, width: int) -> list[Row]:
     table.append(_single("until the end", ends, head, room))
     said = cost["differences"][:SENTENCES_MAX] or ["Neither side of this scenario feels it."]
     for text in said:
-        bad = "breaks rule" in text or "never ends" in text
+        bad = any(word in text for word in ("breaks rule", "DEADLOCK:", "NEVER ENDS:"))
         style = "bad" if bad else "text"
         table += [((line, style),) for line in wrap(f"{text}.", width, 2)]
     return table
