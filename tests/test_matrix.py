@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from pfviz.mm import presets
+from pfviz.mm.paths.outcome import MAJOR_FLAG
 from pfviz.mm.releases import RELEASES, Change
 from pfviz.scenario import matrix
-from pfviz.scenario.fault_kinds import BY_ID, KINDS, scenario_of
+from pfviz.scenario.build import build_with
+from pfviz.scenario.fault_kinds import APP, BY_ID, KINDS, scenario_of
 from pfviz.scenario.matrix import KERNELS, cell, cell_under
-from pfviz.scenario.overrides import Overrides
+from pfviz.scenario.overrides import NO_CHANGES, Overrides
+from pfviz.sim import event
+from pfviz.sim.machine import FOREVER_NS
 
 FACTS = Path(__file__).parent / "data" / "matrix" / "faults.txt"
 
@@ -120,6 +124,31 @@ def test_every_kind_has_its_row_in_the_fact_sheet() -> None:
 def test_a_shared_write_to_a_page_on_disk_asks_the_disk_under_the_vma_lock() -> None:
     said = [cell("shared_write_miss", name).code for name in KERNELS if name != "beyond"]
     assert said == ["X", "X", "M", "M", "V>M", *["V(io)>M"] * 9]
+
+
+@pytest.mark.parametrize("kind", ["file_read_miss", "swap_async"])
+@pytest.mark.parametrize(
+    ("kernel", "major"),
+    [("6.1", True), ("6.7", False), ("6.8", True), ("6.12", True), ("7.2", True)],
+)
+def test_a_page_read_in_under_a_vma_lock_is_a_minor_fault_until_6_7(
+    kind: str, kernel: str, major: bool
+) -> None:
+    """The round that read it is not accounted, and that of mmap_lock finds it (46e714c729c8)."""
+    assert is_major(kind, kernel) == major
+
+
+def test_6_6_reads_files_in_under_mmap_lock_and_counts_only_swap_as_minor() -> None:
+    assert is_major("file_read_miss", "6.6")
+    assert not is_major("swap_async", "6.6")
+
+
+def is_major(kind: str, kernel: str) -> bool:
+    engine = build_with(scenario_of(kind), NO_CHANGES, preset=presets.preset(kernel))
+    engine.run(FOREVER_NS)
+    app = next(task.id for task in engine.tasks if task.name == APP)
+    ended = [row for row in engine.log if row[1] == event.FAULT_END and row[2] == app]
+    return bool(ended[-1][6] & MAJOR_FLAG)
 
 
 # Knobs

@@ -244,12 +244,12 @@ def vma_fault_unlocked(engine: Mm, thread: Thread) -> Step:
     if gave_up and world.watch is not None:
         world.watch.fault_unlocked(engine, thread)
     account_fault(engine, thread)
-    if fault.result & VM_FAULT_MAJOR:
-        fault.major = True
+    read_in = bool(fault.result & VM_FAULT_MAJOR)
     if not fault.result & VM_FAULT_RETRY:
+        fault.major = fault.major or read_in
         world.count("vma_lock_success")
         return do_sigbus if fault.result & VM_FAULT_ERROR else thread.back()
-    if fault.major and world.preset.tried_after_major:
+    if read_in and world.preset.tried_after_major:
         fault.tried = True
     # A handler that returns RETRY leaves in thread.abort why.
     restart = MMAP_LOCK
@@ -257,5 +257,7 @@ def vma_fault_unlocked(engine: Mm, thread: Thread) -> Step:
         # What was proposed in 2025: the same lock again, and now the fault may not drop it.
         fault.tried = True
         restart = VMA_LOCK
+    # A round that ends in RETRY is not accounted: the next is major by TRIED, or (until 6.7) minor.
+    fault.major = fault.major or (read_in and fault.tried)
     fall_back(engine, thread, thread.abort, restart, "vma_lock_retry")
     return begin(engine, thread) if restart == VMA_LOCK else under_mmap_lock.begin(engine, thread)

@@ -87,7 +87,8 @@ def test_a_device_that_is_waited_for_sends_the_fault_to_mmap_lock(kernel: str) -
     fell = made.events(event.FAULT_FALLBACK)[0]["now_ns"]
     assert begun <= slept < fell, "asked, slept without the lock, then started again"
     flags = made.events(event.FAULT_END)[0]["flags"]
-    assert flags & 17 == 17, "a major fault, and the page was not in memory"
+    major = PRESETS[kernel].tried_after_major  # before, the round that read it was not accounted
+    assert flags & 17 == (17 if major else 16), "the page was not in memory"
 
 
 @pytest.mark.parametrize("kernel", SINCE_6_6)
