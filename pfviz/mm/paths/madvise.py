@@ -202,7 +202,9 @@ def madvise_dontneed_free(engine: Mm, thread: Thread) -> Step:
             return madvise_next_vma
         return pageout_range(engine, thread, vma, start, end, then=madvise_next_vma)
     free = call.advice == MADV_FREE
-    if (free and not vma.is_anonymous) or vma.vm_flags & VM_PFNMAP:
+    # madvise_dontneed_free_valid_vma: pages that mlock keeps stay, unless they are hugetlb's.
+    forbidden = 0 if vma.vm_flags & VM_HUGETLB else VM_LOCKED | VM_PFNMAP
+    if (free and not vma.is_anonymous) or vma.vm_flags & forbidden:
         thread.op_result = EINVAL
         return madvise_next_vma
     if vma.vm_flags & VM_HUGETLB and (start | end) % TABLE_SPAN:

@@ -25,6 +25,8 @@ from pfviz.mm.operations import (
     Fork,
     Madvise,
     Mincore,
+    Mlock,
+    Munlock,
     OperationList,
     Sleep,
 )
@@ -155,6 +157,16 @@ def test_free_is_for_anonymous_memory_only() -> None:
     thread = scene.thread("t", Madvise(at("f"), 8, MADV_FREE))
     done(scene)
     assert scene.results(thread) == [-22]
+
+
+@pytest.mark.parametrize(("kernel", "mode"), KERNELS)
+@pytest.mark.parametrize("advice", [MADV_DONTNEED, MADV_FREE])
+def test_what_mlock_keeps_in_memory_is_not_given_back(kernel: str, mode: str, advice: int) -> None:
+    scene = world(kernel, mode).vma("a", 8).touched("a")
+    taken = [Mlock(at("a"), 4), Madvise(at("a"), 4, advice), Munlock(at("a"), 4)]
+    thread = scene.thread("t", *taken, Madvise(at("a"), 4, advice))
+    done(scene)
+    assert scene.results(thread) == [0, -22, 0, 0]
 
 
 # Advice that takes nothing away
