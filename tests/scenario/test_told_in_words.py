@@ -25,6 +25,12 @@ def test_a_thread_has_a_name_that_can_stand_for_somebody_in_a_sentence(path: Pat
     assert not NOBODY & {one.name for one in scenario(path.stem).thread}
 
 
+def test_the_order_that_loses_no_wake_up_names_both_sides_of_it() -> None:
+    said = [cue.caption for cue in scenario("userfaultfd").cue if "wake_userfault" in cue.when]
+    assert "the monitor looks who waits" in said[0]
+    assert "The fault queued, then looked for the page" in said[0]
+
+
 def test_the_bystanders_caption_is_true_whether_or_not_faults_hold_locks_over_io() -> None:
     cues = [cue for cue in scenario("io-race").cue if "task=bystander" in cue.when]
     assert len(cues) == 1
