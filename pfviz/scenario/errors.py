@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Final
 
 _LISTED_MAX: Final = 12
+_MINOR_MAX: Final = 30
+"""No kernel has a greater second number (2.6 apart, the last ones were x.19 or x.20): a typo."""
 
 
 class ScenarioError(Exception):
@@ -71,10 +73,18 @@ def version_hint(word: str, versions: Iterable[str]) -> str:
         return (
             f'; did you mean "{near_word}"?' if near_word else f"; it is one of {', '.join(known)}"
         )
+    if wanted % 1000 > _MINOR_MAX and (near_word := _begun_by(word.strip().casefold(), known)):
+        return f'; did you mean "{near_word}"?'
     numbered = [version for version in known if _version_number(version) >= 0]
     # A kernel does what the newest one does that is not newer: 6.14 is like 6.12, not like 6.15.
     near = ([numbered[0], *(one for one in numbered if _version_number(one) <= wanted)])[-1]
     return f'; the nearest is "{near}" of {", ".join(known)}'
+
+
+def _begun_by(word: str, versions: Iterable[str]) -> str | None:
+    """The longest of the versions that `word` begins with: 6.6 for 6.66."""
+    return max((one for one in versions if word.removeprefix("v").startswith(one)),
+               key=len, default=None)  # fmt: skip
 
 
 def _version_number(text: str) -> int:

@@ -196,6 +196,16 @@ def test_the_nearest_kernel_is_the_newest_that_is_not_newer(asked: str, near: st
     assert f'the nearest is "{near}"' in version_hint(asked, PRESETS)
 
 
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [("6.66", "6.6"), ("6.44", "6.4"), ("6.122", "6.12"), ("v6.77", "6.7"), ("6.181", "6.18")],
+)
+def test_a_number_that_no_kernel_has_is_a_typo_of_how_it_begins(asked: str, near: str) -> None:
+    assert version_hint(asked, PRESETS) == f'; did you mean "{near}"?'
+    # Nothing begins so: then the number decides, as it does for 6.19.
+    assert 'the nearest is "6.0"' in version_hint("5.99", PRESETS)
+
+
 def test_kernels_are_named_oldest_first_and_what_is_beyond_them_last() -> None:
     for word in ("6.13", "wombat"):
         assert version_hint(word, sorted(PRESETS)).endswith(f"of {KERNELS}")
