@@ -53,7 +53,7 @@ class Place:
     kind: str = KINDS[0].id
     kernel: str = KERNELS[0]
     before: str = ""
-    """The kernel that this one is compared with: where the cursor came from."""
+    """The kernel that this one is compared with: its neighbour on the side we came from."""
     top: int = 0
     """The first line shown, of LINES."""
     left: int = 0
@@ -78,10 +78,11 @@ class Place:
         self.go_kernel(self.column + kernels)
 
     def go_kernel(self, number: int) -> None:
-        """To a kernel by its number; it is compared with the one before, where that is another."""
-        name = KERNELS[max(0, min(number, len(KERNELS) - 1))]
-        if name != self.kernel:
-            self.before, self.kernel = self.kernel, name
+        """To a kernel by its number; from however far, it is compared with its neighbour."""
+        number = max(0, min(number, len(KERNELS) - 1))
+        if number != self.column:
+            self.before = KERNELS[number + (-1 if number > self.column else 1)]
+            self.kernel = KERNELS[number]
 
     def at(self, x: int, y: int) -> tuple[str, str] | None:
         """(kind, kernel) that was painted there; kernel is "" left of all columns."""
@@ -118,7 +119,7 @@ def paint(store: CellStore, place: Place, width: int, height: int,
         begins.append(x)
         x += widths[number]
     place.shown = tuple(begins)
-    rows: list[Row] = [_head(place, names, widths, titles, glyphs)]
+    rows: list[Row] = [_head(place, names, widths, titles, _marks(store), glyphs)]
     changed = frozenset(store.changed(place.before, place.kernel)) if place.before else frozenset()
     for line in LINES[place.top : place.top + max(height - HEAD_LINES, 0)]:
         if line.startswith("#"):
@@ -129,9 +130,14 @@ def paint(store: CellStore, place: Place, width: int, height: int,
 
 
 def _column_width(store: CellStore, kernel: str) -> int:
-    """A mark (or a blank) and the longest code so far, or the kernel's name."""
+    """Its marks (or blanks) and the longest code so far, or the kernel's name."""
     codes = (len(store.code(kind.id, kernel)) for kind in KINDS)
-    return max(CODE_MIN, len(kernel), *codes) + 1
+    return max(CODE_MIN, len(kernel), *codes) + _marks(store)
+
+
+def _marks(store: CellStore) -> int:
+    """Cells for marks: a cell can both differ from the kernel beside it and be made so."""
+    return 2 if store.policy else 1
 
 
 def _scrolled(top: int, keep: int, room: int, count: int) -> int:
@@ -154,13 +160,14 @@ def _scrolled_columns(place: Place, widths: Sequence[int], room: int) -> int:
 
 
 def _head(place: Place, names: Sequence[str], widths: Sequence[int], titles: int,
-          glyphs: Glyphs) -> Row:  # fmt: skip
+          marks: int, glyphs: Glyphs) -> Row:  # fmt: skip
     last = place.left + len(names)
     older = f"{glyphs.arrow_left} " if place.left else "  "
     cells: list[Words] = [(pad("Fault", titles - 3), "dim"), (f" {older}", "dim")]
     for number, name in enumerate(names, start=place.left):
         style = "selected" if name == place.kernel else "strong"
-        cells += [(" ", "text"), (name, style), (" " * (widths[number] - len(name) - 1), "text")]
+        rest = widths[number] - len(name) - marks
+        cells += [(" " * marks, "text"), (name, style), (" " * rest, "text")]
     if last < len(KERNELS):
         cells.append((f"{glyphs.arrow_right}", "dim"))
     return tuple(cells)
@@ -168,18 +175,16 @@ def _head(place: Place, names: Sequence[str], widths: Sequence[int], titles: int
 
 def _line(store: CellStore, place: Place, kind: str, names: Sequence[str], widths: Sequence[int],
           titles: int, changed: bool, glyphs: Glyphs) -> Row:  # fmt: skip
-    here = kind == place.kind
+    here, marks = kind == place.kind, _marks(store)
     more = "~" if glyphs.ascii_only else "…"
     title = pad(f" {BY_ID[kind].title}", titles - 1, more)
     cells: list[Words] = [(title, "selected" if here else "text"), (" ", "text")]
     for number, name in enumerate(names, start=place.left):
         code = store.code(kind, name) or UNKNOWN_YET
-        mark = " "
+        mark = "+" if store.turned(kind, name) else ""
         if changed and name == place.kernel:
-            mark = glyphs.mark
-        elif store.turned(kind, name):
-            mark = "+"
-        cells.append((mark, "accent"))
+            mark += glyphs.mark
+        cells.append((mark.rjust(marks), "accent"))
         cells += code_cells(code, on_ground=here and name == place.kernel)
-        cells.append((" " * (widths[number] - len(code) - 1), "text"))
+        cells.append((" " * (widths[number] - len(code) - marks), "text"))
     return tuple(cells)

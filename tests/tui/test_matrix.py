@@ -156,6 +156,18 @@ async def test_the_lab_opens_the_matrix_at_its_own_kernel() -> None:
         assert isinstance(app.screen, Lab)
 
 
+async def test_back_from_the_lab_the_kernel_is_compared_with_the_one_beside_it() -> None:
+    app = app_at(kernel="6.5")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await known(pilot)
+        app.push_screen(Lab(race(kernel="6.7")))
+        await settle(pilot)
+        await pilot.press("E")
+        await pilot.pause(0.2)
+        assert matrix_of(app).place.kernel == "6.7"
+        assert "From 6.6 to 6.7" in text_of(app)
+
+
 async def test_the_gallery_opens_the_matrix_although_letters_filter() -> None:
     app = LabApp(entries=entries())
     async with app.run_test(size=(120, 40)) as pilot:
@@ -236,6 +248,29 @@ def test_the_cursor_is_seen_wherever_it_goes(store: CellStore, width: int, heigh
             assert {row_width(row) for row in rows} == {width}
             assert 0 <= place.column - place.left < len(place.shown)
             assert 0 <= place.line - place.top < height - 1
+
+
+def test_from_however_far_a_kernel_is_compared_with_its_neighbour() -> None:
+    place = Place(kernel="6.5")
+    for kernel, beside in (("6.8", "6.7"), ("6.8", "6.7"), ("6.5", "6.6"), ("beyond", "7.2")):
+        place.go_kernel(KERNELS.index(kernel))
+        assert (place.kernel, place.before) == (kernel, beside)
+
+
+def test_a_cell_that_differs_and_was_made_so_by_a_policy_has_both_marks() -> None:
+    made = CellStore((("restart_lock", "vma"),))
+    where = ("file_read_miss", "6.7"), ("file_read_miss", "6.6")
+    for one in where:
+        made.want(*one)
+        made.work(0.0)
+    made.released[where[0]] = "V(io)>M"
+    place = Place("file_read_miss", "6.7", "6.6")
+    assert made.code(*where[0]) == "V(io)>V"
+    assert made.changed("6.6", "6.7")
+    text = plain(matrix_grid.paint(made, place, 200, len(LINES) + 1))
+    assert "+◆V(io)>V" in text
+    heads, line = text.split("\n")[0], next(row for row in text.split("\n") if "+◆" in row)
+    assert heads.index("6.7") == line.index("V(io)>V")
 
 
 def test_every_row_and_kernel_of_the_matrix_is_there(store: CellStore) -> None:
