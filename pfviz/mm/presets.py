@@ -59,7 +59,6 @@ class Preset:
     maps_lock: str
     """What reading /proc/PID/maps holds: "mmap_lock" or "vma_lock"."""
     smaps_lock: str
-    smaps_rollup_lock: str
     madvise_dontneed_lock: str
     merge_anon_vma: str
     """Whose missing anon_vma a merge forgives: "target" (the one that grows must have it) or "any"
@@ -110,8 +109,6 @@ class Preset:
     """6.12+: who lost a swap-in sleeps until the slot is let go, not until the next tick."""
     swapin_writable: bool = False
     """6.11+: a read swap-in of a page of one's own maps it writable at once."""
-    minds_recycled_mm: bool = False
-    """6.17+ (6.15.10, 6.16.1): vma_start_read holds the foreign mm before it puts a VMA back."""
     walk_begins_anew: bool = False
     """6.18+: after a MISS the walk starts from the address of the fault, not from where it was."""
     pte_map_may_fail: bool = False
@@ -137,8 +134,6 @@ class Preset:
     """Whether a huge page is zeroed before the page table for a split is allocated (6.13+)."""
     page_tables_by_rcu: bool = False
     """6.15+: x86 always frees page tables by RCU; before, only with PARAVIRT."""
-    fork_lock_killable: bool = False
-    """7.2: fork gives up waiting for a VMA's readers when it is killed."""
     tree_lock: str = "mmap_lock"
     """What guards stores into the VMA tree: "mmap_lock", or "own" in what no kernel is yet."""
     lockless: bool = False

@@ -57,7 +57,6 @@ FIRST: Final[dict[str, Any]] = {
     "vma_free": "immediate",
     "maps_lock": "mmap_lock",
     "smaps_lock": "mmap_lock",
-    "smaps_rollup_lock": "mmap_lock",
     "madvise_dontneed_lock": "mmap_lock",
     "merge_anon_vma": "target",
     "unmap_drains_lru": True,
@@ -214,7 +213,7 @@ RELEASES: Final[tuple[Release, ...]] = (
               "58f327f2ce80", "list"),
             C("unlink_file_batches", True, "VMAs of one file leave its tree under one lock",
               "3577dbb19241", "recorded"),
-            C("lru_batch", 31, "LRU batches hold 31 pages (seen in 6.12; 15 before)", "", "source"),
+            C("lru_batch", 31, "LRU batches hold 31 pages (seen in 6.12; 15 before)", "", "memory"),
         ),
     ),
     Release(
@@ -268,7 +267,7 @@ RELEASES: Final[tuple[Release, ...]] = (
               "a6fde7add78d", "recorded"),
             C("madvise_batches_tlb", True, "madvise flushes once, after its VMA lock (6.16)",
               "", "recorded"),
-            C("minds_recycled_mm", True, "a recycled VMA cannot wake a process that is gone"
+            C("", None, "a recycled VMA cannot wake a process that is gone"
               " (CVE-2025-38554)", "", "list"),
             C("mremap_checks", "early", "mremap checks its VMA before it unmaps anything",
               "", "recorded"),
@@ -288,7 +287,7 @@ RELEASES: Final[tuple[Release, ...]] = (
             C("unmap_drains_lru", False, "munmap no longer drains this CPU's LRU batch",
               "", "recorded"),
             C("prefetchw_mmap_lock", False, "the exception entry leaves the line of mmap_lock alone"
-              " (at the latest in 7.2)", "", "source"),
+              " (at the latest in 7.2)", "", "memory"),
             C("stack_page_table_lock", False, "stack growth takes no page_table_lock",
               "", "recorded"),
         ),
@@ -303,7 +302,7 @@ RELEASES: Final[tuple[Release, ...]] = (
               "series by Baghdasaryan of April 2026", "source"),
             C("madvise_guard_lock", "vma_lock", "guard regions are made under the VMA lock",
               "series by Baghdasaryan of April 2026", "source"),
-            C("fork_lock_killable", True, "fork can be killed while it waits for a VMA's readers",
+            C("", None, "fork can be killed while it waits for a VMA's readers",
               "series by Baghdasaryan of April 2026", "source"),
             C("swapin_through_cache", True, "every swap-in passes the swap cache", "", "source"),
         ),
