@@ -161,6 +161,7 @@ SPOILERS: dict[str, Callable[[Scenario], Scenario]] = {
     "per-vma-on-off": lambda s: group(s, "ebizzy", count=1),
     "tcmalloc-release": lambda s: group(s, "release", start="10ms"),
     "will-it-scale-brk": lambda s: group(s, "thread", count=1),
+    "will-it-scale-files": lambda s: replace(s, kernel="6.4"),
     "tree-tour": lambda s: group(s, "starter", repeat=4),
     "rcu-lookup": lambda s: group(s, "mapper", start="1ms", repeat=1),
     "first-touch": lambda s: group(

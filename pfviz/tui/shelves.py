@@ -39,7 +39,7 @@ SHELVES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Watching a process", ("maps-vs-smaps", "proc-readers", "page-table-free")),
     ("What users reported", (
         "tcmalloc-release", "madvise-convoy", "gc-scavenger", "per-vma-on-off", "will-it-scale-brk",
-        "lock-inversion-bpf",
+        "will-it-scale-files", "lock-inversion-bpf",
     )),
     ("Device drivers", ("driver-faults", "driver-fork", "driver-mistakes")),
     ("The VMA tree", ("tree-tour", "rcu-lookup")),
