@@ -144,12 +144,13 @@ class LabApp(App[None]):
 
     def action_help(self) -> None:
         """The help page, or back from it."""
-        from .screens.help import Help
+        from .screens.help import MATRIX_CODES, Help
+        from .screens.matrix import Matrix
 
         if isinstance(self.screen, Help):
             self.pop_screen()
         elif not self.screen.is_modal:
-            self.push_screen(Help())
+            self.push_screen(Help(MATRIX_CODES if isinstance(self.screen, Matrix) else ""))
 
     def action_matrix(self) -> None:
         """The matrix at the kernel (and the fault) that is played, or back from it."""

@@ -38,8 +38,8 @@ def step_words(before: str, kernel: str) -> str:
     # What the model acts on is told before what is only known of the release.
     first = next((change for change in changes if change.knob), changes[0])
     more = f", and {len(changes) - 1} more (E tells)" if len(changes) > 1 else ""
-    no_longer = "no longer " if is_back(before, kernel) else ""
-    return f"{where}: {no_longer}{first.what} ({known_from(first)}){more}."
+    undone = "Undone: " if is_back(before, kernel) else ""
+    return f"{where}{'.' if undone else ':'} {undone}{first.what} ({known_from(first)}){more}."
 
 
 def cell_words(kind: str, before: str, kernel: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from pfviz.report.matrix import known_from
 from pfviz.scenario import matrix
@@ -11,7 +12,7 @@ from pfviz.scenario.fault_kinds import BY_ID, scenario_of
 from pfviz.scenario.matrix import KERNELS, UNKNOWN, Cell
 from pfviz.views.numbers import duration
 from pfviz.views.rows import Cell as Words
-from pfviz.views.rows import Row, cell_width, clip
+from pfviz.views.rows import Row, cell_width, clip, row_width
 
 from .at_work import title_of
 from .cell_store import BROKEN, CellStore
@@ -41,6 +42,24 @@ def meaning(code: str) -> list[tuple[str, str]]:
     if grown:
         said.append((grown, CODES[grown]))
     return said
+
+
+LEGEND: Final = (
+    ("M", "mmap_lock"), ("V", "VMA lock"), ("V>M", "V given up for M"), ("(io)", "at the device"),
+    ("T", "V, M tried"), ("X", "no VMA locks"), ("L", "no lock"),
+)  # fmt: skip
+"""The codes that most cells are made of, as short as can be; help has them all."""
+
+
+def legend(width: int) -> Row:
+    """The codes in one line, as many as fit."""
+    row: list[Words] = []
+    for code, told in LEGEND:
+        entry = [(" ", "text"), *code_cells(code), (f" {told} ", "dim")]
+        if row_width((*row, *entry)) > width:
+            break
+        row += entry
+    return tuple(row)
 
 
 def cell_rows(
@@ -143,14 +162,14 @@ def way_line(store: CellStore, before: str, kernel: str, width: int) -> list[Row
     if not changes:
         return []
     first = changes[0]
-    no_longer = "no longer: " if is_back(before, kernel) else ""
+    undone = "undone: " if is_back(before, kernel) else ""
     changed = len(store.changed(before, kernel))
     cells = f"{changed} cell{'' if changed == 1 else 's'} differ{'s' if changed == 1 else ''}"
     more = f", and {len(changes) - 1} more" if len(changes) > 1 else ""
     return _wrapped(
         [
             (f"{way_title(before, kernel)}: ", "accent"),
-            (f"{no_longer}{first.what} ", "text"),
+            (f"{undone}{first.what} ", "text"),
             (f"({known_from(first)})", "dim"),
             (f"{more}; {cells if changed else 'no cell differs'}.", "text"),
         ],
@@ -171,7 +190,7 @@ def way_rows(store: CellStore, before: str, kernel: str, kind: str, width: int) 
     for change in sorted(changes, key=lambda change: change not in causes):
         mark = "◆ " if change in causes else "· "
         style = "strong" if change in causes else "text"
-        what = f"no longer: {change.what}" if back else change.what
+        what = f"undone: {change.what}" if back else change.what
         rows += _hanging([(mark, "accent")], what, style, width, known_from(change))
     changed = store.changed(before, kernel)
     if not changed:

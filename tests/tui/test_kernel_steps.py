@@ -41,7 +41,7 @@ async def test_one_key_goes_on_at_the_same_place_and_names_the_commit(
         assert "seed 1" in flat(app)
         await pilot.press("V")
         await settle(pilot)
-        assert "Back to Linux 6.6: no longer misses, copies" in flat(app)
+        assert "Back to Linux 6.6. Undone: misses, copies" in flat(app)
 
 
 async def test_a_fault_of_the_matrix_says_what_became_of_it() -> None:

@@ -87,7 +87,7 @@ async def test_one_key_goes_to_the_next_kernel_and_says_which_commit_changed_wha
         assert matrix_of(app).place.kernel == "6.6"
         if size[0] >= 100:
             assert "Back from 6.7 to 6.6" in text_of(app)
-            assert "no longer: misses, copies" in text_of(app)
+            assert "undone: misses, copies" in text_of(app)
 
 
 async def test_a_kernel_that_leaves_the_cell_alone_still_says_its_commit_at_80_columns() -> None:
@@ -176,6 +176,24 @@ async def test_the_gallery_opens_the_matrix_although_letters_filter() -> None:
         await pilot.press("f2")
         await pilot.pause()
         assert isinstance(app.screen, Matrix)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_keys_that_matter_are_named_and_the_way_back_first(
+    size: tuple[int, int],
+) -> None:
+    app = app_at()
+    async with app.run_test(size=size) as pilot:
+        await known(pilot)
+        *_, hints = text_of(app).split("\n")
+        assert hints.split()[:2] == ["esc", "back"]
+        for said in ("enter  play", "n  next ◆", "P  policy", "?  codes"):
+            assert said in hints
+        assert ("V>M V given up for M" in text_of(app)) == (size[0] >= 100)
+        await pilot.press("question_mark")
+        await pilot.pause(0.3)
+        assert "Codes of the matrix" in text_of(app)
+        assert "this kernel has no VMA locks" in text_of(app)
 
 
 async def test_arrows_stop_at_the_ends_and_say_so() -> None:

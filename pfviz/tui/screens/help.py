@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 HEAD_CELLS: Final = 22
+MATRIX_CODES: Final = "Codes of the matrix"
 
 
 class Help(Screen[None]):
@@ -33,18 +34,32 @@ class Help(Screen[None]):
         Binding("pageup", "scroll(-15)", "page up", show=False),
     ]
 
+    def __init__(self, at: str = "") -> None:
+        """Open at the part of this title, else at the top."""
+        super().__init__()
+        self.at = at
+
     def compose(self) -> ComposeResult:
         """One long page."""
         with VerticalScroll(id="help") as page:
             page.border_title = "Help"
             page.border_subtitle = "↑/↓ scroll · esc: back"
             for number, (title, block) in enumerate(self._blocks()):
-                yield Static(Content.styled(title, "$accent bold"), classes="heading")
+                yield Static(
+                    Content.styled(title, "$accent bold"), classes="heading", id=f"heading{number}"
+                )
                 yield Static(block, classes="block", id=f"block{number}")
 
     def on_mount(self) -> None:
         """Keys scroll at once."""
         self.query_one("#help").focus()
+        titles = [title for title, _ in self._blocks()]
+        if self.at in titles:
+            self.call_after_refresh(self._go_to, titles.index(self.at))
+
+    def _go_to(self, number: int) -> None:
+        heading = self.query_one(f"#heading{number}")
+        self.query_one("#help").scroll_to_widget(heading, animate=False, top=True)
 
     def _blocks(self) -> Iterator[tuple[str, Table]]:
         yield "How to read the screen", _pairs(glossary.READING)
@@ -53,7 +68,7 @@ class Help(Screen[None]):
         yield "What : (go to) understands", _pairs(go_to.EXAMPLES)
         yield "What A (go to in the tree) understands", _pairs(tree_place.EXAMPLES)
         yield "What b (break on) understands", _pairs(breakpoints.EXAMPLES)
-        yield "Codes of the matrix", _pairs(CODES.items())
+        yield MATRIX_CODES, _pairs(CODES.items())
         yield "Words", _pairs(glossary.WORDS)
 
     def action_scroll(self, lines: int) -> None:

@@ -45,6 +45,20 @@ if TYPE_CHECKING:
     from pfviz.tui.run import Run
 
 TWO_PANES_WIDTH: Final = 100
+LEGEND_ROOM: Final = 16
+"""From this many rows of cells on, one of them tells what the codes say."""
+HINTS: Final = (
+    ("esc", "back", "back"),
+    ("enter", "play", "play_cell"),
+    ("←/→", "kernel", "cell(0, 1)"),
+    ("n", "next ◆", "changed(1)"),
+    ("o", "at work", "at_work"),
+    ("↑/↓", "fault", "cell(1, 0)"),
+    ("q", "quit pfviz", "quit"),
+    ("P", "policy", "policy"),
+    ("?", "codes", "help"),
+)
+"""(key, what it does, action), the last two before all others."""
 TITLE: Final = "Which lock serves which fault in which kernel"
 
 
@@ -172,7 +186,11 @@ class Matrix(PlayingScreen):
     def _paint_cells(self) -> Rows:
         width, height = self.panes["cells"].size
         glyphs = self.app.glyphs if self._ascii else UNICODE
-        rows = matrix_grid.paint(self.store, self.place, width, height, glyphs)
+        legend = self._has_legend()
+        rows = matrix_grid.paint(self.store, self.place, width, height - legend, glyphs)
+        if legend:
+            told = fit(matrix_words.legend(width), width, self._ascii)
+            rows = (*rows, told)
         foot = "◆ differs from " + self.place.before if self.place.before else ""
         if self.store.policy:
             foot = " · ".join(filter(None, (foot, "+ made another by the policies")))
@@ -180,6 +198,11 @@ class Matrix(PlayingScreen):
             foot = foot.replace("◆", "*")
         self.entitle("cells", f"Faults and kernels · {BY_ID[self.place.kind].group}", foot)
         return rows
+
+    def _has_legend(self) -> bool:
+        """Whether the last row of the cells' pane tells what the codes say."""
+        width, height = self.panes["cells"].size
+        return width >= TWO_PANES_WIDTH - 4 and height >= LEGEND_ROOM
 
     def _paint_why(self) -> Rows:
         pane = self.panes["why"]
@@ -219,7 +242,7 @@ class Matrix(PlayingScreen):
         width = self.app.size.width
         if self.message:
             return (fit([(f" {self.message}", "say-text")], width, self._ascii),)
-        self._hints = chrome.hints(keys.keys_of(keys.MATRIX), width)
+        self._hints = chrome.hints_of(HINTS, width)
         return self._hints.rows
 
     # Mouse
@@ -232,6 +255,8 @@ class Matrix(PlayingScreen):
             if action:
                 await self.act(action)
         elif name == "cells":
+            if self._has_legend() and pressed.y == pressed.pane.size.height - 1:
+                return
             found = self.place.at(pressed.x, pressed.y)
             if found is None:
                 return
