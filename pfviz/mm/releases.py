@@ -146,8 +146,8 @@ RELEASES: Final[tuple[Release, ...]] = (
         "6.6",
         "Linux 6.6 (October 2023): swap, userfaultfd and cached file pages under the VMA lock",
         (
-            C("file_under_vl", "map_pages", "file faults that map_pages can serve stay under the"
-              " VMA lock", "f5617ffeb450, 0c2e394ab23b", "memory"),
+            C("file_under_vl", "map_pages", "file faults try the VMA lock, and stay under it if"
+              " map_pages can serve them", "f5617ffeb450, 0c2e394ab23b", "memory"),
             C("swap_under_vl", True, "swap faults are handled under the VMA lock",
               "1235ccd05b6d", "memory"),
             C("uffd_under_vl", True, "userfaults are handled under the VMA lock",
@@ -163,8 +163,8 @@ RELEASES: Final[tuple[Release, ...]] = (
         "6.7",
         "Linux 6.7 (January 2024): every fault of a file with map_pages under the VMA lock",
         (
-            C("file_under_vl", "full", "misses, copies and shared writes stay under the VMA lock if"
-              " the file has map_pages", "5d74b2ab2c15, 4ed4379881aa, 4de8c93a4751, 12214eba1992",
+            C("file_under_vl", "full", "misses, copies and shared writes ask the file under the VMA"
+              " lock if it has map_pages", "5d74b2ab2c15, 4ed4379881aa, 4de8c93a4751, 12214eba1992",
               "list"),
             C("mmap_aligns", "large", "anonymous mappings from 2 MiB on begin at a multiple of it",
               "efa7df3e3bb5", "memory"),

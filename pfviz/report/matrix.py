@@ -6,7 +6,7 @@ Every cell was found by running the fault (`scenario/matrix.py`); nothing is kno
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pfviz
@@ -20,6 +20,15 @@ from pfviz.views.rows import beside, cell_width, clip
 GAP: Final = "  "
 TITLE_ROOM: Final = 14
 """Where there is hardly any room, titles are clipped to leave this much beside them."""
+
+
+NOTES: Final = {
+    "stack_growth": {
+        "6.1": "6.1 is 6.1.192, which grows the stack as 6.5 does (since 6.1.37)",
+        "6.4": "6.4 is 6.4.0, the last that did not (6.4.1 does)",
+    },
+}
+"""By kind and kernel: why a row goes back and forth, where fixes went into older kernels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,17 @@ def table_lines(asked: Asked = ALL) -> list[str]:
     for block in _blocks(asked, titles):
         lines += [*_block(asked, block, titles), ""]
     seen = {asked.code(kind, kernel) for kind in asked.rows for kernel in asked.columns}
-    return [*lines, *legend(seen, asked.width)]
+    return [*lines, *legend(seen, asked.width), *_notes(asked)]
+
+
+def _notes(asked: Asked) -> list[str]:
+    """What must be known of a kernel to follow a row; "" comes first when there is any."""
+    lines = []
+    for kind in asked.rows:
+        notes = NOTES.get(kind.id, {})
+        if said := "; ".join(notes[name] for name in asked.columns if name in notes):
+            lines += beside(f"{kind.title}: ", said, asked.width)
+    return ["", *lines] if lines else []
 
 
 def _policies(asked: Asked) -> list[str]:
@@ -225,7 +244,8 @@ def kind_lines(name: str, asked: Asked = ALL) -> list[str]:
         lines += beside(head, _why(one), width)
         for change in matrix.causes(name, one.kernel, asked.policy):
             lines += beside(" " * len(head), said_change(change), width)
-    return [*lines, "", *legend({one.code for one in cells}, width)]
+    codes = {one.code for one in cells}
+    return [*lines, "", *legend(codes, width), *_notes(replace(asked, kinds=(name,)))]
 
 
 def _why(one: Cell) -> str:

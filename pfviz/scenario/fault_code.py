@@ -17,7 +17,7 @@ from pfviz.sim.event import EventLog, Row
 
 CODES: Final = {
     "X": "under mmap_lock: this kernel has no VMA locks",
-    "M": "under mmap_lock from the start (vma_lock_abort)",
+    "M": "under mmap_lock: the VMA lock was refused (vma_lock_abort) or not even tried",
     "V": "under the VMA lock alone (vma_lock_success)",
     "T": "under the VMA lock, mmap_lock tried for a moment inside",
     "V>M": "begun under the VMA lock, started again under mmap_lock (vma_lock_retry)",

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pfviz.cli import cli
+from pfviz.mm.releases import RELEASES
 from pfviz.mm.thread import VMA_LOCK
 from pfviz.report import matrix as report
 from pfviz.report.matrix import Asked
@@ -84,6 +85,27 @@ def test_the_legend_explains_each_code_that_came_up_and_no_other() -> None:
     said = [line.split("  ")[0] for line in lines[lines.index("") + 1 :]]
     assert said == ["X", "M", "V", "V>M", "V(io)>M", "L"]
     assert set(CODES) > set(said)
+
+
+def test_a_row_that_goes_back_and_forth_says_which_kernels_were_read() -> None:
+    for lines in (report.table_lines(), report.kind_lines("stack_growth")):
+        assert lines[-2] == ""
+        assert lines[-1].startswith("below the stack: 6.1 is 6.1.192, ")
+        assert "6.4 is 6.4.0" in lines[-1]
+    assert "6.1.192" not in report.table_lines(Asked(("stack_growth",), ("6.4", "6.5")))[-1]
+    assert not any("6.4.0" in line for line in report.table_lines(Asked(("anon_write",))))
+
+
+def test_a_change_is_true_of_every_row_that_it_moves() -> None:
+    changes = {change.value: change.what for release in RELEASES for change in release.changes
+               if change.knob == "file_under_vl"}  # fmt: skip
+    # file_read_miss goes from M to V>M, and then to V(io)>M: it tries, and does not stay.
+    assert matrix.cell("file_read_miss", "6.6").code == "V>M"
+    assert changes["map_pages"].startswith("file faults try the VMA lock, and stay under it if")
+    assert "stay" not in changes["full"]
+    # A fault of the kernel counts no vma_lock_abort: it never tries.
+    assert matrix.cell("kernel_mode", "6.12").code == "M"
+    assert CODES["M"].endswith("or not even tried")
 
 
 def test_one_kind_is_told_kernel_by_kernel_with_the_commits_that_changed_it() -> None:

@@ -36,7 +36,7 @@ async def test_one_key_goes_on_at_the_same_place_and_names_the_commit(
         assert lab.player.run.recipe is not None
         assert lab.player.run.recipe.kernel == "6.7"
         assert lab.player.run.timeline.count(lab.player.index, "fault") == done == 2
-        assert "Now Linux 6.7: misses, copies and shared writes stay" in flat(app)
+        assert "Now Linux 6.7: misses, copies and shared writes ask" in flat(app)
         assert "5d74b2ab2c15" in flat(app)
         assert "seed 1" in flat(app)
         await pilot.press("V")
