@@ -104,7 +104,7 @@ def lock_anon_vma(engine: Mm, thread: Thread) -> Step:
     return down_write(engine, thread, anon_vma.rwsem, then=then)
 
 
-@step("mm/mmap.c (until 6.13)", function="expand_downwards")
+@step("mm/mmap.c (seen until 6.12; gone by 6.18)", function="expand_downwards")
 def lock_page_tables(engine: Mm, thread: Thread) -> Step:
     """Take page_table_lock, which serialises growers where they hold mmap_lock for reading only."""
     lock = thread.mm.page_tables.page_table_lock

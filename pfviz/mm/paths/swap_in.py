@@ -104,7 +104,7 @@ def swap_cache_get_folio(engine: Mm, thread: Thread) -> Step:
 def page_read(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     """See whether there is a page now; without one the entry has changed, and the fault is over."""
     if swap_of(thread).folio is None:
-        return let_go
+        return let_go(thread)
     return folio_lock_or_retry
 
 
@@ -271,8 +271,8 @@ def unlock_mapped(engine: Mm, thread: Thread) -> Step:
     forget(engine, _folio(thread))
     if fault.write and not fault.orig_pte & WRITABLE:
         fault.orig_pte_valid = True
-        return thread.call(copy_on_write.do_wp_page, then=let_go)
-    return thread.call(pte_unmap_unlock, then=let_go)
+        return thread.call(copy_on_write.do_wp_page, then=let_go(thread))
+    return thread.call(pte_unmap_unlock, then=let_go(thread))
 
 
 @step("mm/filemap.c", cost="folio_unlock", function="folio_unlock")
@@ -291,21 +291,23 @@ def put_page(engine: Mm, thread: Thread) -> Step:
     swap.folio = None
     if swap.fresh:
         release_page(engine, thread)
-        return let_go
+        return let_go(thread)
     frames.refcount[folio.pfn] -= 1
     if not frames.refcount[folio.pfn]:
-        return free_frames(engine, thread, [folio.pfn], then=let_go)
+        return free_frames(engine, thread, [folio.pfn], then=let_go(thread))
     drop_if_last(engine, folio)
-    return let_go
+    return let_go(thread)
 
 
-@step("mm/memory.c", cost="vma_check", function="put_swap_device")
-def let_go(engine: Mm, thread: Thread) -> Step:
-    """Let the swap area go, and others read the slot again if they were kept from it."""
-    swap = swap_of(thread)
-    if swap.pinned:
-        return spin_lock(engine, thread, swap.area.lock, then=swapcache_clear)
-    return thread.back()
+def let_go(thread: Thread) -> Step:
+    """Let others read the slot again if they were kept from it, then let the swap area go."""
+    return lock_slots if swap_of(thread).pinned else put_swap_device
+
+
+@step("mm/swapfile.c (6.8+, later 6.1.y)", function="swapcache_clear")
+def lock_slots(engine: Mm, thread: Thread) -> Step:
+    """Lock the slots to give this one back."""
+    return spin_lock(engine, thread, swap_of(thread).area.lock, then=swapcache_clear)
 
 
 @step("mm/swapfile.c (6.8+, later 6.1.y)", cost="swap_free")
@@ -316,4 +318,10 @@ def swapcache_clear(engine: Mm, thread: Thread) -> Step:
     swap.pinned = False
     spin_unlock(engine, thread, swap.area.lock)
     swap_read.wake_losers(engine, swap.area)
+    return put_swap_device
+
+
+@step("include/linux/swap.h", cost="vma_check")
+def put_swap_device(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+    """Let the swap area go: swapoff may take it away now."""
     return thread.back()

@@ -16,6 +16,7 @@ MOVED = {
     fork.dup_mmap: "kernel/fork.c, mm/mmap.c (6.16+)",
     mmap.new_vma: "kernel/fork.c, mm/vma_init.c (6.16+)",
     stack.expand_downwards: "mm/mmap.c, mm/vma.c (6.14+)",
+    stack.lock_page_tables: "mm/mmap.c (seen until 6.12; gone by 6.18)",
 }
 
 

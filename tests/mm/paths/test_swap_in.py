@@ -75,6 +75,17 @@ def test_since_6_6_a_cached_page_and_a_synchronous_device_are_served_under_the_v
     assert not made.events(event.SLEEP, thread), "a synchronous device is not waited for"
 
 
+@pytest.mark.parametrize(("kernel", "pins"), [("6.7", False), ("6.8", True), ("6.18", True)])
+def test_a_slot_is_given_back_before_the_swap_area_is_let_go(kernel: str, pins: bool) -> None:
+    made = swapped_world(kernel, ZRAM)
+    thread = made.thread("t", READ)
+    made.run()
+    ran = functions_of(made, thread)
+    expected = (["swapcache_clear"] if pins else []) + ["put_swap_device"]
+    ends = [name for name in ran if name in ("swapcache_clear", "put_swap_device")]
+    assert list(dict.fromkeys(ends)) == expected
+
+
 @pytest.mark.parametrize("kernel", SINCE_6_6)
 def test_a_device_that_is_waited_for_sends_the_fault_to_mmap_lock(kernel: str) -> None:
     made = swapped_world(kernel, SSD)
