@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pfviz.mm import rules
@@ -108,6 +110,20 @@ def test_some_caption_tells_of_a_fault_that_starts_again_in_every_kernel_with_vm
         under_mmap = [one for one in meant if not one.startswith(AGAIN)]
         assert len(under_mmap) == 1, name
         assert under_mmap[0].startswith(GAVE_UP if kernel.handler_unlocks else REFUSED), name
+
+
+@pytest.mark.parametrize("kind", PLAYABLE)
+def test_no_caption_says_that_mmap_lock_is_held_where_there_is_none(kind: str) -> None:
+    cues = [cue for cue in scenario_of(kind).cue if cue.when]
+    for mode in PRESETS["beyond"].modes:
+        engine = build_with(scenario_of(kind), Overrides(kernel="beyond", mode=mode))
+        engine.run(FOREVER_NS)
+        moments = Moments([cue.when for cue in cues])
+        moments.extend(engine.log)
+        for cue, row in zip(cues, moments.found, strict=True):
+            if row is not None and cue.comes_in("beyond", mode):
+                named = re.search(r"(under|with|so) mmap_lock", cue.caption)
+                assert named is None or "in beyond: " in cue.caption, cue.caption
 
 
 def test_a_file_drops_the_lock_before_its_read_is_submitted_swap_after_it() -> None:
