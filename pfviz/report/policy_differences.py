@@ -5,7 +5,7 @@ It is told what was measured (`policy_cost`) and measures nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pfviz.scenario import policies
@@ -16,7 +16,7 @@ WORTH_TELLING: Final = 1.05
 """From this ratio on a difference is worth a sentence."""
 CIRCLE: Final = "I18: a circle of waiting: "
 
-Object = dict[str, Any]
+Object = Mapping[str, Any]
 
 
 def differences(name: str, choices: Sequence[Object]) -> Iterator[str]:

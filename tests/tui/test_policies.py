@@ -15,7 +15,7 @@ from pfviz.tui.cost_job import CostJob
 from pfviz.tui.policy_words import about
 from pfviz.tui.recipe import POLICY_CHOICES, Recipe
 from pfviz.tui.screens.choice import Choice
-from pfviz.tui.screens.cost import Cost
+from pfviz.tui.screens.cost import Cost, hidden_lines
 from pfviz.tui.screens.lab import Lab
 from pfviz.tui.screens.matrix import Matrix
 from pfviz.tui.sources import run_of
@@ -147,6 +147,94 @@ async def test_the_matrix_is_run_anew_under_a_policy_and_marks_what_it_changes()
         assert app.screen.store.turned("file_read_miss", "6.12") == "V(io)>M"
         assert "The policies make the difference" in flat(app)
         assert "restart_lock = vma" in flat(app)
+
+
+SIZES = [(80, 24), (200, 60)]
+
+
+def lines_of(app: LabApp) -> list[str]:
+    """The lines in the box of the screen that lies on top."""
+    box = app.screen.query_one("#choice").region
+    lines = text_of(app).splitlines()[box.y : box.bottom]
+    return [line[box.x : box.right].strip(" │").rstrip() for line in lines]
+
+
+async def cost_of(app: LabApp, pilot: Pilot[None], name: str) -> list[str]:
+    """Choose a policy and read all that is said of it, scrolling down as a person does."""
+    await settle(pilot)
+    await choose(pilot, name)
+    await measured(app, pilot)
+    assert isinstance(app.screen, Cost)
+    read = lines_of(app)
+    for key in ("down", "pagedown", "pagedown", "end"):
+        await pilot.press(key)
+        await pilot.pause(0.1)
+        read += [line for line in lines_of(app) if line not in read]
+    return read
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_deadlock_is_painted_first_and_not_as_a_fast_result(size: tuple[int, int]) -> None:
+    app = LabApp(run=run_of(Source(open_scenario("userfaultfd"))), play=False)
+    async with app.run_test(size=size) as pilot:
+        read = await cost_of(app, pilot, "uffd_notify")
+        said = " ".join(read)
+        at = next(at for at, line in enumerate(read) if "DEADLOCK: nobody goes on: mapper" in line)
+        faults = next(at for at, line in enumerate(read) if line.startswith("faults ("))
+        assert at < faults
+        assert "worker waits for monitor (the userfaultfd monitor)" in said
+        assert "(mmap_lock app)." in said
+        assert read[faults].split() == [
+            "faults", "(12", "→", "0)", "1.63", "µs", "19.5", "µs", "19.5", "µs", "-", "-", "-",
+        ]  # fmt: skip
+        assert any(line.startswith("until the end") and line.endswith("never") for line in read)
+        assert "0 of 12 faults ended." in said
+        await pilot.press("home")
+        await pilot.pause(0.1)
+        assert "DEADLOCK" in " ".join(lines_of(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_broken_rule_and_the_biggest_effect_can_be_read(size: tuple[int, int]) -> None:
+    app = LabApp(run=run_of(Source(open_scenario("driver-faults"))), play=False)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await choose(pilot, "driver_opt_in")
+        await measured(app, pilot)
+        said = " ".join(lines_of(app))  # Without scrolling.
+        assert "breaks rule I19" in said
+        assert "breaks rule I24" in said
+    app = LabApp(run=run_of(Source(open_scenario("io-race"))), play=False)
+    async with app.run_test(size=size) as pilot:
+        read = await cost_of(app, pilot, "io_wait_file")
+        said = " ".join(read)
+        assert "munmap p99 111 times slower (2.10 µs → 233 µs)." in said
+        assert said.index("munmap p99 111") < said.index("0 faults start again")
+        assert any(line.startswith("fell back to mmap_lock") for line in read)
+        assert any(line.startswith("waited for locks") and "230 µs" in line for line in read)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_both_counts_are_painted_where_they_differ(size: tuple[int, int]) -> None:
+    app = io_app()
+    async with app.run_test(size=size) as pilot:
+        read = await cost_of(app, pilot, "io_wait_file")
+        assert any(line.startswith("mprotect (152 → 7) ") for line in read)
+        assert any(line.startswith("faults (24) ") for line in read)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_nobody_feels_is_said_in_one_sentence(size: tuple[int, int]) -> None:
+    app = LabApp(run=run_of(Source(open_scenario("hello-fault"))), play=False)
+    async with app.run_test(size=size) as pilot:
+        said = " ".join(await cost_of(app, pilot, "io_wait_swap"))
+        assert "Neither side of this scenario feels it." in said
+        assert ".." not in said
+
+
+def test_one_more_line_is_one_line() -> None:
+    assert hidden_lines(1, 0) == "1 more line above: arrow keys"
+    assert hidden_lines(1, 2) == "1 more line above, 2 more lines below: arrow keys"
 
 
 # What is behind it

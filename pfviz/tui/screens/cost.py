@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 WIDTH_MAX: Final = 92
 AROUND: Final = 6
 """Cells that the box takes of the screen's width beside its text."""
+BOX_PERCENT: Final = 90
+"""Of the screen's height, as `#choice` in theme.tcss."""
+FRAME: Final = 2
 
 
 class Cost(ModalScreen[None]):
@@ -31,6 +34,12 @@ class Cost(ModalScreen[None]):
 
     BINDINGS = [  # noqa: RUF012
         Binding("escape,enter,space,dollar_sign", "leave", "back", show=False),
+        Binding("down,j", "scroll_rows(1)", "down", show=False),
+        Binding("up,k", "scroll_rows(-1)", "up", show=False),
+        Binding("pagedown", "scroll_rows(10)", "down", show=False),
+        Binding("pageup", "scroll_rows(-10)", "up", show=False),
+        Binding("home", "scroll_rows(-1000)", "first", show=False),
+        Binding("end", "scroll_rows(1000)", "last", show=False),
     ]
 
     def __init__(
@@ -41,6 +50,8 @@ class Cost(ModalScreen[None]):
         self.about = about
         self._ascii = ascii_only
         self._table = styles
+        self._top = 0
+        """The first row of those shown, where not all have room."""
 
     def compose(self) -> ComposeResult:
         """What was chosen, and the table."""
@@ -56,6 +67,7 @@ class Cost(ModalScreen[None]):
         self.query_one(Pane).dress(self._table)
         self.set_interval(0.25, self.look)
         self.look()
+        self.call_after_refresh(self.look)  # Now it is known how much room the words leave.
 
     def on_resize(self, _: events.Resize) -> None:
         """The table as wide as there is room."""
@@ -66,8 +78,22 @@ class Cost(ModalScreen[None]):
         pane = self.query_one(Pane)
         width = max(min(self.app.size.width - AROUND, WIDTH_MAX), 10)
         rows = self._rows(width)
-        pane.styles.height = len(rows)
-        pane.show(fit_rows(rows, width, len(rows), self._ascii))
+        shown = self._in_room(rows)
+        pane.styles.height = len(shown)
+        pane.show(fit_rows(shown, width, len(shown), self._ascii))
+
+    def _in_room(self, rows: list[Row]) -> list[Row]:
+        """As many rows as have room, and below them that there are more."""
+        box = self.app.size.height * BOX_PERCENT // 100 - FRAME
+        room = max(box - self.query_one("#explain").outer_size.height, 2)
+        if len(rows) <= room:
+            self._top = 0
+            return rows
+        room -= 1
+        self._top = max(0, min(self._top, len(rows) - room))
+        above, below = self._top, len(rows) - room - self._top
+        more: Row = ((hidden_lines(above, below), "accent"),)
+        return [*rows[self._top : self._top + room], more]
 
     def _rows(self, width: int) -> list[Row]:
         job = self.job
@@ -81,6 +107,25 @@ class Cost(ModalScreen[None]):
         )
         return [((line, "dim"),) for line in wrap(text, width, 3)]
 
+    def action_scroll_rows(self, rows: int) -> None:
+        """Show what is further down, or up."""
+        self._top = max(self._top + rows, 0)
+        self.look()
+
+    def on_pane_wheeled(self, wheeled: Pane.Wheeled) -> None:
+        """The wheel does as the arrows do."""
+        self.action_scroll_rows(wheeled.rows)
+
     def action_leave(self) -> None:
         """Back to the run."""
         self.dismiss()
+
+
+def hidden_lines(above: int, below: int) -> str:
+    """How many lines have no room, and how they are reached."""
+    parts = [
+        f"{number} more {'line' if number == 1 else 'lines'} {where}"
+        for number, where in ((above, "above"), (below, "below"))
+        if number
+    ]
+    return f"{', '.join(parts)}: arrow keys"

@@ -232,7 +232,7 @@ class Matrix(PlayingScreen):
         top = self.tops[name] = max(0, min(self.tops[name], len(rows) - height))
         hidden = len(rows) - top - height
         if hidden > 0 and height > 0:
-            foot = " · ".join(filter(None, (f"{hidden} more lines: J", foot)))
+            foot = " · ".join(filter(None, (f"{hidden} more line{'s' * (hidden != 1)}: J", foot)))
         elif top:
             foot = " · ".join(filter(None, ("K: up", foot)))
         self.entitle(name, title, foot)
