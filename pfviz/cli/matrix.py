@@ -10,15 +10,33 @@ from pfviz.cli.options import KERNEL, PolicySwitch, Word, data_options, look_opt
 from pfviz.cli.output import columns, leave, write_json, write_lines
 from pfviz.cli.play import has_screen
 from pfviz.report import matrix as report
-from pfviz.scenario.fault_kinds import BY_ID
+from pfviz.scenario.errors import nearest, printable
+from pfviz.scenario.fault_kinds import BY_ID, KINDS
 from pfviz.scenario.matrix import Policies
 
-KIND = Word("kind", tuple(BY_ID))
+
+class KindName(Word):
+    """The id of a kind of fault, or what its row is called."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The id, or an error with the nearest one and with who knows them all."""
+        text = str(value)
+        ids = {kind.title.casefold(): kind.id for kind in KINDS} | {name: name for name in BY_ID}
+        if text.casefold() not in ids:
+            near = nearest(text, BY_ID) or nearest(text, ids)
+            known = "it is one of those that pfviz matrix --plain lists"
+            meant = f'did you mean "{ids[near]}"?' if near else known
+            self.fail(f'"{printable(text)}" is not known here; {meant}', param, ctx)
+        return ids[text.casefold()]
+
+
+KIND = KindName("kind", tuple(BY_ID))
 
 
 @click.command("matrix")
 @click.option("--kernel", "kernels", type=KERNEL, multiple=True, help="May be given repeatedly.")
-@click.option("--kind", "kinds", type=KIND, multiple=True, help="May be given repeatedly.")
+@click.option("--kind", "kinds", type=KIND, multiple=True,
+              help="An id or the title of a row. May be given repeatedly.")  # fmt: skip
 @click.option(
     "--policy",
     "policies",

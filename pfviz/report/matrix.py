@@ -18,6 +18,7 @@ from pfviz.scenario.matrix import KERNELS, UNKNOWN, Cell, Policies
 from pfviz.views.rows import beside, cell_width, clip
 
 GAP: Final = "  "
+_IDS: Final = "--kind takes a row's title, or its id: pfviz matrix --plain has them"
 TITLE_ROOM: Final = 14
 """Where there is hardly any room, titles are clipped to leave this much beside them."""
 
@@ -105,10 +106,15 @@ def table_lines(asked: Asked = ALL) -> list[str]:
     if asked.width is not None:
         titles = min(titles, max(asked.width - TITLE_ROOM, TITLE_ROOM))
     lines = _policies(asked)
-    for block in _blocks(asked, titles):
-        lines += [*_block(asked, block, titles), ""]
+    blocks = _blocks(asked, titles)
+    names = max(len(kind.id) for kind in asked.rows) + len(GAP)
+    room = titles + sum(_width(asked, span) + len(GAP) for span in blocks[0])
+    has_ids = len(blocks) == 1 and (asked.width is None or room + names <= asked.width)
+    for block in blocks:
+        lines += [*_block(asked, block, titles, has_ids), ""]
     seen = {asked.code(kind, kernel) for kind in asked.rows for kernel in asked.columns}
-    return [*lines, *legend(seen, asked.width), *_notes(asked)]
+    lines += [*legend(seen, asked.width), *_notes(asked)]
+    return lines if has_ids else [*lines, "", *beside("", _IDS, asked.width)]
 
 
 def _notes(asked: Asked) -> list[str]:
@@ -172,9 +178,10 @@ def _blocks(asked: Asked, titles: int) -> list[list[tuple[str, ...]]]:
     return blocks
 
 
-def _block(asked: Asked, block: Sequence[tuple[str, ...]], titles: int) -> list[str]:
+def _block(asked: Asked, block: Sequence[tuple[str, ...]], titles: int, has_ids: bool) -> list[str]:
     widths = [_width(asked, span) for span in block]
     heads = GAP.join(_head(span).ljust(size) for span, size in zip(block, widths, strict=True))
+    heads += f"{GAP}--kind" * has_ids
     lines = [(" " * titles + GAP + heads).rstrip()]
     for group in GROUPS:
         rows = [kind for kind in asked.rows if kind.group == group]
@@ -182,6 +189,7 @@ def _block(asked: Asked, block: Sequence[tuple[str, ...]], titles: int) -> list[
         for kind in rows:
             codes = [asked.code(kind, span[0]) for span in block]
             cells = GAP.join(code.ljust(size) for code, size in zip(codes, widths, strict=True))
+            cells += f"{GAP}{kind.id}" * has_ids
             lines.append((clip(f"  {kind.title}", titles).ljust(titles) + GAP + cells).rstrip())
     return lines
 

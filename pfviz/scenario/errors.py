@@ -59,7 +59,7 @@ def hint(word: str, choices: Iterable[str]) -> str:
     if near is not None:
         return f'; did you mean "{near}"?'
     if len(known) > _LISTED_MAX:
-        known[_LISTED_MAX:] = ["..."]
+        known[_LISTED_MAX:] = [f"and {len(known) - _LISTED_MAX} more"]
     return f"; it is one of {', '.join(known)}" if known else ""
 
 

@@ -88,9 +88,12 @@ def find(name: str) -> Path:
         return kind
     if path.is_dir():
         raise ScenarioError(name, 0, "is a folder, not a file", exit_code=3)
-    if path.suffix and nearest(name, known) is None:
+    kinds = (kind.stem for kind in kinds_folder().glob("[!_]*.toml"))
+    near = nearest(name, [*known, *kinds])
+    if path.suffix and near is None:
         raise ScenarioError(name, 0, "there is no such file", exit_code=3)
-    raise ScenarioError(name, 0, f"is neither a file nor the name of a scenario{hint(name, known)}")
+    meant = f'; did you mean "{near}"?' if near else hint(name, known)
+    raise ScenarioError(name, 0, f"is neither a file nor the name of a scenario{meant}")
 
 
 def listing() -> tuple[Listing, ...]:

@@ -43,3 +43,19 @@ def test_on_a_terminal_it_begins_at_the_cell_that_was_asked_for(
     printed("play", "matrix", "--kernel", "7.2", "--theme", "light")
     assert shown["matrix"] == ("", "7.2", ())
     assert shown["theme"] == "light"
+
+
+def test_a_kind_is_taken_by_its_title_too() -> None:
+    by_id = printed("matrix", "--kind", "stack_growth", "--kernel", "6.7")
+    assert printed("matrix", "--kind", "Below the stack", "--kernel", "6.7") == by_id
+
+
+def test_an_unknown_kind_is_answered_with_an_id_or_with_who_knows_them() -> None:
+    for word, said in (
+        ("fil_read_miss", 'did you mean "file_read_miss"?'),
+        ("below the stac", 'did you mean "stack_growth"?'),
+        ("wombat", "it is one of those that pfviz matrix --plain lists"),
+    ):
+        result = CliRunner().invoke(cli, ["matrix", "--kind", word])
+        assert result.exit_code == 2
+        assert result.stderr.rstrip().endswith(said)

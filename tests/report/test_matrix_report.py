@@ -60,12 +60,13 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_every_cell_is_in_the_table_in_whatever_blocks(width: int | None) -> None:
     lines = report.table_lines(Asked(width=width))
     heads = [line for line in lines if line.startswith(" " * 20)]
-    spans = [name for line in heads for name in line.split()]
+    spans = [name for line in heads for name in line.split() if name != "--kind"]
     named = [end for span in spans for end in (span.partition("-")[0], span.rpartition("-")[2])]
     assert named[0] == "6.0"
     assert named[-1] == "beyond"
     assert named == sorted(named, key=KERNELS.index)
     rows = [line for line in lines if line.startswith("  read: the zero page")]
+    rows = [row.removesuffix("anon_read_zero") for row in rows]
     codes = [code for row in rows for code in row.removeprefix("  read: the zero page").split()]
     assert codes == [matrix.cell("anon_read_zero", span.partition("-")[0]).code for span in spans]
 
@@ -75,9 +76,19 @@ def test_at_120_columns_all_kernels_stand_side_by_side() -> None:
     assert [line.split()[-1] for line in lines if line.startswith(" " * 20)] == ["beyond"]
 
 
+def test_the_ids_of_rows_have_a_column_where_there_is_room_and_a_line_elsewhere() -> None:
+    for width in (None, 150):
+        lines = report.table_lines(Asked(width=width))
+        assert all(any(line.endswith(f"  {kind.id}") for line in lines) for kind in KINDS)
+        assert max(map(cell_width, lines)) <= 150
+    narrow = report.table_lines(Asked(width=120))
+    assert not any(line.endswith("  file_read_miss") for line in narrow)
+    assert "pfviz matrix --plain" in narrow[-1]
+
+
 def test_kernels_share_a_column_only_if_no_row_tells_them_apart() -> None:
     heads = report.table_lines(Asked(("anon_write",)))[0].split()
-    assert heads == ["6.0-6.1", "6.4-7.2", "beyond"]
+    assert heads == ["6.0-6.1", "6.4-7.2", "beyond", "--kind"]
 
 
 def test_the_legend_explains_each_code_that_came_up_and_no_other() -> None:
@@ -157,7 +168,7 @@ def test_a_monitor_that_is_asked_with_the_lock_held_needs_no_new_start() -> None
 
 def test_several_kernels_are_shown_side_by_side() -> None:
     lines = pfviz("matrix", "--kernel", "6.6", "--kernel", "6.7").stdout.splitlines()
-    assert lines[0].split() == ["6.6", "6.7"]
+    assert lines[0].split() == ["6.6", "6.7", "--kind"]
 
 
 def test_plain_is_one_line_for_each_cell() -> None:

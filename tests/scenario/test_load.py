@@ -173,6 +173,18 @@ def test_own_scenarios_are_found_first(tmp_path: Path, monkeypatch: pytest.Monke
     assert listed["broken"].error
 
 
+def test_a_misspelt_fault_of_the_matrix_is_answered_with_it() -> None:
+    with pytest.raises(ScenarioError, match=r'did you mean "file_read_miss"\?'):
+        loading.find("fil_read_miss")
+    with pytest.raises(ScenarioError, match=r'did you mean "hello-fault"\?'):
+        loading.find("helo")
+
+
+def test_a_list_that_is_too_long_says_how_much_is_left_out() -> None:
+    with pytest.raises(ScenarioError, match=r", and [0-9]+ more$"):
+        loading.find("zzz")
+
+
 @pytest.mark.parametrize(
     ("word", "choices", "near"),
     [
