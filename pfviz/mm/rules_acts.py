@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from pfviz.mm.page_table import PRESENT, SPECIAL, PteTable, pfn_of
 from pfviz.mm.paths.access_check import access_error
+from pfviz.mm.rules_gaps import GapRules
+from pfviz.mm.rules_locks import is_vma_written
 from pfviz.mm.thread import Thread
 from pfviz.sim.event import WRITE
 from pfviz.sim.task import Task
 from pfviz.sync.rwsem import mode_held
 
 if TYPE_CHECKING:
-    from pfviz.mm.address_space import AddressSpace
     from pfviz.mm.vma import Vma
     from pfviz.mm.world import Mm
 
 
-class ActRules:
+class ActRules(GapRules):
     """Checks I5, I11, I15, I17, I19, I21, I27 and I28 as things happen."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.unfilled: set[int] = set()
         """Frames that a fault has taken and not yet filled."""
         self.downgraders: dict[Any, Task] = {}
@@ -72,9 +74,20 @@ class ActRules:
             engine.world.break_rule(engine, "I11", text)
 
     def anon_vma_dropped(self, engine: Mm, thread: Thread, vma: Vma) -> None:
-        """I11: a VMA that can be found loses its anon_vma only to who has write-locked it."""
+        """I11: a VMA that can be found loses its anon_vma only to who has write-locked it.
+
+        That is mmap_lock, the VMA's own lock (6.4+) and the lock of the anon_vmas' root; who takes
+        apart a VMA that nobody can find any more needs the last alone.
+        """
+        missing = []
         if not vma.detached and mode_held(vma.mm.mmap_lock, thread) != WRITE:
-            text = f"{thread.name} takes the anon_vma of VMA {vma.id} away without mmap_lock"
+            missing.append("mmap_lock")
+        if not vma.detached and engine.world.has_vma_lock and not is_vma_written(engine, vma):
+            missing.append("its VMA lock")
+        if any(mode_held(one.rwsem, thread) != WRITE for one in vma.anon_vma_chain):
+            missing.append("the anon_vma's lock")
+        for lock in missing:
+            text = f"{thread.name} takes the anon_vma of VMA {vma.id} away without {lock}"
             engine.world.break_rule(engine, "I11", text)
 
     def fault_unlocked(self, engine: Mm, thread: Thread) -> None:
@@ -104,10 +117,3 @@ class ActRules:
         if vma is not None and not vma.detached and not access_error(fault, vma.vm_flags):
             text = f"{thread.name} gets SIGSEGV at {fault.address:#x}, which it may touch"
             engine.world.break_rule(engine, "I21", text)
-
-    def vma_shown(self, engine: Mm, mm: AddressSpace, position: int, vma: Vma) -> None:
-        """I28: a gap that a reader of /proc reports is there at the moment it is looked at."""
-        between = next(mm.tree.between(position, vma.vm_start), None)
-        if position < vma.vm_start and between is not None and between is not vma:
-            text = f"a gap is reported where VMA {between.id} lies"
-            engine.world.break_rule(engine, "I28", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pfviz.mm import rules_uffd
 from pfviz.mm.address_space import AddressSpace
@@ -20,6 +20,10 @@ from pfviz.sync.rwsem import RwSemaphore, holders
 
 if TYPE_CHECKING:
     from pfviz.mm.world import Mm
+
+
+LOCKS_OF_MM: Final = ("mmap_lock", "range_lock")
+"""Kinds of the lock on an address space: mmap_lock, in `beyond` the lock on ranges."""
 
 
 def threads_of(engine: Mm) -> list[Thread]:
@@ -122,9 +126,9 @@ def waiting_is_allowed(engine: Mm) -> Iterator[str]:
         if rcu.is_reading(thread):
             yield f"{thread.name} sleeps in an RCU section"
         lock = _awaited(thread)
-        if getattr(lock, "kind", "") in ("mmap_lock", "range_lock") and thread.vmas_held:
+        if getattr(lock, "kind", "") in LOCKS_OF_MM and thread.vmas_held:
             held = next(iter(thread.vmas_held)).id
-            yield f"{thread.name} waits for mmap_lock while it holds VMA {held}"
+            yield f"{thread.name} waits for {lock.kind} while it holds VMA {held}"
     for thread in threads_of(engine):
         circle = circle_of(engine, thread)
         if circle:

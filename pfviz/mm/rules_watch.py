@@ -15,6 +15,8 @@ from pfviz.mm.thread import Thread
 from pfviz.mm.vma import VM_WRITE, Vma
 from pfviz.sim.event import READ, SPIN, WRITE
 from pfviz.sim.task import Task
+from pfviz.sync.rwsem import mode_held
+from pfviz.sync.seqcount import SeqCount
 
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
@@ -28,7 +30,9 @@ LOCK_ORDER: Final = {
 }  # fmt: skip
 """Who asks for a lock may hold only those left of it (mm/rmap.c, process_addrs.rst).
 
-By kind; the only one that is just an "rwsem" is a file's invalidate_lock.
+By kind. Just an "rwsem" are a file's invalidate_lock, a driver's object lock, the map_changing_lock
+of a userfaultfd, and the mutexes and VMA locks of hugetlb: all of them lie between mmap_lock and
+the page lock, and which of them is outside which is not asked.
 """
 
 
@@ -41,6 +45,10 @@ class RuleWatch(ActRules):
         """The locks that each task holds, in order; VMAs that are held for reading left out."""
         self.changed: dict[int, list[Vma]] = {}
         """By mm: VMAs that forbid writing and were changed in the write section in work."""
+        self.counts: dict[int, int] = {}
+        """By mm: its mm_lock_seq when it was last seen."""
+        self.sections: dict[int, int] = {}
+        """By mm that is write-locked: its mm_lock_seq when the writer got the lock."""
 
     # Locks (engine.watch)
 
@@ -52,9 +60,10 @@ class RuleWatch(ActRules):
                 self._broke(engine, "I18", text)
             if engine.world.rcu.is_reading(task):
                 self._broke(engine, "I18", f"{task.name} asks for {lock.name} in an RCU section")
-            if lock.kind == "mmap_lock" and isinstance(task, Thread) and task.vmas_held:
+            is_of_mm = lock.kind in rules_locks.LOCKS_OF_MM
+            if is_of_mm and isinstance(task, Thread) and task.vmas_held:
                 held = next(iter(task.vmas_held)).id
-                text = f"{task.name} asks for mmap_lock while it holds VMA {held}"
+                text = f"{task.name} asks for {lock.kind} while it holds VMA {held}"
                 self._broke(engine, "I18", text)
         place = LOCK_ORDER[lock.kind]
         for other in self.held.get(task, ()):
@@ -63,7 +72,10 @@ class RuleWatch(ActRules):
                 self._broke(engine, "I18", text)
 
     def took(self, engine: Mm, task: Task, lock: Any, mode: int) -> None:
-        """I20: when a writer gets mmap_lock, mm_lock_seq is even; its next step makes it odd."""
+        """I20: when a writer gets mmap_lock, mm_lock_seq is even; its next step makes it odd.
+
+        Where it only counts (6.4 to 6.12.0), what it has come to is what the writer must change.
+        """
         if lock.kind == "vma_lock" and mode == READ:
             return
         held = self.held.get(task)
@@ -75,6 +87,7 @@ class RuleWatch(ActRules):
             self.lock_taken(engine, task, lock, mode)
             if mode == WRITE:
                 self._sequence_is_even(engine, lock.owner)
+                self._section_begins(engine, lock.owner)
 
     def gave(self, engine: Mm, task: Task, lock: Any, mode: int) -> None:
         """I20 and I6: a writer leaves mm_lock_seq even, and no page writable that may not be."""
@@ -85,10 +98,31 @@ class RuleWatch(ActRules):
             del self.downgraders[lock]
         if lock.kind == "mmap_lock" and mode == WRITE:
             self._sequence_is_even(engine, lock.owner)
+            self._section_has_counted(engine, lock.owner)
             for vma in self.changed.pop(lock.owner, ()):
                 if not vma.detached and not vma.vm_flags & VM_WRITE:
                     for text in rules_pages.writable_pages_of(vma):
                         self._broke(engine, "I6", text)
+
+    def counted(self, engine: Mm, sequence: SeqCount) -> None:
+        """I20: mm_lock_seq changes only for who has mmap_lock for writing, and only grows.
+
+        In `beyond` it counts stores to the tree: what must be held there is the lock of the tree.
+        """
+        mm = next((one for one in engine.world.mms if one.mm_lock_seq is sequence), None)
+        task = engine.task
+        if mm is None or task is None:
+            return
+        if mm.tree_lock is not None:
+            may_change = mm.tree_lock.holder is task
+        else:
+            may_change = mode_held(mm.mmap_lock, task) == WRITE
+        if not may_change:
+            text = f"{task.name} changes mm_lock_seq of {mm.name} without mmap_lock for writing"
+            self._broke(engine, "I20", text)
+        if sequence.value <= self.counts.get(mm.id, -1):
+            self._broke(engine, "I20", f"mm_lock_seq of {mm.name} goes back")
+        self.counts[mm.id] = sequence.value
 
     def slept(self, engine: Mm, task: Task) -> None:
         """I18: nobody goes to sleep inside RCU, nor closes a circle of waiting."""
@@ -183,6 +217,20 @@ class RuleWatch(ActRules):
         mm = next((one for one in engine.world.mms if one.id == mm_id), None)
         if mm is not None and engine.world.mm_lock_seq == "seqcount" and mm.mm_lock_seq.is_written:
             self._broke(engine, "I20", f"mm_lock_seq of {mm.name} is odd, but nobody writes")
+
+    def _section_begins(self, engine: Mm, mm_id: int) -> None:
+        mm = next((one for one in engine.world.mms if one.id == mm_id), None)
+        if mm is not None and engine.world.mm_lock_seq != "none":
+            if mm.mm_lock_seq.value < self.counts.get(mm.id, 0):
+                self._broke(engine, "I20", f"mm_lock_seq of {mm.name} goes back")
+            self.sections[mm.id] = self.counts[mm.id] = mm.mm_lock_seq.value
+
+    def _section_has_counted(self, engine: Mm, mm_id: int) -> None:
+        began = self.sections.pop(mm_id, None)
+        mm = next((one for one in engine.world.mms if one.id == mm_id), None)
+        if mm is not None and mm.mm_lock_seq.value == began:
+            text = f"mm_lock_seq of {mm.name} is as before its writer: VMAs stay write-locked"
+            self._broke(engine, "I20", text)
 
     def _broke(self, engine: Mm, rule: str, text: str) -> None:
         engine.world.break_rule(engine, rule, text)

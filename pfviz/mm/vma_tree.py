@@ -263,6 +263,8 @@ class VmaTree:
     def _written(self, engine: Mm, plan: WritePlan) -> None:
         check_writer(engine, self.mm_id)
         was_built = plan.graft is not None
+        if engine.world.watch is not None:
+            engine.world.watch.tree_stores(self, plan.index, plan.last + 1, plan.entry is None)
         plan = self.maple.build(plan)
         born = list(plan.graft.born) if plan.graft is not None else []
         replaced = replacements(plan.graft) if engine.logging else ()

@@ -36,6 +36,9 @@ class Watch(Protocol):
     def downgraded(self, engine: Any, task: Task, lock: Any) -> None:
         """A task that had a lock for writing has kept it for reading."""
 
+    def counted(self, engine: Any, sequence: Any) -> None:
+        """The running task has changed a sequence count."""
+
     def slept(self, engine: Any, task: Task) -> None:
         """A task has gone to sleep."""
 

@@ -67,3 +67,5 @@ class SeqCount:
         self.line.write(engine)
         self.value += 1
         engine.emit(SEQ_CHANGED, self.lock, self.value)
+        if engine.watch is not None:
+            engine.watch.counted(engine, self)

@@ -9,15 +9,23 @@ from typing import Any
 import pytest
 
 from pfviz.mm import rules
-from pfviz.mm.operations import PAGE_SIZE, Access, Fork, Munmap, ReadProc, Sleep
+from pfviz.mm.mmap_lock import mmap_write_downgrade
+from pfviz.mm.operations import PAGE_SIZE, Access, Fork, Mremap, Munmap, ReadProc, Sleep
 from pfviz.mm.page_table import PRESENT, WRITABLE, pfn_of, pte_of
-from pfviz.mm.paths import allocation, anon_vma, copy_on_write, under_mmap_lock, under_vma_lock
+from pfviz.mm.paths import (
+    allocation,
+    anon_vma,
+    copy_on_write,
+    move_vma,
+    under_mmap_lock,
+    under_vma_lock,
+)
 from pfviz.mm.paths.outcome import VM_FAULT_RETRY
 from pfviz.mm.paths.zap import TableBatch, free_tables
 from pfviz.mm.rules_watch import RuleWatch
 from pfviz.sim.event import READ, WRITE
 from pfviz.sim.task import step
-from pfviz.sync.rwsem import down_read_trylock, downgrade_write
+from pfviz.sync.rwsem import down_read_trylock
 from tests.worlds import Scene, at, world
 
 Patch = pytest.MonkeyPatch
@@ -66,6 +74,44 @@ def prepare_without_lock(patch: Patch) -> None:
         return thread.back()
 
     patch.setattr(anon_vma, "anon_prepare_trylock", prepare)
+
+
+def unlinking(kernel: str) -> Scene:
+    """A process that unmaps what it has written, and moves what it keeps empty."""
+    scene = world(kernel).vma("rw", 8).touched("rw").vma("other", 8).touched("other")
+    scene.thread("t", Mremap(at("rw"), 8, 8, dontunmap=True), Munmap(at("other"), 8))
+    return scene
+
+
+def test_an_anon_vma_that_is_taken_from_a_vma_without_its_locks_is_seen(
+    monkeypatch: Patch,
+) -> None:
+    for kernel in ("6.4", "6.12", "6.18", "beyond"):
+        assert broken(unlinking(kernel)) == set()
+
+    def no_vma_lock(scene: Scene, vma: Any) -> None:
+        vma.vm_lock_seq -= 1
+
+    def no_anon_vma_lock(scene: Scene, vma: Any) -> None:
+        del vma.anon_vma.rwsem.held[scene.engine.tasks[0]]
+
+    def no_mmap_lock(scene: Scene, vma: Any) -> None:
+        del scene.mm.mmap_lock.held[scene.engine.tasks[0]]
+
+    for missing, take_away in (
+        ("its VMA lock", no_vma_lock),
+        ("the anon_vma's lock", no_anon_vma_lock),
+        ("mmap_lock", no_mmap_lock),
+    ):
+        scene = unlinking("6.12")
+        vma, thread = scene.vmas["rw"], scene.engine.tasks[0]
+        rules.watch(scene.engine)
+        step_until(scene, lambda thread=thread: thread.step is move_vma.unlink_anon_vmas_of_old)
+        take_away(scene, vma)
+        with suppress(AssertionError, KeyError):
+            scene.engine.run(steps_max=1)
+        texts = [one.text for one in scene.engine.world.broken if one.rule == "I11"]
+        assert [text.endswith(f"without {missing}") for text in texts][:1] == [True], missing
 
 
 def refuse_what_is_allowed(patch: Patch) -> None:
@@ -142,7 +188,8 @@ def test_a_writer_beside_a_downgraded_lock_is_seen() -> None:
     lock = scene.mm.mmap_lock
     lock.count, lock.held[one] = 1, 0  # type: ignore[union-attr, assignment]
     watch.took(scene.engine, one, lock, WRITE)
-    downgrade_write(scene.engine, one, lock)  # type: ignore[arg-type]
+    scene.mm.mm_lock_seq.write_begin(scene.engine)
+    mmap_write_downgrade(scene.engine, one, scene.mm)
     assert down_read_trylock(scene.engine, two, lock)  # type: ignore[arg-type]
     watch.gave(scene.engine, two, lock, READ)
     assert not scene.engine.world.broken

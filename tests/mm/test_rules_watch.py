@@ -7,7 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from pfviz.mm import rules
-from pfviz.mm.mmap_lock import mmap_write_lock
+from pfviz.mm.mmap_lock import (
+    mmap_read_lock,
+    mmap_read_unlock,
+    mmap_write_lock,
+)
 from pfviz.mm.operations import PROT_READ, Access, Compute, Fork, Mprotect, OperationList
 from pfviz.mm.page_cache import folio_trylock, folio_unlock
 from pfviz.mm.page_table import PRESENT, WRITABLE
@@ -351,3 +355,33 @@ def test_a_watched_world_can_be_copied() -> None:
 def test_locks_of_one_rank_may_nest() -> None:
     assert len(set(LOCK_ORDER.values())) == len(LOCK_ORDER)
     assert seldom(forking("6.12")) == []  # fork nests mmap_locks and page-table locks
+
+
+@step("lib/test.c")
+def hold_m_and_ask(engine: Mm, thread: Thread) -> Step:
+    """Lock the VMA for reading, then ask for the lock on ranges, which is free."""
+    vma = thread.mm.tree.at(thread.mm.slots["m"])
+    assert vma is not None
+    thread.vma = vma
+    vma_read_trylock(engine, thread, vma)
+    read_locked(engine, vma)
+    return mmap_read_lock(engine, thread, thread.mm, range_and_m_back)
+
+
+@step("lib/test.c")
+def range_and_m_back(engine: Mm, thread: Thread) -> None:
+    """Give both back."""
+    assert thread.vma is not None
+    mmap_read_unlock(engine, thread, thread.mm)
+    vma_end_read(engine, thread, thread.vma)
+    engine.end()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "kind"), [("6.12", "mmap_lock"), ("6.18", "mmap_lock"), ("beyond", "range_lock")]
+)
+def test_who_asks_for_the_lock_of_its_mm_with_a_vma_held_is_seen(kernel: str, kind: str) -> None:
+    scene = world(kernel, cpus=2).vma("m", 4).touched("m")
+    odd_thread(scene, hold_m_and_ask)
+    assert seldom(scene) == ["I18"]
+    assert f"asks for {kind} while it holds VMA" in scene.engine.world.broken[0].text

@@ -96,6 +96,10 @@ class Listener:
 
     def gave(self, engine: object, task: Task, lock: object, mode: int) -> None: ...
 
+    def downgraded(self, engine: object, task: Task, lock: object) -> None: ...
+
+    def counted(self, engine: object, sequence: object) -> None: ...
+
     def slept(self, engine: object, task: Task) -> None:
         self.told.append(f"{task.name} {task.state} {task.asleep_why}")
 

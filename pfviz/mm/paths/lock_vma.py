@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pfviz.mm.address_space import TASK_SIZE
 from pfviz.mm.maple import MaState
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.vma import Vma
@@ -58,6 +59,8 @@ def lock_next_vma(engine: Mm, thread: Thread) -> Step:
     """Find the next VMA under RCU, having noted the sequence, without touching mmap_lock."""
     mm = thread.locking_mm
     assert mm is not None
+    if engine.world.watch is not None:
+        engine.world.watch.lookup_begins(thread, mm, thread.address)
     thread.sequence = mm.mm_lock_seq.read(engine)
     return _find(thread, lock_next_walked)
 
@@ -109,11 +112,15 @@ def _lost(engine: Mm, thread: Thread) -> Step:
 
 
 @step("mm/mmap_lock.c (6.17+)", function="lock_next_vma")
-def lock_next_walked(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
+def lock_next_walked(engine: Mm, thread: Thread) -> Step:
     """Take what the walk found; behind the last VMA there is nothing to lock."""
     mas, _ = _walk(thread)
     thread.vma = mas.entry
-    return thread.back() if thread.vma is None else lock_next_found
+    if thread.vma is not None:
+        return lock_next_found
+    if engine.world.watch is not None:
+        engine.world.watch.gap_shown(engine, thread, TASK_SIZE)
+    return thread.back()
 
 
 @step("mm/mmap_lock.c (6.17+)", cost="vma_check", function="lock_next_vma")
@@ -149,6 +156,8 @@ def lock_next_found_again(engine: Mm, thread: Thread) -> Step:
     assert mm is not None
     assert vma is not None
     if mas.entry is vma:
+        if engine.world.watch is not None:
+            engine.world.watch.gap_shown(engine, thread, vma.vm_start)
         return thread.back()
     vma_end_read(engine, thread, vma)
     return _ask_mmap_lock(engine, thread, mm)
@@ -168,6 +177,8 @@ def lock_next_vma_slowly(engine: Mm, thread: Thread) -> Step:
     vma = mm.tree.find(engine, thread.address)
     if vma is not None:
         vma_start_read_locked(engine, thread, vma)
+        if engine.world.watch is not None:
+            engine.world.watch.vma_shown(engine, mm, thread.address, vma)
     thread.vma = vma
     mmap_read_unlock(engine, thread, mm)
     engine.world.rcu.read_lock(engine, thread)
