@@ -20,7 +20,7 @@ WIDE_MIN: Final = (100, 32)
 STACKED_MIN: Final = (50, 14)
 SINGLE_MIN: Final = (24, 6)
 SENTENCE_ROOM: Final = 24
-"""From this height on the sentence gets a third line."""
+"""From this height on the sentence gets four lines, two of them for a caption."""
 STACKED_PANE_LINES: Final = 8
 """A stacked pane is not made lower than this, its border included."""
 
@@ -67,7 +67,7 @@ def plan(width: int, height: int, focused: str, zoomed: bool, needs: Needs) -> P
     if width < STACKED_MIN[0] or height < STACKED_MIN[1]:
         lines = height - 3
         return Plan("single", ((lines, ((focused, width),)),), 1, 0, 2, 0)
-    header, sentence, hints = 2, 3 if height >= SENTENCE_ROOM else 2, 1
+    header, sentence, hints = 2, 4 if height >= SENTENCE_ROOM else 2, 1
     if width >= WIDE_MIN[0] and height >= WIDE_MIN[1]:
         lines = height - header - sentence - hints
         if zoomed:

@@ -14,7 +14,9 @@ def paint_sentence(scene: Scene, message: str, caption: str, width: int, lines: 
     if message:
         rows += [((text, "say-text"),) for text in wrap(message, width - 1, lines)]
     if caption and len(rows) < lines:
-        said = wrap(caption, width - 2, max(lines - len(rows) - 1, 1))
+        # The sentence is never cut for the caption's sake: it ends with whom all wait for.
+        needed = narrator.lines_needed(scene.frame, width, scene.look)
+        said = wrap(caption, width - 2, max(lines - len(rows) - needed, 1))
         marks = ["◇ ", *["  "] * len(said)]
         rows += [
             ((mark, "seek-cue"), (text, "strong")) for mark, text in zip(marks, said, strict=False)

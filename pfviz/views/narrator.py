@@ -21,24 +21,55 @@ from .rows import Cell, Row, Rows, cell_width, clean, fit_rows, plain, wrap
 from .states import REGIME_NAMES, STATES
 from .waits import lock_waited_for, taken_by, who_waits_for, why_waits, words_for
 
+LINES_MAX: Final = 12
 LONG_WAIT_NS: Final = 2_000
 """A wait this long is worth a word even when another thread is looked at."""
 
 
 def sentence(frame: Frame, look: Look = DEFAULT) -> Row:
     """What happens now and who waits for whom and why, as one row of any width."""
-    if frame.broken and frame.broken[-1][0] == frame.now_ns:
+    number = selected_task(frame, look)
+    own = _of_moment(frame, number)
+    if number < 0 or _breaks(frame):
+        return own
+    return (*own, *_elsewhere(frame, frame.tasks[number]))
+
+
+def _breaks(frame: Frame) -> bool:
+    return bool(frame.broken) and frame.broken[-1][0] == frame.now_ns
+
+
+def _of_moment(frame: Frame, number: int) -> Row:
+    """The sentence without the aside on what others wait for meanwhile."""
+    if _breaks(frame):
         # The first one of the moment: what comes at the end of a run follows from it.
         _, rule, _, culprit = next(one for one in frame.broken if one[0] == frame.now_ns)
         who = "A rule is broken" if culprit < 0 else f"{frame.label(culprit)} breaks a rule"
         return ((f"{who}: ", "bad"), (f"{rule}.", "strong"))
-    number = selected_task(frame, look)
     if number < 0:
         return (("Nothing has happened yet.", "dim"),)
-    task = frame.tasks[number]
-    cells = list(_of_task(frame, task))
-    cells.extend(_elsewhere(frame, task))
-    return tuple(cells)
+    return tuple(_of_task(frame, frame.tasks[number]))
+
+
+def lines_needed(frame: Frame, width: int, look: Look = DEFAULT) -> int:
+    """How many rows of a width tell of the moment without a cut; the aside on others may go."""
+    own = "".join(text for text, _ in _of_moment(frame, selected_task(frame, look)))
+    return max(len(wrap(own, max(width, 1), LINES_MAX)), 1)
+
+
+def _wrapped(frame: Frame, cells: Row, width: int, height: int, look: Look) -> list[str]:
+    """The sentence in so many rows; the aside goes first, then the middle: the end says why."""
+    own = _of_moment(frame, selected_task(frame, look))
+    for said in (cells, own):
+        lines = wrap("".join(text for text, _ in said), width, LINES_MAX)
+        if len(lines) <= height:
+            return lines
+    if height == 1:
+        return wrap(" ".join(lines), width, 1)
+    first, words = lines[: height - 1], " ".join(lines[height - 1 :]).split()
+    while words and cell_width(" ".join(("…", *words))) > width:
+        del words[0]
+    return [*first, " ".join(("…", *words))]
 
 
 def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
@@ -47,7 +78,7 @@ def paint(frame: Frame, width: int, height: int, look: Look = DEFAULT) -> Rows:
     if width <= 0 or height <= 0 or not cells:
         return fit_rows([], width, height)
     head = clean(cells[0][0])
-    lines = wrap("".join(text for text, _ in cells), width, height)
+    lines = _wrapped(frame, cells, width, height, look)
     lead = min(cell_width(head.rstrip()), cell_width(lines[0]) if lines else 0)
     rows: list[Row] = []
     for index, line in enumerate(lines):

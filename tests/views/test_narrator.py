@@ -110,6 +110,19 @@ def test_the_sentence_wraps_and_its_first_words_keep_their_colour() -> None:
     )
 
 
+def test_a_sentence_without_room_keeps_its_end_and_loses_the_aside_first() -> None:
+    timeline = Timeline(logs.monitor().log)
+    frame = timeline.at(len(timeline))
+    look = Look(selected=0)
+    for width in (40, 60, 79):
+        needed = narrator.lines_needed(frame, width, look)
+        assert "…" not in plain(narrator.paint(frame, width, needed, look))
+        for height in range(2, needed + 1):
+            told = plain(narrator.paint(frame, width, height, look)).split()
+            assert told[:2] == ["app-0", "waits:"], (width, height)
+            assert told[-4:] == ["new", "reader", "queues", "too."], (width, height)
+
+
 def test_a_reader_that_was_granted_in_its_sleep_is_not_a_free_lock() -> None:
     """The word counts it already (rwsem_mark_wake), though it runs only later."""
     story = logs.Story()
