@@ -35,6 +35,8 @@ def differences(name: str, choices: Sequence[Object]) -> Iterator[str]:
         for text in here:
             as_before = f", as with {policies.word(first['value'])}" if text in known else ""
             yield f"{said}{text}{as_before}"
+        if fewer := fewer_ended(first, other):
+            yield f"{said}{fewer}"
         own = [text for text in own if text not in here]
     yield from (f"{said_of(name, first['value'])}{text}" for text in own)
     for other in choices[1:]:
@@ -74,6 +76,14 @@ def troubles(choice: Object) -> Iterator[str]:
             yield f"breaks rule {one['rule']}"
 
 
+def fewer_ended(first: Object, other: Object) -> str:
+    """How many of the faults that end under one value end where threads are stuck, or ""."""
+    ended, of_all = other["faults"]["count"], first["faults"]["count"]
+    if not stuck(other) or ended >= of_all:
+        return ""
+    return f"{count(ended)} of {count(of_all)} faults ended"
+
+
 def _why(why: str) -> str:
     if not why:
         return "does not go on"
@@ -83,11 +93,7 @@ def _why(why: str) -> str:
 def _sized(first: Object, other: Object) -> Iterator[tuple[float, str]]:
     """(how many times, sentence) of what can be counted."""
     if stuck(first) or stuck(other):
-        # What little came to its end before everything stopped is neither fast nor slow.
-        ended, begun = other["faults"]["count"], first["faults"]["count"]
-        if ended < begun:
-            yield float(begun), f"{count(ended)} of {count(begun)} faults ended"
-        return
+        return  # What little came to its end before everything stopped is neither fast nor slow.
     sides = [("faults", first["faults"], other["faults"])]
     sides += [
         (operation, one, other["operations"][operation])

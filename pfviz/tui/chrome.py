@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pfviz.scenario.policies import word
 from pfviz.views.numbers import clock, count, duration
 from pfviz.views.rows import Cell, Row, cell_width, clean, clip, fit, wrap
 
@@ -92,7 +93,11 @@ def _title_line(player: Player, width: int, what: str) -> _Line:
         tails = [_Line(0), _mode_only(player)]
         tails[0].add(f"  kernel {recipe.kernel}  {what}  seed {recipe.seed} ", "dim")
     else:
-        tails = [_modes(player, width), _mode_only(player)]
+        tails = [
+            *(_modes(player, width, cells) for cells in (POLICY_MAX, POLICY_LONGEST, POLICY_MIN)),
+            _mode_only(player, POLICY_MIN),
+            _mode_only(player),
+        ]
     line = _Line(0)
     line.add(" pfviz ", "brand", "help")
     room = width - line.width - 1
@@ -106,11 +111,12 @@ def _title_line(player: Player, width: int, what: str) -> _Line:
     return line
 
 
-def _modes(player: Player, width: int) -> _Line:
-    """Kernel, the three modes with the current one lit, and where there is room the seed."""
+def _modes(player: Player, width: int, policy_cells: int) -> _Line:
+    """Changed policies, kernel, the modes with the current one lit, and with room the seed."""
     recipe = player.run.recipe
     assert recipe is not None
     tail = _Line(0)
+    _policy(tail, player, policy_cells)
     tail.add(f"  kernel {recipe.kernel} ", "dim", "kernel")
     possible = recipe.modes()
     for mode, title in MODE_TITLES.items():
@@ -146,10 +152,35 @@ def _lost(meta: Mapping[str, str], short: bool = False) -> _Line:
     return line
 
 
-def _mode_only(player: Player) -> _Line:
+POLICY_MAX: Final = 44
+POLICY_LONGEST: Final = 24
+POLICY_MIN: Final = 17
+"""Cells in which changed policies are said: several, the longest one, or a shortened one."""
+
+
+def _policy(tail: _Line, player: Player, cells: int) -> None:
+    """The policies that were changed: `io_wait=hold`; of many the first and how many more."""
+    recipe = player.run.recipe
+    changed = () if recipe is None else recipe.changed_policy()
+    if not changed or not cells:
+        return
+    said = ", ".join(f"{name}={word(value)}" for name, value in changed)
+    if cell_width(said) > cells:
+        # Of a long name the front is enough; what it was set to is the news.
+        name, value = changed[0]
+        more = f"={word(value)}" + (f" +{len(changed) - 1}" if len(changed) > 1 else "")
+        said = clip(name, cells - len(more)) + more
+    tail.add(" ", "text")
+    tail.add(f" {said} ", "warn", "policy")
+
+
+def _mode_only(player: Player, policy_cells: int = 0) -> _Line:
     recipe = player.run.recipe
     assert recipe is not None
     tail = _Line(0)
+    if policy_cells and recipe.changed_policy():
+        _policy(tail, player, policy_cells)
+        tail.add(f"  kernel {recipe.kernel} ", "dim", "kernel")
     tail.add(" ", "text")
     tail.add(f" {MODE_TITLES[recipe.mode]} ", f"mode-{recipe.mode}", "mode")
     return tail

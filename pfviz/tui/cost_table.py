@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pfviz.report.policy_differences import said_of, stuck, troubles
+from pfviz.report.policy_differences import fewer_ended, said_of, stuck, troubles
 from pfviz.scenario.policies import word
 from pfviz.views.numbers import count, duration
 from pfviz.views.rows import Cell, Row, cell_width, pad, pad_left, wrap
@@ -58,6 +58,11 @@ def _sentences(cost: Object) -> tuple[list[str], list[str]]:
     choices = cost["choices"]
     wrong = {
         said_of(cost["policy"], one["value"]) + text for one in choices for text in troubles(one)
+    }
+    wrong |= {
+        said_of(cost["policy"], one["value"]) + text
+        for one in choices
+        if (text := fewer_ended(choices[0], one))
     }
     new = said_of(cost["policy"], choices[-1]["value"]) if len(choices) == 2 else ""
     bad: list[str] = []

@@ -77,6 +77,21 @@ class Recipe:
         now = policies.said(self.scenario.policy, self.overrides.policy)
         return {name: now[name] for name in POLICY_CHOICES}
 
+    def changed_policy(self) -> tuple[tuple[str, Any], ...]:
+        """The switches that the viewer turned away from what the file says, in their order.
+
+        All kinds of waiting turned alike are one: `io_wait`.
+        """
+        own = policies.said(self.scenario.policy)
+        now = policies.said(self.scenario.policy, self.overrides.policy)
+        changed = {name: value for name, value in now.items() if value != own[name]}
+        waits = [name for name in own if name.startswith(f"{policies.IO_WAIT}_")]
+        if all(name in changed for name in waits) and len({changed[name] for name in waits}) == 1:
+            general = changed[waits[0]]
+            changed = {name: value for name, value in changed.items() if name not in waits}
+            changed = {policies.IO_WAIT: general} | changed
+        return tuple(changed.items())
+
     def with_policy(self, name: str, value: Any) -> Recipe:
         """The same run under another policy."""
         others = tuple(pair for pair in self.overrides.policy if pair[0] != name)

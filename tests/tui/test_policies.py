@@ -11,7 +11,9 @@ from pfviz.scenario.overrides import Overrides
 from pfviz.scenario.policies import SWITCHES
 from pfviz.tui import cost_table
 from pfviz.tui.app import LabApp
+from pfviz.tui.chrome import header
 from pfviz.tui.cost_job import CostJob
+from pfviz.tui.player import Player
 from pfviz.tui.policy_words import about
 from pfviz.tui.recipe import POLICY_CHOICES, Recipe
 from pfviz.tui.screens.choice import Choice
@@ -188,10 +190,16 @@ async def test_a_deadlock_is_painted_first_and_not_as_a_fast_result(size: tuple[
             "faults", "(12", "→", "0)", "1.63", "µs", "19.5", "µs", "19.5", "µs", "-", "-", "-",
         ]  # fmt: skip
         assert any(line.startswith("until the end") and line.endswith("never") for line in read)
-        assert "0 of 12 faults ended." in said
+        assert said.index("0 of 12 faults ended.") < said.index("faults (12")
         await pilot.press("home")
         await pilot.pause(0.1)
-        assert "DEADLOCK" in " ".join(lines_of(app))
+        now = lines_of(app)
+        assert "DEADLOCK" in " ".join(now)
+        assert ("more lines below: arrow keys" in now[-2]) == (size[1] == 24)
+        await pilot.press("end")
+        await pilot.pause(0.1)
+        now = lines_of(app)
+        assert ("more lines above: arrow keys" in now[-2]) == (size[1] == 24)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -235,6 +243,48 @@ async def test_what_nobody_feels_is_said_in_one_sentence(size: tuple[int, int]) 
 def test_one_more_line_is_one_line() -> None:
     assert hidden_lines(1, 0) == "1 more line above: arrow keys"
     assert hidden_lines(1, 2) == "1 more line above, 2 more lines below: arrow keys"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_header_names_the_policies_that_were_changed(size: tuple[int, int]) -> None:
+    app = io_app()
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        assert "=" not in text_of(app).splitlines()[0]
+        recipe = lab_of(app).player.run.recipe
+        assert recipe is not None
+        for name, value in (("io_wait_file", "hold"), ("merge", False)):
+            recipe = recipe.with_policy(name, value)
+            lab_of(app)._remake(recipe, "changed.")
+            await settle(pilot)
+            first = text_of(app).splitlines()[0]
+            if name == "io_wait_file":
+                assert "io_wait_file=hold" in first
+            elif size[0] == 80:
+                assert "merge=false +1" in first
+            else:
+                assert "merge=false, io_wait_file=hold" in first
+            assert "kernel 6.12 " in first
+            assert "per-VMA" in first
+        back = recipe.with_policy("io_wait_file", "restart").with_policy("merge", True)
+        lab_of(app)._remake(back, "changed back.")
+        await settle(pilot)
+        assert "=" not in text_of(app).splitlines()[0]
+
+
+def test_a_long_policy_keeps_its_value_in_the_header() -> None:
+    made = Player(Recipe(open_scenario("file-io-wait")).with_policy(
+        "io_wait_userfaultfd", "hold").start())  # fmt: skip
+    for width, said in ((80, " io_wait_use…=hold "), (120, " io_wait_userfaultfd=hold ")):
+        bar = header(made, width, 2)
+        assert said in plain(bar.rows[:1])
+        assert bar.action_at(plain(bar.rows[:1]).index("=hold"), 0) == "policy"
+        assert row_width(bar.rows[0]) == width
+
+
+def test_all_kinds_of_waiting_changed_alike_are_one_policy() -> None:
+    recipe = Recipe(open_scenario("file-io-wait")).with_policy("io_wait", "hold")
+    assert recipe.changed_policy() == (("io_wait", "hold"),)
 
 
 # What is behind it

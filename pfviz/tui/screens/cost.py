@@ -26,7 +26,8 @@ AROUND: Final = 6
 """Cells that the box takes of the screen's width beside its text."""
 BOX_PERCENT: Final = 90
 """Of the screen's height, as `#choice` in theme.tcss."""
-FRAME: Final = 2
+FRAME: Final = 3
+"""Lines that frame and margin take of them."""
 
 
 class Cost(ModalScreen[None]):
