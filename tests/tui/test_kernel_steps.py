@@ -54,6 +54,26 @@ async def test_a_fault_of_the_matrix_says_what_became_of_it() -> None:
         assert "This fault was V>M and is V(io)>M." in flat(app)
 
 
+async def test_from_the_end_of_a_fault_one_lands_where_the_kernels_part() -> None:
+    run = run_of(Source(open_scenario("shared_write"), Overrides(kernel="6.6")))
+    app = LabApp(run=run, play=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("end")
+        await settle(pilot)
+        assert lab_of(app).player.at_end
+        before = [cue.caption for cue in lab_of(app).player.run.cues.found()]
+        await pilot.press("v")
+        await settle(pilot)
+        player = lab_of(app).player
+        assert not player.at_end
+        here = [cue for cue in player.run.cues.found() if cue.position == player.index]
+        number = player.run.cues.found().index(here[0])
+        assert before[:number] == [cue.caption for cue in player.run.cues.found()[:number]]
+        assert before[number] != here[0].caption
+        assert "[ and ] go along its moments." in flat(app)
+
+
 async def test_a_mode_that_a_kernel_cannot_have_gives_way_and_says_why() -> None:
     app = LabApp(run=race(kernel="7.2", mode="mmap_lock"), play=False)
     async with app.run_test(size=(120, 40)) as pilot:

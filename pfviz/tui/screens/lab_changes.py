@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.fault_kinds import BY_ID
 from pfviz.tui import kernel_words
 from pfviz.tui.player import Errand, Player
 from pfviz.tui.recipe import MODE_TITLES, Recipe
@@ -36,8 +37,12 @@ class LabChanges(LabActions):
             self.moved()
         return recipe
 
-    def _remake(self, recipe: Recipe, why: str, position: int | None = None) -> None:
-        """Run another recipe and go on at the same place in the workload (or at `position`)."""
+    def _remake(self, recipe: Recipe, why: str, position: int | None = None,
+                moments: list[str] | None = None) -> None:  # fmt: skip
+        """Run another recipe and go on at the same place in the workload (or at `position`).
+
+        With the captions of this run's `moments`, it goes to the first one that is another.
+        """
         try:
             run = recipe.start()
         except ScenarioError as error:
@@ -54,6 +59,8 @@ class LabChanges(LabActions):
         self.divide()
         if position is not None:
             errand = Errand("the same step", lambda: _if_known(player, position), why)
+        elif moments is not None:
+            errand = Errand("its end", lambda: _parting(player, moments), why)
         else:
             errand = Errand("the same place in the workload", lambda: place.find(player),
                             f"{why} {place.words()}")  # fmt: skip
@@ -130,7 +137,13 @@ class LabChanges(LabActions):
             said.append(f"{why_not}: {own} here." if why_not else f"Its mode: {own}.")
         said.append(kernel_words.cell_words(recipe.scenario.name, recipe.kernel, name))
         said.append(f"Started again, seed {recipe.seed}.")
-        self._remake(changed, " ".join(filter(None, said)))
+        player = self.player
+        moments: list[str] | None = None
+        if player.at_end and recipe.scenario.name in BY_ID:
+            # At the end of a single fault both kernels look the same: show where they part.
+            moments = [cue.caption for cue in player.run.cues.found()]
+            said.append("[ and ] go along its moments.")
+        self._remake(changed, " ".join(filter(None, said)), moments=moments)
 
     def action_compare(self) -> None:
         """The same workload in every mode that this kernel can have."""
@@ -226,6 +239,16 @@ class LabChanges(LabActions):
             0,
             drop,
         )
+
+
+def _parting(player: Player, moments: list[str]) -> int | None:
+    """Where a finished run first comes to a moment that the other run did not have there."""
+    if not player.run.finished:
+        return None
+    for number, cue in enumerate(player.run.cues.found()):
+        if moments[number : number + 1] != [cue.caption]:
+            return cue.position
+    return len(player.run.timeline)
 
 
 def _if_known(player: Player, position: int) -> int | None:
