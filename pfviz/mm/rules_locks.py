@@ -219,7 +219,15 @@ def fork_keeps_faults_out(engine: Mm) -> Iterator[str]:
         for thread in threads_of(engine):
             for vma in thread.vmas_held:
                 if vma.mm is mm and copied_by(forker, vma):
-                    yield f"{thread.name} faults in VMA {vma.id} while {forker.name} forks"
+                    yield fault_in_a_copy(thread, vma, forker)
+
+
+def fault_in_a_copy(thread: Thread, vma: Vma, forker: Thread) -> str:
+    """What F1 says: who is where he may not be, and what comes of it."""
+    return (
+        f"{thread.name} faults in VMA {vma.id}, which {forker.name}'s fork copies"
+        " and has not flushed from the TLBs yet: writes can be lost"
+    )
 
 
 def forker_of(mm: AddressSpace) -> Thread | None:

@@ -171,7 +171,7 @@ class RuleWatch(ActRules):
         """F1: fork has copied pages of a VMA; no fault may be in it."""
         for thread in rules_locks.threads_of(engine):
             if vma in thread.vmas_held:
-                text = f"{thread.name} faults in VMA {vma.id} while {forker.name} forks"
+                text = rules_locks.fault_in_a_copy(thread, vma, forker)
                 self._broke(engine, "F1", text)
 
     def lockless_commits(self, engine: Mm, thread: Thread, vma: Vma | None) -> None:
@@ -210,7 +210,7 @@ class RuleWatch(ActRules):
     def _fork_is_not_in(self, engine: Mm, thread: Thread, vma: Vma) -> None:
         forker = rules_locks.forker_of(vma.mm)
         if forker is not None and forker is not thread and rules_locks.copied_by(forker, vma):
-            text = f"{thread.name} faults in VMA {vma.id} while {forker.name} forks"
+            text = rules_locks.fault_in_a_copy(thread, vma, forker)
             self._broke(engine, "F1", text)
 
     def _sequence_is_even(self, engine: Mm, mm_id: int) -> None:

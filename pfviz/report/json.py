@@ -65,11 +65,23 @@ def _broken_rules(rows: Rows) -> list[dict[str, Any]]:
     log = rows.log
     names = _task_names(rows)
     found = []
-    for now_ns, _, task, rule, step, _, _ in rows.of(event.RULE_BROKEN).tolist():
+    for position in rows.where(event.RULE_BROKEN).tolist():
+        now_ns, _, task, rule, step, _, _ = rows.all[position].tolist()
+        step = _step_in_work(rows, position, task, step)
         function = log.steps[step].function if 0 <= step < len(log.steps) else ""
         name = names.get(task, "")
         found.append({"rule": log.texts[rule], "at_ns": now_ns, "step": function, "task": name})
     return found
+
+
+def _step_in_work(rows: Rows, position: int, task: int, before: int) -> int:
+    """The step that broke a rule: `before`, or the one whose own row comes only after that."""
+    steps = rows.where(event.STEP)
+    after = int(steps.searchsorted(position))
+    near = [rows.all[index].tolist() for index in steps[max(after - 1, 0) : after + 1]]
+    if len(near) == 2 and near[0][2] != task == near[1][2]:
+        return int(near[1][3])
+    return before
 
 
 def _unfinished(rows: Rows) -> list[dict[str, str]]:

@@ -158,7 +158,7 @@ def _trouble(run: Run) -> Iterator[str]:
     if broken:
         yield f"BROKEN RULES: {len(broken)}"
         for one in broken[:ROWS_MAX]:
-            yield f"  {duration(one['at_ns'])}: {one['rule']} ({one['task']}, {one['step']})"
+            yield f"  {duration(one['at_ns'])}: {one['rule']}{_where_broken(one)}"
     if run["unfinished"]:
         names = [
             one["task"] + (f" (asleep: {one['why']})" if one["why"] else "")
@@ -166,6 +166,12 @@ def _trouble(run: Run) -> Iterator[str]:
         ]
         more = len(run["unfinished"]) - len(names)
         yield f"Not ended: {', '.join(names)}" + (f" and {more} more" if more else "")
+
+
+def _where_broken(one: dict[str, Any]) -> str:
+    """Whose step it was seen in; "" when that was nobody's."""
+    whose = f"{one['task']}'s " if one["task"] else ""
+    return f" (seen in {whose}step {one['step']})" if one["step"] else ""
 
 
 def _rules(run: Run) -> Iterator[str]:

@@ -207,6 +207,11 @@ def test_every_rule_is_asked_after_every_step_when_wanted() -> None:
     assert set(verdicts) == set(rules.sentences())
     lines = "\n".join(summary(broken.object))
     assert "BROKEN  F1" in lines
+    (said,) = [line for line in lines.splitlines() if ": F1: " in line]
+    assert "which forker's fork copies and has not flushed from the TLBs yet" in said
+    assert said.rpartition(": ")[2].startswith("writes can be lost (seen in app")
+    # Not forker's anon_vma_fork, which happened to run just before it.
+    assert [one["step"] for one in broken.object["broken_rules"]] == ["vma_start_read"]
     assert f"Rules asked after each of {broken.object['steps']:,} steps" in lines
 
 
