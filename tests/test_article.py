@@ -241,6 +241,9 @@ TOPICS = {
                    on={"page_table_free": "ipi"}, off={"page_table_free": "rcu"}),
             Played("page-table-free", "happened('rcu_callback what=page*tables') > 0",
                    on={"page_table_free": "rcu"}, off={"page_table_free": "ipi"}),
+            Played("page-table-free", "happened('rcu_callback what=page*tables') > 0",
+                   on={"page_table_free": "kernel", "kernel": "6.18"},
+                   off={"page_table_free": "kernel", "kernel": "6.12"}),
         ),
     ),
     "A14": Topic(

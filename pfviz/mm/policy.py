@@ -21,8 +21,9 @@ class Policy:
     """The same while a userfaultfd monitor answers."""
     uffd_notify: str = "drop_first"
     """Whether the fault lock is dropped before the monitor is told: "drop_first" or "hold"."""
-    page_table_free: str = "rcu"
-    """How freed page tables wait for walkers with interrupts off: "rcu" or "ipi"."""
+    page_table_free: str = "kernel"
+    """How freed page tables wait for walkers with interrupts off: "kernel" (what the preset's
+    kernel does, see `World.page_table_free`), "ipi" or "rcu"."""
     driver_opt_in: bool = False
     """Whether every driver says that its fault handler needs no mmap_lock."""
     driver_map_pages: bool = False

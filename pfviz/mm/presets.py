@@ -133,7 +133,8 @@ class Preset:
     thp_zeroes_first: bool = False
     """Whether a huge page is zeroed before the page table for a split is allocated (6.13+)."""
     page_tables_by_rcu: bool = False
-    """6.15+: x86 always frees page tables by RCU; before, only with PARAVIRT."""
+    """6.15+: x86 always frees page tables by RCU; before, with PARAVIRT only: without it they go
+    with the pages after the TLB flush."""
     tree_lock: str = "mmap_lock"
     """What guards stores into the VMA tree: "mmap_lock", or "own" in what no kernel is yet."""
     lockless: bool = False

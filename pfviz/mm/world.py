@@ -103,6 +103,17 @@ class World:
         by_rcu = self.preset.vma_free == "rcu" and not self.has_vma_lock
         return "immediate" if by_rcu else self.preset.vma_free
 
+    @property
+    def page_table_free(self) -> str:
+        """What freed page tables wait for: "flush" (the interrupts of the TLB flush), "rcu", "ipi".
+
+        A lockless reader needs a grace period (or, with "ipi", interrupts off) whatever the
+        kernel does: a flush asks nobody to leave an RCU section.
+        """
+        if self.policy.page_table_free != "kernel":
+            return self.policy.page_table_free
+        return "rcu" if self.preset.page_tables_by_rcu or self.is_lockless else "flush"
+
     def count(self, name: str, by: int = 1) -> None:
         """Bump a counter of /proc/vmstat."""
         self.vmstat[name] = self.vmstat.get(name, 0) + by

@@ -54,7 +54,7 @@ class Policy(Table, frozen=True, kw_only=True):
         Meta(description="the same for a page in swap, on a device that is waited for"),
     ] = None
     restart_lock: Literal["mmap", "vma"] = "mmap"
-    page_table_free: Literal["rcu", "ipi"] = "rcu"
+    page_table_free: Literal["kernel", "ipi", "rcu"] = "kernel"
     lockless_scope: Literal["mm_seq", "vma_seq"] = "mm_seq"
     lockless_snapshot: Literal["copy", "rcu_ref"] = "copy"
     lockless_fallback: Literal["vma_lock", "mmap_lock"] = "vma_lock"

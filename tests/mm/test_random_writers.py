@@ -84,7 +84,7 @@ def random_scene(kernel: str, mode: str, seed: int, forks: bool = True) -> Scene
     """Four threads on three CPUs at work on the same pages."""
     dice = random.Random(seed)
     policy = Policy(
-        page_table_free=dice.choice(("rcu", "ipi")), thp=dice.choice(("never", "always"))
+        page_table_free=dice.choice(("kernel", "rcu", "ipi")), thp=dice.choice(("never", "always"))
     )
     scene = world(kernel, mode, cpus=3, picker=Seeded(Rng(seed)), policy=policy)
     base = 0x7000_0000_0000 + dice.choice((0, 500)) * 4096

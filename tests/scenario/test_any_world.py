@@ -106,7 +106,7 @@ def any_world(seed: int) -> str:
         merge=dice.choice(["true", "false"]),
         io_wait=dice.choice(["restart", "hold"]),
         restart_lock=dice.choice(["mmap", "vma"]),
-        page_table_free=dice.choice(["rcu", "ipi"]),
+        page_table_free=dice.choice(["kernel", "rcu", "ipi"]),
         lockless_scope=dice.choice(["mm_seq", "vma_seq"]),
         attempts=dice.randint(1, 3),
         cached=dice.choice([0, 10, 40]),

@@ -107,5 +107,6 @@ def test_what_is_wrong_is_said_with_what_was_meant(name: str, value: str, said: 
 
 def test_the_screen_offers_what_can_be_switched() -> None:
     for name in ("io_wait_file", "io_wait_swap", "io_wait_userfaultfd", "restart_lock", "merge",
-                 "page_table_free", "uffd_notify", "driver_opt_in", "map_pages_ahead"):  # fmt: skip
+                 "uffd_notify", "driver_opt_in", "map_pages_ahead"):  # fmt: skip
         assert len(POLICY_CHOICES[name]) == 2
+    assert POLICY_CHOICES["page_table_free"] == ("kernel", "ipi", "rcu")

@@ -1,7 +1,7 @@
 """One attempt at a fault without locks: what it read, what it holds, and how it gives up.
 
 The section that keeps page tables alive is RCU, or interrupts off when tables are freed after an
-interrupt to all CPUs (policy `page_table_free`). Giving up releases everything in reverse order.
+interrupt to all CPUs (`world.page_table_free`). Giving up releases everything in reverse order.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def rcu_end(engine: Mm, thread: Thread) -> None:
 def walk_begin(engine: Mm, thread: Thread) -> None:
     """Keep page tables from being freed: by RCU, or by answering no interrupt."""
     attempt = attempt_of(thread)
-    if engine.world.policy.page_table_free == "rcu":
+    if engine.world.page_table_free == "rcu":
         rcu_begin(engine, thread)
     elif not attempt.irqs_off:
         attempt.irqs_off = True

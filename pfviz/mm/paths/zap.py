@@ -238,7 +238,10 @@ def tlb_finish_mmu(engine: Mm, thread: Thread) -> Step:
         return _gathered(thread)
     start, end = (gather.start, gather.end) if gather.pages else (0, 0)
     tables = bool(gather.tables)
-    then = tlb_remove_tables if tables else tlb_flush_done
+    then = tlb_flush_done
+    if tables:
+        with_pages = engine.world.page_table_free == "flush"
+        then = free_tables_with_pages if with_pages else tlb_remove_tables
     return flush_tlb_range(
         engine, thread, zap.mm.page_tables, start, end, then, zap.reason, tables,
         gather.stride_shift,
@@ -251,11 +254,22 @@ def tlb_flush_done(engine: Mm, thread: Thread) -> Step:  # noqa: ARG001
     return _gathered(thread)
 
 
+@step("mm/mmu_gather.c", function="tlb_flush_mmu")
+def free_tables_with_pages(engine: Mm, thread: Thread) -> Step:
+    """Free page tables like pages: the flush interrupted all CPUs that could walk in them.
+
+    Without RCU a table is a page of the batch (tlb_remove_table is tlb_remove_page).
+    """
+    engine.charge(len(_zap(thread).gather.tables) * engine.machine.costs["page_free"])
+    _free_tables_now(engine, thread)
+    return _gathered(thread)
+
+
 @step("mm/mmu_gather.c", function="tlb_table_flush")
 def tlb_remove_tables(engine: Mm, thread: Thread) -> Step:
     """Give up the page tables, whose memory is freed when no walker can stand in one any more."""
     gather = _zap(thread).gather
-    if engine.world.policy.page_table_free == "ipi":
+    if engine.world.page_table_free == "ipi":
         return tlb_remove_table_sync_one(engine, thread, tlb_remove_table_free)
     tables, gather.tables = gather.tables, []
     batch = TableBatch(tables[0].id, tables)
@@ -266,10 +280,15 @@ def tlb_remove_tables(engine: Mm, thread: Thread) -> Step:
 @step("mm/mmu_gather.c", cost="page_free")
 def tlb_remove_table_free(engine: Mm, thread: Thread) -> Step:
     """Every CPU has answered, so no walk with interrupts off goes on: free the tables at once."""
+    _free_tables_now(engine, thread)
+    return _gathered(thread)
+
+
+def _free_tables_now(engine: Mm, thread: Thread) -> None:
+    """No grace period is due."""
     gather = _zap(thread).gather
     tables, gather.tables = gather.tables, []
     free_tables(engine, TableBatch(tables[0].id, tables))
-    return _gathered(thread)
 
 
 def _gathered(thread: Thread) -> Step:
@@ -326,7 +345,7 @@ class TableBatch:
 
 
 def free_tables(engine: Mm, batch: TableBatch) -> None:
-    """The grace period is over: the memory of the page tables is given back (an RCU callback)."""
+    """No walk goes on: the memory of the page tables is given back (may be an RCU callback)."""
     for table in batch.tables:
         assert not table.occupied, f"page table {table.base:#x} freed with live entries"
         if engine.world.watch is not None:

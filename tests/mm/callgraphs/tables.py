@@ -327,9 +327,6 @@ OUR_EVENTS_BY_REASON: Final[Reasons] = {
         ma_write(mas_wr_bnode) ma_op(mas_split) ma_op(mas_rebalance)
         ma_op(mas_wr_spanning_store) call_rcu(maple~node)
     """,
-    "up to 6.14 by RCU only in guests that ask for it (PARAVIRT): the recorded machine did not": """
-        6.1:call_rcu(page~tables) 6.12:call_rcu(page~tables)
-    """,
     "a mutex of the driver's own, which recordings do not show": """
         down_write(driver's~object) down_write_trylock(driver's~object)
         up_write(driver's~object)

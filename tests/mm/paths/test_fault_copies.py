@@ -23,7 +23,7 @@ def busy(mode: str, policy: Policy | None = None) -> Scene:
 
 
 @pytest.mark.parametrize("mode", ["mmap_lock", "per-vma", "lockless"])
-@pytest.mark.parametrize("free", ["rcu", "ipi"])
+@pytest.mark.parametrize("free", ["kernel", "rcu", "ipi"])
 def test_a_copy_taken_at_any_step_ends_like_its_original(mode: str, free: str) -> None:
     whole = busy(mode, Policy(page_table_free=free))
     whole.run()

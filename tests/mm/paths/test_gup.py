@@ -122,12 +122,59 @@ def test_an_unmap_waits_for_a_cpu_that_walks_with_interrupts_off(policy: str) ->
 
 def test_by_interrupt_every_cpu_is_asked_and_tables_are_freed_at_once() -> None:
     asked = {}
-    for policy in ("rcu", "ipi"):
+    for policy in ("kernel", "rcu", "ipi"):
         scene, _ = walked(policy)
         asked[policy] = [one["what"] for one in scene.events(event.IPI)]
         tables = [one["what"] for one in scene.events(event.RCU_CALLBACK)]
         assert ("page tables" in tables) == (policy == "rcu")
-    assert asked == {"rcu": [], "ipi": ["tlb_remove_table_smp_sync"] * 3}
+    assert asked == {"kernel": [], "rcu": [], "ipi": ["tlb_remove_table_smp_sync"] * 3}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "mode", "wait"),
+    [
+        ("6.1", "mmap_lock", ["flush_tlb_func"]),
+        ("6.12", "per-vma", ["flush_tlb_func"]),
+        ("6.12", "lockless", ["flush_tlb_func", "page tables"]),
+        ("6.15", "per-vma", ["flush_tlb_func", "page tables"]),
+        ("7.2", "mmap_lock", ["flush_tlb_func", "page tables"]),
+    ],
+)
+def test_before_6_15_tables_wait_for_the_flush_alone(
+    kernel: str, mode: str, wait: list[str]
+) -> None:
+    """As recorded; lockless faults need a grace period whatever the kernel does."""
+    scene = world(kernel, mode, cpus=4).vma("m", 512, start=BASE).touched("m").vma("w", 8)
+    scene.thread("idle", Access(at("w"), write=True), cpu=1)
+    scene.thread("unmapper", Munmap(at("m"), 512), after_ns=90_000)
+    tables = list(scene.mm.page_tables.all_tables())
+    done(scene)
+    callbacks = {one["what"] for one in scene.events(event.RCU_CALLBACK)}
+    asked = {one["what"] for one in scene.events(event.IPI)}
+    assert sorted(asked | callbacks & {"page tables"}) == wait
+    assert [table.is_freed for table in tables if table.base == BASE] == [True]
+
+
+def test_tables_that_go_with_the_pages_wait_for_walks_with_interrupts_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The flush of the TLBs is all that protects GUP-fast where tables are not freed by RCU."""
+
+    def broken() -> set[str]:
+        scene = world("6.12", cpus=4, gup_pte=800)
+        scene.vma("m", 512, start=BASE).touched("m")
+        scene.thread("walker", GetUserPages(at("m"), 512), cpu=1)
+        scene.thread("unmapper", Munmap(at("m"), 512), after_ns=1_000)
+        rules.run(scene.engine, every_steps=1)
+        return {one.rule for one in scene.engine.world.broken} & {"I5"}
+
+    def flushes_nobody(*arguments: object, **_: object) -> Step:
+        then: Step = arguments[5]  # type: ignore[assignment]
+        return then
+
+    assert broken() == set()
+    monkeypatch.setattr(zap, "flush_tlb_range", flushes_nobody)
+    assert broken() == {"I5"}
 
 
 def test_tables_freed_under_a_walk_with_interrupts_off_break_a_rule(

@@ -190,7 +190,7 @@ def test_the_ladder_can_skip_the_vma_lock() -> None:
     assert [(fall["from_regime"], fall["to_regime"]) for fall in falls] == [(2, 0)]
 
 
-@pytest.mark.parametrize("free", ["rcu", "ipi"])
+@pytest.mark.parametrize("free", ["kernel", "rcu", "ipi"])
 @pytest.mark.parametrize("snapshot", ["copy", "rcu_ref"])
 def test_every_policy_survives_an_unmapping_neighbour(free: str, snapshot: str) -> None:
     policy = Policy(page_table_free=free, lockless_snapshot=snapshot)

@@ -111,7 +111,7 @@ def test_page_tables_that_a_neighbour_needs_stay() -> None:
 
 
 def test_page_tables_are_freed_only_after_a_grace_period() -> None:
-    scene = world("6.12").vma("a", 1024, start=0x7000_0000_0000).touched("a")
+    scene = world("6.15").vma("a", 1024, start=0x7000_0000_0000).touched("a")
     table = scene.mm.page_tables.walk(scene.named("a"))
     scene.thread("t", Munmap(at("a"), 1024))
     assert table is not None
