@@ -182,7 +182,7 @@ KEYS: Final = (
         "Play the scenario that shows this fault at work among others, in this kernel.",
         "In the matrix", (MATRIX,), "o"),
     Key("matrix.next_changed", "n", "changed(1)", "next that differs",
-        "To the next fault that differs (◆) from the kernel you came from, round to the first.",
+        "To the next fault that differs (◆) from the kernel beside it, round to the first.",
         "In the matrix", (MATRIX,), "n"),
     Key("matrix.previous_changed", "N", "changed(-1)", "one before that differs",
         "To the one before.", "In the matrix", (MATRIX,)),
