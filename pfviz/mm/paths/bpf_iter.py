@@ -6,9 +6,10 @@ writer that has mmap_lock waits for the VMA's readers. The repair is to try, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pfviz.mm.bpf import BpfVmaIter
+from pfviz.mm.errno import EBUSY, EFAULT
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_trylock, mmap_read_unlock
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
 from pfviz.mm.vma_lock import vma_end_read
@@ -17,9 +18,6 @@ from pfviz.sim.task import Step, step
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-EBUSY: Final = -16
-EFAULT: Final = -14
 
 
 @step("kernel/bpf/task_iter.c", cost="syscall_entry")

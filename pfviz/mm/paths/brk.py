@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pfviz.mm.errno import ENOMEM
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import PAGE_SHIFT, PROT_READ, PROT_WRITE, Brk
 from pfviz.mm.paths.expand import expand
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
 
-ENOMEM: Final = -12
 HEAP_FLAGS: Final = PROT_READ | PROT_WRITE
 
 

@@ -8,9 +8,10 @@ table is taken out, and every CPU answers once: no walk without locks stands in 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pfviz.mm.collapse_table import copy_into_block, may_collapse, restore_table, take_table
+from pfviz.mm.errno import EAGAIN, EINVAL, ENOMEM
 from pfviz.mm.huge_pmd import is_huge_zero, new_huge_pmd, set_huge_pmd
 from pfviz.mm.mmap_lock import (
     mmap_read_lock,
@@ -43,10 +44,6 @@ from pfviz.sync.spinlock import spin_lock, spin_unlock
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-EAGAIN: Final = -11
-ENOMEM: Final = -12
-EINVAL: Final = -22
 
 
 @dataclass(slots=True, eq=False)

@@ -6,8 +6,9 @@ when the access succeeded or a signal ended it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from pfviz.mm.errno import EFAULT
 from pfviz.mm.page_table import ACCESSED, DIRTY, OCCUPIED, PRESENT, WRITABLE
 from pfviz.mm.paths import lockless, under_mmap_lock, under_vma_lock
 from pfviz.mm.paths.outcome import (
@@ -33,8 +34,6 @@ from pfviz.sim.task import Step, step
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-EFAULT: Final = -14
 
 
 def touch(

@@ -6,8 +6,9 @@ thread that waits in the kernel.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from pfviz.mm.errno import EPERM
 from pfviz.mm.user_mutex import LockMutex, UnlockMutex, UserMutex, new_mutex
 from pfviz.sim import event
 from pfviz.sim.event import WRITE
@@ -17,8 +18,6 @@ from pfviz.sync.wait_queue import Waiter
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-EPERM: Final = -1
 
 
 def _mutex(engine: Mm, thread: Thread) -> UserMutex:

@@ -7,8 +7,9 @@ lock is mmap_lock held for reading in every kernel. Populating, locking and pinn
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from pfviz.mm.errno import EFAULT
 from pfviz.mm.mmap_lock import mmap_read_lock
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE
 from pfviz.mm.page_table import PRESENT, SPECIAL, WRITABLE, HugePmd, PteTable, pfn_of
@@ -28,8 +29,6 @@ from pfviz.sync.spinlock import spin_lock, spin_unlock
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-EFAULT: Final = -14
 
 
 @dataclass(slots=True, eq=False)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm.cross_call import local_irq_restore, local_irq_save
+from pfviz.mm.errno import EFAULT
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE, GetUserPages
 from pfviz.mm.page_table import PRESENT, SPECIAL, TABLE_SPAN, WRITABLE, HugePmd, PteTable, pfn_of
 from pfviz.mm.paths.allocation import free_frames
-from pfviz.mm.paths.gup import EFAULT, Gup, get_user_pages
+from pfviz.mm.paths.gup import Gup, get_user_pages
 from pfviz.sim.task import Step, step
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pfviz.mm import operations as ops
+from pfviz.mm.errno import EINVAL, ENOMEM
 from pfviz.mm.hugetlb import cuts_huge_page
 from pfviz.mm.mmap_lock import (
     mmap_read_lock,
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
 
-ENOMEM: Final = -12
-EINVAL: Final = -22
 GUARDS: Final = (ops.MADV_GUARD_INSTALL, ops.MADV_GUARD_REMOVE)
 UNDER_READ_LOCK: Final = (
     MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT, ops.MADV_COLD, ops.MADV_WILLNEED, *GUARDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pfviz.mm.errno import ENOMEM
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE, Mincore
 from pfviz.mm.paths.page_walk import PageWalk, page_walk_of, walk_next_table, walk_pages
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
 
-ENOMEM: Final = -12
 PAGES_PER_CHUNK: Final = 4096
 """A page of answers, one byte for each page asked about."""
 

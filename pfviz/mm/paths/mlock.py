@@ -7,8 +7,9 @@ VMA; what is missing is faulted in afterwards under mmap_lock held for reading.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from pfviz.mm.errno import ENOMEM
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE, Mlock, Munlock
 from pfviz.mm.page_table import PRESENT
@@ -25,8 +26,6 @@ from pfviz.sync.spinlock import spin_unlock
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-ENOMEM: Final = -12
 
 
 @dataclass(slots=True, eq=False)

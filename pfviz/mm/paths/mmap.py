@@ -7,8 +7,9 @@ its range changes, which waits for every fault that holds it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from pfviz.mm.errno import EINVAL, ENOMEM
 from pfviz.mm.hugetlb import cuts_huge_page, hugetlb_file_setup
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import (
@@ -43,9 +44,6 @@ from pfviz.sync.rwsem import down_write, up_write
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-ENOMEM: Final = -12
-EINVAL: Final = -22
 
 
 @dataclass(slots=True, eq=False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from pfviz.mm.errno import EINVAL, ENOMEM
 from pfviz.mm.huge_pmd import change_huge_pmd, is_covered
 from pfviz.mm.hugetlb import cuts_huge_page
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
@@ -23,9 +24,6 @@ from pfviz.sync.spinlock import spin_lock, spin_unlock
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-ENOMEM: Final = -12
-EINVAL: Final = -22
 
 
 @dataclass(slots=True, eq=False)

@@ -6,9 +6,10 @@ the VMA itself. Where the mapping goes over to another address is the business o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pfviz.mm.address_space import MMAP_MIN, TASK_SIZE
+from pfviz.mm.errno import EFAULT, EINVAL, ENOMEM
 from pfviz.mm.hugetlb import cuts_huge_page
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.operations import PAGE_SHIFT, PAGE_SIZE, Mremap
@@ -28,10 +29,6 @@ from pfviz.sync.rwsem import mode_held
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-ENOMEM: Final = -12
-EFAULT: Final = -14
-EINVAL: Final = -22
 
 
 def _call(thread: Thread) -> MremapCall:

@@ -7,9 +7,10 @@ vms_gather_munmap_vmas, vms_complete_munmap_vmas of 6.12; older kernels do the s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.errno import EINVAL
 from pfviz.mm.hugetlb import cuts_huge_page
 from pfviz.mm.maple import WritePlan
 from pfviz.mm.mmap_lock import (
@@ -36,9 +37,6 @@ from pfviz.sync.rwsem import mode_held
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-
-EINVAL: Final = -22
 
 
 @dataclass(slots=True, eq=False)

@@ -7,9 +7,10 @@ VMA's own lock from 6.18 on.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pfviz.mm.address_space import AddressSpace
+from pfviz.mm.errno import ENOENT, ENOTTY
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.paths.lock_vma import lock_next
 from pfviz.mm.vma_lock import vma_end_read
@@ -18,9 +19,6 @@ from pfviz.sim.task import Step, step
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-ENOENT: Final = -2
-ENOTTY: Final = -25
 
 
 @dataclass(slots=True, eq=False)

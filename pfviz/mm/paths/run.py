@@ -11,6 +11,7 @@ from pfviz.mm import operations as ops
 from pfviz.mm.address_space import AddressSpace
 from pfviz.mm.bpf import BpfVmaIter
 from pfviz.mm.cross_call import local_irq_restore, local_irq_save
+from pfviz.mm.errno import EFAULT
 from pfviz.mm.paths import (
     bpf_iter,
     brk,
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 
 Next = Step | None
 
-EFAULT: Final = -14
-EINVAL: Final = -22
 COMPUTE_SLICE_NS: Final = 10_000
 """User code runs in pieces of this length: interrupts and preemption come in between."""
 

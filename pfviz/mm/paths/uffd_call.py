@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pfviz.mm.errno import EAGAIN, EBADF, EINVAL
 from pfviz.mm.operations import PAGE_SIZE, Uffd
 from pfviz.mm.paths import uffd_fill, uffd_move, uffd_protect, uffd_read, uffd_register, uffd_wake
 from pfviz.mm.userfaultfd import (
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
 
-EAGAIN: Final = -11
-EBADF: Final = -9
-EINVAL: Final = -22
 
 CALLS: Final = {
     "register": uffd_register.userfaultfd_register,

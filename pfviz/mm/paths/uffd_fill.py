@@ -7,8 +7,9 @@ While the address space is about to change in a way that the monitor has not rea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from pfviz.mm.errno import EAGAIN, EEXIST, EFAULT, EINVAL, ENOENT
 from pfviz.mm.frames import ZERO_PFN
 from pfviz.mm.operations import PAGE_SIZE
 from pfviz.mm.page_cache import Folio, folio_trylock, folio_unlock
@@ -46,12 +47,6 @@ from pfviz.sync.spinlock import spin_lock, spin_unlock
 
 if TYPE_CHECKING:
     from pfviz.mm.world import Mm
-
-ENOENT: Final = -2
-EAGAIN: Final = -11
-EFAULT: Final = -14
-EEXIST: Final = -17
-EINVAL: Final = -22
 
 
 def _call(thread: Thread) -> UffdCall:

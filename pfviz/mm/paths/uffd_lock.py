@@ -6,8 +6,9 @@ when the VMA is busy or has no anon_vma yet. A chain: `UffdCall.vma` is None whe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from pfviz.mm.errno import ENOENT
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.paths.anon_vma import anon_vma_prepare
 from pfviz.mm.paths.under_vma_lock import lock_vma_under_rcu
@@ -19,8 +20,6 @@ from pfviz.sim.task import Step, step
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-ENOENT: Final = -2
 
 
 def _call(thread: Thread) -> UffdCall:

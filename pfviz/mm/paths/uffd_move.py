@@ -6,8 +6,9 @@ first one held would close a circle with a writer. Source: mm/userfaultfd.c of L
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from pfviz.mm.errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.operations import PAGE_SIZE
 from pfviz.mm.page_range import clear_pte, set_pte
@@ -40,12 +41,6 @@ from pfviz.sync.spinlock import spin_lock, spin_unlock
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-ENOENT: Final = -2
-EAGAIN: Final = -11
-EBUSY: Final = -16
-EEXIST: Final = -17
-EINVAL: Final = -22
 
 
 def _call(thread: Thread) -> UffdCall:

@@ -6,8 +6,9 @@ mm/userfaultfd.c, mm/mprotect.c (change_protection with MM_CP_UFFD_WP).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from pfviz.mm.errno import EAGAIN, ENOENT
 from pfviz.mm.mmap_lock import mmap_read_lock, mmap_read_unlock
 from pfviz.mm.page_table import TABLE_SPAN, HugePmd
 from pfviz.mm.paths.huge_split import split_huge_pmd
@@ -23,9 +24,6 @@ from pfviz.sync.rwsem import down_read, up_read
 if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
-
-ENOENT: Final = -2
-EAGAIN: Final = -11
 
 
 def _call(thread: Thread) -> UffdCall:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pfviz.mm.errno import EBUSY, EINVAL
 from pfviz.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from pfviz.mm.paths.modify import Modify, modify_flags
 from pfviz.mm.paths.uffd_wake import wake_userfault
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from pfviz.mm.thread import Thread
     from pfviz.mm.world import Mm
 
-EINVAL: Final = -22
-EBUSY: Final = -16
 TASK_SIZE: Final = 1 << 47
 
 
