@@ -36,7 +36,6 @@ class PageLock(Protocol):
     line: CacheLine
     locked_by: int
     waiters: list[Task]
-    lock_began_ns: int
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +59,6 @@ class Folio:
     """PG_readahead: who meets it starts the next asynchronous window."""
     is_cached: bool = True
     """Still in the page cache (folio->mapping is set); truncation takes it out."""
-    lock_began_ns: int = 0
 
     @property
     def kind(self) -> str:
@@ -191,7 +189,6 @@ def folio_trylock(engine: Engine[Any], task: Task, folio: PageLock) -> bool:
     if folio.locked_by != -1:
         return False
     folio.locked_by = task.id
-    folio.lock_began_ns = engine.now_ns
     if engine.watch is not None:
         engine.watch.took(engine, task, folio, WRITE)
     return True

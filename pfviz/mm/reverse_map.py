@@ -23,7 +23,6 @@ class AnonVma:
     rwsem: RwSemaphore
     """The root's lock: the only one ever taken (anon_vma_lock_write locks anon_vma->root)."""
     root_id: int
-    parent_id: int = -1
     vmas: dict[int, Vma] = field(default_factory=dict)
     """The VMAs linked to it (its interval tree), by their ids, in order."""
 
@@ -88,7 +87,7 @@ def anon_vma_fork(engine: Engine[Any], child: Vma, parent: Vma) -> None:
 
 def own_anon_vma(engine: Engine[Any], child: Vma, parent: AnonVma) -> None:
     """Give a forked VMA an anon_vma of its own below its parent's (second half of a fork)."""
-    own = AnonVma(engine.new_id(), parent.rwsem, parent.root_id, parent.id)
+    own = AnonVma(engine.new_id(), parent.rwsem, parent.root_id)
     link_vma(child, own)
     child.anon_vma = own
 

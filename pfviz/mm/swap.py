@@ -45,7 +45,6 @@ class AnonFolio:
     locked_by: int = -1
     """The task that holds the lock bit, BY_DISK while it is being read; -1 is nobody."""
     waiters: list[Task] = field(default_factory=list)
-    lock_began_ns: int = 0
     area: SwapArea | None = None
     slot: int = -1
     """Whose contents it has, as long as it is cached."""

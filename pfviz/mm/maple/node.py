@@ -97,10 +97,6 @@ class MapleNode:
         return self.type == MAPLE_LEAF_64
 
     @property
-    def is_root(self) -> bool:
-        return self.parent is None
-
-    @property
     def is_dead(self) -> bool:
         """A dead node points to itself (ma_dead_node); a freed one is dead too."""
         return self.parent is self or not self.pivots

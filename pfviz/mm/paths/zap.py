@@ -47,7 +47,6 @@ class Zap:
     """The huge page that goes as a whole."""
     hugetlb: list[RwSemaphore] = field(default_factory=list)
     """Locks that are held while pages of a hugetlb mapping go."""
-    zapped: int = 0
 
     @property
     def vma(self) -> Vma:
@@ -178,7 +177,6 @@ def zap_huge(engine: Mm, thread: Thread) -> Step:
     if huge.is_linked:
         zap_huge_pmd(engine, zap.mm.page_tables, huge, zap.gather)
         engine.cost("page_free")
-        zap.zapped += 1
     return zap_huge_unlock
 
 
@@ -211,7 +209,6 @@ def zap_pte_table(engine: Mm, thread: Thread) -> Step:
     tables = zap.mm.page_tables
     cleared = zap_pte_range(engine, tables, table, zap.address, zap.end, zap.gather)
     engine.charge(cleared * engine.machine.costs["zap_pte"])
-    zap.zapped += cleared
     return zap_pte_unlock
 
 
