@@ -13,7 +13,7 @@ from pfviz.sim.task import Task
 
 if TYPE_CHECKING:
     from pfviz.mm.address_space import AddressSpace
-    from pfviz.mm.userfaultfd import Message, UffdEvent
+    from pfviz.mm.userfaultfd import Message, UffdEvent, UserfaultfdCtx
     from pfviz.mm.vma import Vma
 
 # FAULT_PATH.regime
@@ -150,6 +150,8 @@ class Thread(Task):
     """What a walk should find, as of when it chose its slot (`paths/tree_in_place.py`)."""
     walk: Any = None
     """Where a walk of the tree under RCU stands (MaState)."""
+    uffd_told: UserfaultfdCtx | None = None
+    """The userfaultfd whose monitor it is about to wake."""
     uffd_events: list[UffdEvent] = field(default_factory=list)
     """Changes it has made that monitors have yet to read of."""
     message: Message | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pfviz.mm.paths.uffd_tell import tell_monitor
 from pfviz.mm.userfaultfd import UffdEvent, UserfaultfdCtx
 from pfviz.sim.task import Step, step
 from pfviz.sync.rwsem import down_write, up_write
@@ -95,23 +96,7 @@ def event_or_done(engine: Mm, thread: Thread) -> Step:
     if not event.is_blocking and event in ctx.event_wqh.waiters:
         ctx.event_wqh.waiters.remove(event)
     spin_unlock(engine, thread, ctx.event_wqh.lock)
-    return wake_up_poll if event.is_blocking else event_read
-
-
-@step("fs/userfaultfd.c", cost="uffd_notify")
-def wake_up_poll(engine: Mm, thread: Thread) -> Step:
-    """Tell the monitor: whoever polls or reads the descriptor is woken."""
-    return spin_lock(engine, thread, _ctx(thread).fd_wqh.lock, then=wake_pollers)
-
-
-@step("kernel/sched/wait.c", function="__wake_up")
-def wake_pollers(engine: Mm, thread: Thread) -> Step:
-    """Wake everybody in the descriptor's queue."""
-    ctx = _ctx(thread)
-    for poller in ctx.fd_wqh.waiters:
-        poller.wake(engine)
-    spin_unlock(engine, thread, ctx.fd_wqh.lock)
-    return schedule
+    return tell_monitor(thread, ctx, then=schedule) if event.is_blocking else event_read
 
 
 @step("kernel/sched/core.c")

@@ -13,6 +13,7 @@ from pfviz.mm.page_table import PAGE_SIZE, WRITABLE, is_pte_marker
 from pfviz.mm.paths.outcome import VM_FAULT_NOPAGE, VM_FAULT_RETRY, VM_FAULT_SIGBUS
 from pfviz.mm.paths.pte_lock import pte_map, pte_unmap
 from pfviz.mm.paths.release import release_fault_lock
+from pfviz.mm.paths.uffd_tell import tell_monitor
 from pfviz.mm.userfaultfd import WAITS, WP, Userfault, UserfaultfdCtx
 from pfviz.sim.task import Step, step
 from pfviz.sync.spinlock import spin_lock, spin_unlock
@@ -113,24 +114,8 @@ def release_lock(engine: Mm, thread: Thread) -> Step:
 def notify_or_go_on(thread: Thread) -> Step:
     """Tell the monitor and sleep, unless there is nothing to wait for any more."""
     if _fault(thread).must_wait and not _ctx(thread).released:
-        return wake_up_poll
+        return tell_monitor(thread, _ctx(thread), then=schedule)
     return userfault_woken
-
-
-@step("fs/userfaultfd.c", cost="uffd_notify")
-def wake_up_poll(engine: Mm, thread: Thread) -> Step:
-    """Tell the monitor: whoever polls or reads the descriptor is woken."""
-    return spin_lock(engine, thread, _ctx(thread).fd_wqh.lock, then=wake_pollers)
-
-
-@step("kernel/sched/wait.c", function="__wake_up")
-def wake_pollers(engine: Mm, thread: Thread) -> Step:
-    """Wake everybody in the descriptor's queue; a monitor that is at work needs no waking."""
-    ctx = _ctx(thread)
-    for poller in ctx.fd_wqh.waiters:
-        poller.wake(engine)
-    spin_unlock(engine, thread, ctx.fd_wqh.lock)
-    return schedule
 
 
 @step("kernel/sched/core.c")
