@@ -23,6 +23,7 @@ from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.fault_kinds import BY_ID
 from pfviz.scenario.matrix import Policies
 from pfviz.trace.capture_file import CaptureError
+from pfviz.views import palettes
 from pfviz.views.glyphs import ASCII, UNICODE, Glyphs
 
 from . import keys, themes
@@ -78,9 +79,9 @@ class LabApp(App[None]):
         self.ascii_only = ascii_only
         self.glyphs: Glyphs = ASCII if ascii_only else UNICODE
         self.play_at_once = play
-        for palette in themes.PALETTES.values():
+        for palette in palettes.PALETTES.values():
             self.register_theme(themes.textual_theme(palette))
-        self.theme = themes.palette_named(theme).name
+        self.theme = palettes.palette_named(theme).name
         self.styles_by_name: Mapping[str, Style] = {}
         self._dress()
         if keymap:
@@ -100,7 +101,7 @@ class LabApp(App[None]):
         return self._plain
 
     def _dress(self) -> None:
-        palette = themes.PALETTES[self.theme]
+        palette = palettes.PALETTES[self.theme]
         self.styles_by_name = themes.style_table(palette, colors=not self.no_color)
 
     def on_mount(self) -> None:
@@ -134,8 +135,8 @@ class LabApp(App[None]):
 
     def action_theme(self) -> None:
         """Dark or light."""
-        dark = self.theme == themes.DARK.name
-        self.theme = themes.LIGHT.name if dark else themes.DARK.name
+        dark = self.theme == palettes.DARK.name
+        self.theme = palettes.LIGHT.name if dark else palettes.DARK.name
         self._dress()
         for screen in self.screen_stack:
             dress = getattr(screen, "dress", None)
@@ -275,7 +276,7 @@ def run_app(
         CaptureError: its capture cannot be read.
         ValueError: the keymap names an unknown binding.
     """
-    why = why_no_screen(os.environ, sys.stdout.isatty()) or themes.why_unknown(theme)
+    why = why_no_screen(os.environ, sys.stdout.isatty()) or palettes.why_unknown(theme)
     if why:
         sys.stderr.write(f"pfviz: {why}\n")
         return 2

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pfviz.views import narrator
+from pfviz.views.painters import Scene
 from pfviz.views.rows import Row, Rows, fit_rows, wrap
-
-from .painters import Scene
 
 
 def paint_sentence(scene: Scene, message: str, caption: str, width: int, lines: int) -> Rows:

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfviz.tui import chrome, keys
-from pfviz.tui.layout import PANES
 from pfviz.tui.player import Player
 from pfviz.tui.speeds import LADDER_NS
+from pfviz.views.layout import PANES
 from pfviz.views.rows import row_width
 
 from .runs import capture, player

@@ -4,7 +4,8 @@ from textual.app import App, ComposeResult
 from textual.geometry import Region
 
 from pfviz.tui.pane import Pane
-from pfviz.tui.themes import DARK, style_table
+from pfviz.tui.themes import style_table
+from pfviz.views.palettes import DARK
 from pfviz.views.rows import Row, fit
 
 

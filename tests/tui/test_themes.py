@@ -6,15 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pfviz.tui.themes import (
-    DARK,
-    LIGHT,
-    Palette,
-    palette_named,
-    state_colors,
-    style_table,
-    why_unknown,
-)
+from pfviz.tui.themes import style_table
+from pfviz.views.inks import state_colors
+from pfviz.views.palettes import DARK, LIGHT, Palette, palette_named, why_unknown
 from pfviz.views.rows import STYLES
 
 Matrix = npt.NDArray[np.float64]

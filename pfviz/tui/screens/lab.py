@@ -20,16 +20,17 @@ from typing import TYPE_CHECKING, Final
 from textual.containers import Container, Horizontal
 
 from pfviz.scenario.schema import Layout
-from pfviz.tui import chrome, keys, painters
+from pfviz.tui import chrome, keys
 from pfviz.tui.followed import Followed
-from pfviz.tui.layout import GRID, PANES, Needs, Plan, plan
-from pfviz.tui.painters import VIEWS, Scene, playing_span
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Player
 from pfviz.tui.screens.lab_tree import LabTree
 from pfviz.tui.screens.playing import Paint
 from pfviz.tui.sentence import paint_sentence
+from pfviz.views import painters
+from pfviz.views.layout import GRID, PANES, Needs, Plan, plan
 from pfviz.views.look import Look, shown_mm
+from pfviz.views.painters import VIEWS, Scene, playing_span
 from pfviz.views.rows import Rows, cell_width, pad_name
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Final
 
 from pfviz.tui import go_to, keys
-from pfviz.tui.layout import PANES
-from pfviz.tui.painters import stretched
 from pfviz.tui.player import Player
 from pfviz.tui.screens.choice import Choice
 from pfviz.tui.screens.playing import PlayingScreen
 from pfviz.tui.screens.prompt import BREAK_PROMPT, FIND_PROMPT, GO_PROMPT, Prompt, Question
 from pfviz.views import narrator, threads
+from pfviz.views.layout import PANES
 from pfviz.views.look import Look, selected_task
+from pfviz.views.painters import stretched
 from pfviz.views.timeline import EVENT, STEP
 
 CAPTION_EVENTS: Final = 400

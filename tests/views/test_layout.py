@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfviz.tui.layout import PANES, Needs, plan
+from pfviz.views.layout import PANES, Needs, plan
 
 sizes = st.tuples(st.integers(1, 320), st.integers(1, 120))
 needs = st.builds(Needs, st.integers(0, 300), st.integers(0, 5000), st.integers(0, 500))
