@@ -78,7 +78,7 @@ def summary(frame: Frame, height: int = 0, look: Look = DEFAULT) -> str:
         text += f" · {height} shown"
     if attached < len(mm.vmas):
         text += f" · {count(len(mm.vmas) - attached)} detached"
-    text += f" · {count(mm.pages_present)} pages"
+    text += f" · {count(mm.pages_present)} page" + ("" if mm.pages_present == 1 else "s")
     return f"{mm.name} · {text}" if len(frame.mms) > 1 else text
 
 

@@ -24,13 +24,20 @@ def test_a_closed_pipe_is_silent() -> None:
     assert running.wait() == 0
 
 
+def _heed_interrupts() -> None:
+    """A shell that runs the tests in the background has SIGINT ignored, in all its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_an_interrupt_is_exit_code_130(tmp_path: Path) -> None:
     endless = tmp_path / "endless.toml"
     endless.write_text(
         'schema_version = 1\ntitle = "x"\nuntil = "1000s"\n[[thread]]\nname = "a"\n'
         '[thread.workload]\nname = "compute"\nrounds = 0\n'
     )
-    running = subprocess.Popen([*PFVIZ, "run", str(endless)], stderr=subprocess.PIPE)
+    running = subprocess.Popen(
+        [*PFVIZ, "run", str(endless)], stderr=subprocess.PIPE, preexec_fn=_heed_interrupts
+    )
     time.sleep(1.5)  # Long enough to be running, whatever the machine does besides.
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=20)
