@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from pfviz.places import data_home
 from pfviz.scenario import checks, complaints
 from pfviz.scenario.errors import ScenarioError, hint, nearest
 from pfviz.scenario.positions import line_of, positions
@@ -114,8 +115,7 @@ def kinds_folder() -> Path:
 
 def own_folder() -> Path:
     """Where a user's own scenarios live: $XDG_DATA_HOME/pfviz/scenarios."""
-    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(home).expanduser() / "pfviz" / "scenarios"
+    return data_home() / "scenarios"
 
 
 def _named() -> Iterator[Path]:

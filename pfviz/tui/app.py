@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.app import App, SystemCommand
 from textual.filter import LineFilter, NoColor
 
+from pfviz.places import state_home
 from pfviz.report.source import Source
 from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.fault_kinds import BY_ID
@@ -187,7 +188,7 @@ class LabApp(App[None]):
             path = write_screenshot(svg, Path.cwd())
         except OSError:
             try:
-                path = write_screenshot(svg, state_folder())
+                path = write_screenshot(svg, state_home())
             except OSError as error:
                 self.report(f"The screenshot could not be saved: {error.strerror or error}.")
                 return
@@ -246,12 +247,6 @@ def write_screenshot(svg: str, folder: Path) -> Path:
     # Without this some viewers drop the blanks beside coloured words.
     path.write_text(svg.replace("<text ", '<text xml:space="preserve" '), encoding="utf-8")
     return path
-
-
-def state_folder() -> Path:
-    """$XDG_STATE_HOME/pfviz."""
-    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser() / "pfviz"
 
 
 def run_app(
