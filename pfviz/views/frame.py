@@ -278,10 +278,6 @@ class Frame:
         name = self.tasks[task].name
         return name if self.names.get(name, 0) < 2 else f"{name}-{task}"
 
-    def lock_name(self, lock: int) -> str:
-        """A lock's name, or its number when it never had one."""
-        return self.locks[lock].name if lock in self.locks else f"lock {lock}"
-
     def people(self) -> list[TaskState]:
         """Every real task in order of its id."""
         return [self.tasks[task] for task in sorted(self.tasks) if task >= 0]

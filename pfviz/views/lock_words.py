@@ -44,6 +44,11 @@ def title(frame: Frame, lock: LockState) -> str:
     return lock.name or f"{lock.kind} {lock.id}"
 
 
+def lock_name(frame: Frame, lock: int) -> str:
+    """The name of a lock by its id, as the board writes it; its number when nobody told of it."""
+    return title(frame, frame.locks[lock]) if lock in frame.locks else f"lock {lock}"
+
+
 def _mm_name(frame: Frame, mm: int) -> str:
     """A process's name; after an exec or a fork another mm may have the same one."""
     name = frame.mms[mm].name

@@ -15,6 +15,7 @@ from pfviz.sim.event import EventLog
 from . import states
 from .fold import HANDLERS
 from .frame import Frame, TaskState
+from .lock_words import lock_name
 from .look import DEFAULT, Look, selected_task
 from .numbers import address, clock, duration
 from .rows import Cell, Row, Rows, cell_width, clean, fit_rows, plain, wrap
@@ -112,12 +113,12 @@ def _of_task(frame: Frame, task: TaskState) -> Iterator[Cell]:
         return
     if state == states.IO:
         yield (f"{name} waits for I/O: ", style)
-        held = ", ".join(frame.lock_name(lock) for lock in task.holds)
+        held = ", ".join(lock_name(frame, lock) for lock in task.holds)
         why = task.asleep_why or "the device is not done"
         yield (f"{why}; it holds {held or 'no lock'} meanwhile.", "text")
         return
     if state == states.ASK:
-        held = ", ".join(frame.lock_name(lock) for lock in task.holds)
+        held = ", ".join(lock_name(frame, lock) for lock in task.holds)
         yield (f"{name} {task.asleep_why}", style)
         yield (f"; it holds {held or 'no lock'} meanwhile.", "text")
         return

@@ -198,3 +198,17 @@ def test_of_several_broken_rules_the_first_is_told_and_nobody_breaks_none() -> N
     story.add(ev.RULE_BROKEN, ev.NOBODY, first, -1)
     story.add(ev.RULE_BROKEN, ev.NOBODY, last, -1)
     assert said(story, 0) == "A rule is broken: I18: a circle of waiting."
+
+
+def test_what_a_waiting_fault_holds_is_named_as_the_board_names_it() -> None:
+    story = logs.Story()
+    mm, _ = story.address_space()
+    vma, lock = story.vma(mm, "heap", 0x7F0000000000, 4, "file")
+    story.log.append(
+        0, ev.LOCK_NEW, -1, lock, story.log.text("vma_lock"), story.log.text("vm_lock 16"), vma
+    )
+    app = story.thread("app")
+    story.takes(app, lock)
+    story.add(ev.IO_BEGIN, app, 1, 0, 0)
+    story.falls_asleep(app, "waits for the disk")
+    assert "it holds VMA heap meanwhile" in said(story, app)

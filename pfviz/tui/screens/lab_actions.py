@@ -13,6 +13,7 @@ from pfviz.tui.screens.playing import PlayingScreen
 from pfviz.tui.screens.prompt import BREAK_PROMPT, FIND_PROMPT, GO_PROMPT, Prompt, Question
 from pfviz.views import narrator, threads
 from pfviz.views.layout import PANES
+from pfviz.views.lock_words import lock_name
 from pfviz.views.look import Look, selected_task
 from pfviz.views.painters import stretched
 from pfviz.views.timeline import EVENT, STEP
@@ -285,13 +286,13 @@ class LabActions(PlayingScreen):
         if lock < 0:
             self.say(f"{name} waits for no lock at this moment.")
         elif not frame.locks[lock].holders:
-            self.say(f"{frame.lock_name(lock)} is free: {name} is about to get it.")
+            self.say(f"{lock_name(frame, lock)} is free: {name} is about to get it.")
         else:
             owner = next(iter(frame.locks[lock].holders))
             followed = [*self._followed, here]
             self._select(owner)
             self._followed = followed
-            self.say(f"{name} waits for {frame.lock_name(lock)}; {frame.label(owner)} holds it.")
+            self.say(f"{name} waits for {lock_name(frame, lock)}; {frame.label(owner)} holds it.")
         self.moved()
 
     def action_back_from_owner(self) -> None:
