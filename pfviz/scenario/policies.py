@@ -101,6 +101,21 @@ def said(policy: Policy, changes: Changes = ()) -> dict[str, Any]:
     return {name: values[name] for name in BY_NAME}
 
 
+def changed(policy: Policy, changes: Changes) -> tuple[tuple[str, Any], ...]:
+    """The switches that the changes turn away from what the file says, with their new values.
+
+    All kinds of waiting turned alike are one: `io_wait`.
+    """
+    own, now = said(policy), said(policy, changes)
+    turned = {name: value for name, value in now.items() if value != own[name]}
+    waits = [name for name in own if name.startswith(f"{IO_WAIT}_")]
+    if all(name in turned for name in waits) and len({turned[name] for name in waits}) == 1:
+        general = turned[waits[0]]
+        turned = {name: value for name, value in turned.items() if name not in waits}
+        turned = {IO_WAIT: general} | turned
+    return tuple(turned.items())
+
+
 def mm_policy(policy: Policy, changes: Changes = ()) -> MmPolicy:
     """The model's policy for a file's; ValueError when a change is of no switch or to no value."""
     known = list(changes)

@@ -1,68 +1,17 @@
-"""The rows around the panes: header, seek bar, tabs, hints. Pure painting, no widget."""
+"""The rows around the panes, as the views paint them, for a player and the table of keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Final
 
-from pfviz.scenario.policies import word
-from pfviz.views.numbers import clock, count, duration
-from pfviz.views.rows import Cell, Row, cell_width, clean, clip, fit, wrap
+from pfviz.views import bars
+from pfviz.views.bars import Bar, Chrome, Standing, World, hints_of, tabs, too_small
 
 from .keys import Key
 from .player import Player
-from .recipe import MODE_TITLES
 
-TITLE_MIN: Final = 12
-"""So many cells the title keeps while anything else can be said shorter."""
-SEEK: Final = "seek"
-"""The action of the seek bar's zone, which needs to know the column."""
-
-
-@dataclass(frozen=True, slots=True)
-class Zone:
-    """A stretch of a row that does something when it is clicked."""
-
-    y: int
-    first: int
-    last: int
-    """Excluded."""
-    action: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chrome:
-    """Rows and the zones in them."""
-
-    rows: tuple[Row, ...]
-    zones: tuple[Zone, ...] = ()
-
-    def action_at(self, x: int, y: int) -> str:
-        """What a click there does; empty for nothing."""
-        for zone in self.zones:
-            if zone.y == y and zone.first <= x < zone.last:
-                if zone.action == SEEK:
-                    return f"seek({x - zone.first}, {zone.last - zone.first})"
-                return zone.action
-        return ""
-
-
-class _Line:
-    """A row that grows, remembering where its zones are."""
-
-    def __init__(self, y: int) -> None:
-        self.y = y
-        self.cells: list[Cell] = []
-        self.zones: list[Zone] = []
-        self.width = 0
-
-    def add(self, text: str, style: str, action: str = "") -> None:
-        cells = cell_width(text)
-        if action:
-            self.zones.append(Zone(self.y, self.width, self.width + cells, action))
-        self.cells.append((text, style))
-        self.width += cells
+__all__ = ["Chrome", "header", "hints", "hints_of", "tabs", "too_small"]
 
 
 def header(player: Player, width: int, lines: int, what: str = "") -> Chrome:
@@ -70,197 +19,31 @@ def header(player: Player, width: int, lines: int, what: str = "") -> Chrome:
 
     `what` stands in the place of the mode switch, where there is none.
     """
-    first = _title_line(player, width, what)
-    if lines == 1:
-        short = _Line(0)
-        _play_state(short, player)
-        short.add(" ", "text")
-        lost = _lost(player.run.log.meta, short=True)
-        short.add(clip(player.run.title, max(width - short.width - lost.width, 0)), "strong")
-        short.cells += lost.cells
-        return Chrome((fit(short.cells, width),), tuple(short.zones))
-    second = _time_line(player, width)
-    return Chrome(
-        (fit(first.cells, width), fit(second.cells, width)), (*first.zones, *second.zones)
-    )
+    return bars.header(_standing(player), width, lines, what)
 
 
-def _title_line(player: Player, width: int, what: str) -> _Line:
-    run, recipe = player.run, player.run.recipe
-    if recipe is None:
-        tails = [_recorded(run.log.meta), _lost(run.log.meta), _lost(run.log.meta, short=True)]
-    elif what:
-        tails = [_Line(0), _mode_only(player)]
-        tails[0].add(f"  kernel {recipe.kernel}  {what}  seed {recipe.seed} ", "dim")
-    else:
-        tails = [
-            *(_modes(player, width, cells) for cells in (POLICY_MAX, POLICY_LONGEST, POLICY_MIN)),
-            _mode_only(player, POLICY_MIN),
-            _mode_only(player),
-        ]
-    line = _Line(0)
-    line.add(" pfviz ", "brand", "help")
-    room = width - line.width - 1
-    # The title is shortened before the last of the tails goes: that one matters more.
-    needed = min(cell_width(run.title), TITLE_MIN)
-    tail = next((tail for tail in tails if tail.width + needed <= room), tails[-1])
-    line.add(" " + clip(run.title, max(room - tail.width, 0)), "strong")
-    for zone in tail.zones:
-        line.zones.append(Zone(0, zone.first + line.width, zone.last + line.width, zone.action))
-    line.cells += tail.cells
-    return line
-
-
-def _modes(player: Player, width: int, policy_cells: int) -> _Line:
-    """Changed policies, kernel, the modes with the current one lit, and with room the seed."""
-    recipe = player.run.recipe
-    assert recipe is not None
-    tail = _Line(0)
-    _policy(tail, player, policy_cells)
-    tail.add(f"  kernel {recipe.kernel} ", "dim", "kernel")
-    possible = recipe.modes()
-    for mode, title in MODE_TITLES.items():
-        if mode == recipe.mode:
-            tail.add(f" {title} ", f"mode-{mode}", "mode")
-        else:  # Where the kernel has no such mode, a click says so.
-            style = "dim" if mode in possible else "faint"
-            tail.add(f" {title} ", style, f"set_mode('{mode}')")
-    if width >= 100:
-        tail.add(f"  seed {recipe.seed} ", "dim", "reseed")
-    return tail
-
-
-def _recorded(meta: Mapping[str, str]) -> _Line:
-    """What a capture says of itself: that it is one, its kernel, what it lost."""
-    tail = _Line(0)
-    kernel = meta.get("kernel", "")
-    said = f" · Linux {clean(kernel)}" if kernel[:1].isdigit() else ""
-    tail.add(f"  recorded with {clean(meta.get('front_end', 'a tracer'))}{said} ", "dim")
-    lost = _lost(meta)
-    tail.cells += lost.cells
-    tail.width += lost.width
-    return tail
-
-
-def _lost(meta: Mapping[str, str], short: bool = False) -> _Line:
-    """That events are missing, and how many where that is known; empty when none are."""
-    line = _Line(0)
-    lost = meta.get("lost_events", "0")
-    if lost != "0" or meta.get("lossy") == "yes":
-        said = f"{clean(lost)} events lost" if lost != "0" else "some events are missing"
-        line.add(" ! lossy " if short else f" ! {said} ", "bad")
-    return line
-
-
-POLICY_MAX: Final = 44
-POLICY_LONGEST: Final = 24
-POLICY_MIN: Final = 17
-"""Cells in which changed policies are said: several, the longest one, or a shortened one."""
-
-
-def _policy(tail: _Line, player: Player, cells: int) -> None:
-    """The policies that were changed: `io_wait=hold`; of many the first and how many more."""
-    recipe = player.run.recipe
-    changed = () if recipe is None else recipe.changed_policy()
-    if not changed or not cells:
-        return
-    said = ", ".join(f"{name}={word(value)}" for name, value in changed)
-    if cell_width(said) > cells:
-        # Of a long name the front is enough; what it was set to is the news.
-        name, value = changed[0]
-        more = f"={word(value)}" + (f" +{len(changed) - 1}" if len(changed) > 1 else "")
-        said = clip(name, cells - len(more)) + more
-    tail.add(" ", "text")
-    tail.add(f" {said} ", "warn", "policy")
-
-
-def _mode_only(player: Player, policy_cells: int = 0) -> _Line:
-    recipe = player.run.recipe
-    assert recipe is not None
-    tail = _Line(0)
-    if policy_cells and recipe.changed_policy():
-        _policy(tail, player, policy_cells)
-        tail.add(f"  kernel {recipe.kernel} ", "dim", "kernel")
-    tail.add(" ", "text")
-    tail.add(f" {MODE_TITLES[recipe.mode]} ", f"mode-{recipe.mode}", "mode")
-    return tail
-
-
-def _play_state(line: _Line, player: Player) -> None:
-    if player.errand is not None:
-        line.add(f" … looking for {player.errand.what} ", "say", "back")
-    elif player.in_past:
-        line.add(f" {'▶' if player.playing else '‖'} PAST   ", "past", "play")
-        line.add(" ", "text")
-    elif player.playing:
-        line.add(" ▶ playing ", "good", "play")
-    else:
-        line.add(" ‖ paused  ", "warn", "play")
-
-
-def _time_line(player: Player, width: int) -> _Line:
-    run = player.run
-    line = _Line(1)
-    _play_state(line, player)
-    line.add(f"{clock(player.now_ns):>11} ", "strong", "go_to")
-    line.add(f" {player.speed_text():<14}", "dim", "speed(1)")
+def _standing(player: Player) -> Standing:
+    run, recipe, timeline = player.run, player.run.recipe, player.run.timeline
     unit = player.units[0]
-    if width >= 70:
-        number = run.timeline.count(player.index, unit)
-        line.add(f" {unit} {count(number):<8}", "dim", "unit")
-    if player.unit != unit and width >= 110:
-        line.add(f" ←/→ by {player.unit} ", "accent", "unit")
-    end = _end_of_bar(player, width)
-    room = width - line.width - len(end) - 1
-    if room >= 10:
-        line.add(" ", "text")
-        _seek_bar(line, player, room)
-        line.add(end, "dim", "go_end")
-    return line
-
-
-TIME_WIDTH_MIN: Final = 100
-SEEK_MARKS: Final = {
-    "seek-parted": "≠", "seek-cue": "◇", "seek-break": "!", "seek-mark": "♦", "seek-hit": "+",
-}  # fmt: skip
-
-
-def _end_of_bar(player: Player, width: int) -> str:
-    """What stands at the bar's right end: the number of an event, since it counts events."""
-    text = f" {count(player.bar_events)} events"
-    if player.run.finished and width >= TIME_WIDTH_MIN:
-        text += f", {duration(player.run.timeline.end_ns)}"
-    return f"{text} "
-
-
-def _seek_bar(line: _Line, player: Player, width: int) -> None:
-    """The known part of the run with the cursor, cues, bookmarks, stops and search hits.
-
-    It counts events, not time: a long sleep takes no more room than a short one. While the run is
-    not known to its end, the bar is as long as a round number of events: marks keep their places.
-    """
-    origin = player.run.origin
-    events = player.bar_events
-
-    def column(position: int) -> int:
-        return max(0, min(width - 1, (position - origin) * width // events))
-
-    here, there = column(player.index), column(player.present)
-    known = column(len(player.run.timeline))
-    cells: list[Cell] = [
-        ("━", "seek") if x <= here
-        else ("━", "dim") if x <= there
-        else ("─", "seek-ahead") if x <= known
-        else ("·", "faint")
-        for x in range(width)
-    ]  # fmt: skip
-    for style, positions in _marks(player):
-        for position in positions:
-            cells[column(position)] = (SEEK_MARKS[style], style)
-    cells[here] = ("●", "strong")
-    line.zones.append(Zone(line.y, line.width, line.width + width, SEEK))
-    line.cells += _merged(cells)
-    line.width += width
+    return Standing(
+        title=run.title,
+        world=None if recipe is None else World(
+            recipe.kernel, recipe.mode, recipe.seed, recipe.modes(), recipe.changed_policy()
+        ),
+        now_ns=player.now_ns,
+        speed_ns=player.speed_ns,
+        bar=Bar(
+            run.origin, player.index, player.present, len(timeline), player.bar_events,
+            run.finished, timeline.end_ns, _marks(player),
+        ),
+        steps=timeline.count(player.index, unit),
+        unit=unit,
+        arrows=player.unit if player.unit != unit else "",
+        playing=player.playing,
+        in_past=player.in_past,
+        errand="" if player.errand is None else player.errand.what,
+        meta=run.log.meta,
+    )  # fmt: skip
 
 
 HITS_SHOWN_MAX: Final = 200
@@ -280,73 +63,6 @@ def _marks(player: Player) -> Iterable[tuple[str, list[int]]]:
         yield "seek-parted", [player.marks.parted]
 
 
-def _merged(cells: list[Cell]) -> list[Cell]:
-    """Neighbouring cells of one style as one cell: fewer segments to paint."""
-    merged: list[Cell] = []
-    for text, style in cells:
-        if merged and merged[-1][1] == style:
-            merged[-1] = (merged[-1][0] + text, style)
-        else:
-            merged.append((text, style))
-    return merged
-
-
-TOO_SMALL: Final = "too small: pfviz needs 24 x 6 cells"
-
-
-def too_small(width: int, height: int) -> tuple[Row, ...]:
-    """That the screen is too small, as far as that fits; letter by letter in very few columns."""
-    if width * height < len(TOO_SMALL) or width < 6:
-        text = "too small" if width >= 9 else "toosmall"
-        lines = [text[at : at + width] for at in range(0, len(text), max(width, 1))]
-    else:
-        lines = wrap(TOO_SMALL, width, height)
-    return tuple(fit([(line, "warn")], width) for line in lines[:height])
-
-
-def tabs(titles: Iterable[tuple[str, str]], visible: tuple[str, ...], focused: str,
-         width: int) -> Chrome:  # fmt: skip
-    """Numbered names of all panes, those on the screen lit; hidden ones lose their names first."""
-    line = _Line(0)
-    named = list(enumerate(titles, start=1))
-    roomy = sum(len(title) + 4 for _, (_, title) in named) <= width
-    for number, (pane, title) in named:
-        style = "selected" if pane == focused else "text" if pane in visible else "dim"
-        words = f" {number} {title} " if roomy or pane in visible else f" {number} "
-        line.add(words, style, f"pane({number})")
-    return Chrome((fit(line.cells, width),), tuple(line.zones))
-
-
 def hints(keys: Iterable[Key], width: int) -> Chrome:
     """The keys that matter most, as many as fit; help always does, quit almost always."""
-    listed = [(key.hint, key.label, key.action) for key in keys if key.hint]
-    return hints_of(listed, width)
-
-
-QUIT_WIDTH_MIN: Final = 50
-
-
-def hints_of(listed: Iterable[tuple[str, str, str]], width: int) -> Chrome:
-    """(key, what it does, action) as many as fit; the last two (quit, help) before all others."""
-    hints = list(listed)
-    kept = 2 if width >= QUIT_WIDTH_MIN else 1
-    front, last = hints[:-kept], hints[-kept:]
-    used = sum(map(_hint_width, last))
-    line = _Line(0)
-    for hint in front:
-        used += _hint_width(hint)
-        if used > width:
-            break
-        _add_hint(line, hint)
-    for hint in last:
-        _add_hint(line, hint)
-    return Chrome((fit(line.cells, width),), tuple(line.zones))
-
-
-def _hint_width(hint: tuple[str, str, str]) -> int:
-    return cell_width(hint[0]) + cell_width(hint[1]) + 5
-
-
-def _add_hint(line: _Line, hint: tuple[str, str, str]) -> None:
-    line.add(f" {hint[0]} ", "key", hint[2])
-    line.add(f" {hint[1]}  ", "dim", hint[2])
+    return hints_of([(key.hint, key.label, key.action) for key in keys if key.hint], width)

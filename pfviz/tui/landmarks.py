@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pfviz.sim.event import FIELDS, STEP, EventLog
+from pfviz.views.cues import Place
 
 from .breakpoints import Breakpoint, parse
-from .cues import Place
 from .row_index import RowIndex
 from .search import Query
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pfviz.views import timeline as grains
+from pfviz.views.bars import speed_text
 from pfviz.views.frame import Frame
-from pfviz.views.numbers import clock, count, round_duration
+from pfviz.views.numbers import clock, count
+from pfviz.views.speeds import LADDER_NS, first_rung
 from pfviz.views.threads import round_up
 
 from .landmarks import Landmarks
 from .run import Run
-from .speeds import LADDER_NS, first_rung
 
 if TYPE_CHECKING:
     from .chooser import Decision
@@ -368,7 +369,7 @@ class Player:
 
     def speed_text(self) -> str:
         """The speed as the header writes it: `1 s = 2 µs`."""
-        return f"1 s = {round_duration(self.speed_ns)}"
+        return speed_text(self.speed_ns)
 
 
 def _words_of_end(run: Run) -> str:

@@ -22,8 +22,6 @@ from pfviz.sim.machine import FOREVER_NS
 from .chooser import Chooser
 from .run import Run
 
-MODE_TITLES: Final = {"mmap_lock": "mmap_lock", "per-vma": "per-VMA", "lockless": "lockless"}
-
 POLICY_CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     switch.name: tuple(switch.values)
     for switch in SWITCHES
@@ -78,19 +76,8 @@ class Recipe:
         return {name: now[name] for name in POLICY_CHOICES}
 
     def changed_policy(self) -> tuple[tuple[str, Any], ...]:
-        """The switches that the viewer turned away from what the file says, in their order.
-
-        All kinds of waiting turned alike are one: `io_wait`.
-        """
-        own = policies.said(self.scenario.policy)
-        now = policies.said(self.scenario.policy, self.overrides.policy)
-        changed = {name: value for name, value in now.items() if value != own[name]}
-        waits = [name for name in own if name.startswith(f"{policies.IO_WAIT}_")]
-        if all(name in changed for name in waits) and len({changed[name] for name in waits}) == 1:
-            general = changed[waits[0]]
-            changed = {name: value for name, value in changed.items() if name not in waits}
-            changed = {policies.IO_WAIT: general} | changed
-        return tuple(changed.items())
+        """The switches that the viewer turned away from what the file says, in their order."""
+        return policies.changed(self.scenario.policy, self.overrides.policy)
 
     def with_policy(self, name: str, value: Any) -> Recipe:
         """The same run under another policy."""

@@ -17,10 +17,10 @@ from pfviz.sim import event
 from pfviz.sim.engine import Engine
 from pfviz.sim.event import EventLog
 from pfviz.sim.machine import FOREVER_NS
+from pfviz.views.cues import Cues
 from pfviz.views.timeline import STEP, Timeline
 
 from .chooser import Chooser
-from .cues import Cues
 
 if TYPE_CHECKING:
     from .recipe import Recipe

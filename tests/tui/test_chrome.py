@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 
 from pfviz.tui import chrome, keys
 from pfviz.tui.player import Player
-from pfviz.tui.speeds import LADDER_NS
+from pfviz.views.bars import SEEK
 from pfviz.views.layout import PANES
 from pfviz.views.rows import row_width
+from pfviz.views.speeds import LADDER_NS
 
 from .runs import capture, player
 
@@ -40,7 +41,7 @@ def test_the_mode_switch_is_where_its_zone_is() -> None:
 
 def test_the_seek_bar_knows_its_column() -> None:
     bar = chrome.header(MADE, 120, 2)
-    zone = next(zone for zone in bar.zones if zone.action == chrome.SEEK)
+    zone = next(zone for zone in bar.zones if zone.action == SEEK)
     assert bar.action_at(zone.first, 1) == f"seek(0, {zone.last - zone.first})"
     assert bar.action_at(zone.last - 1, 1).startswith(f"seek({zone.last - zone.first - 1},")
 

@@ -21,10 +21,11 @@ from pfviz.tui import chrome, keys
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Errand, Player
 from pfviz.tui.race import BY_OPERATIONS, BY_TIME, Race
-from pfviz.tui.recipe import MODE_TITLES, Recipe
+from pfviz.tui.recipe import Recipe
 from pfviz.tui.screens.playing import Paint, PlayingScreen
 from pfviz.tui.workload_position import WorkloadPosition
 from pfviz.views import compare_table, latency, painters, threads
+from pfviz.views.bars import MODE_TITLES
 from pfviz.views.look import Look
 from pfviz.views.numbers import clock, count, duration
 from pfviz.views.painters import Scene, playing_span, stretched

@@ -15,19 +15,19 @@ from textual.widgets import Static
 
 from pfviz.scenario.errors import ScenarioError
 from pfviz.trace.capture_file import CaptureError
-from pfviz.tui.followed import Followed
 from pfviz.tui.player import Player
-from pfviz.tui.recipe import MODE_TITLES
 from pfviz.tui.run import Run
 from pfviz.tui.screens.playing import PlayingScreen
-from pfviz.tui.sentence import paint_sentence
 from pfviz.tui.shelves import MATRIX
 from pfviz.tui.sources import Entry, open_entry
 from pfviz.views import painters
+from pfviz.views.bars import MODE_TITLES
+from pfviz.views.followed import Followed
 from pfviz.views.look import Look, message
 from pfviz.views.numbers import clock
 from pfviz.views.painters import Scene, playing_span
 from pfviz.views.rows import Rows
+from pfviz.views.sentence import paint_sentence
 
 CAPTURE_PREVIEW_BYTES_MAX: Final = 1 << 20
 ROOM_AROUND_PREVIEW: Final = 18

@@ -21,17 +21,17 @@ from textual.containers import Container, Horizontal
 
 from pfviz.scenario.schema import Layout
 from pfviz.tui import chrome, keys
-from pfviz.tui.followed import Followed
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Player
 from pfviz.tui.screens.lab_tree import LabTree
 from pfviz.tui.screens.playing import Paint
-from pfviz.tui.sentence import paint_sentence
 from pfviz.views import painters
+from pfviz.views.followed import Followed
 from pfviz.views.layout import GRID, PANES, Needs, Plan, plan
 from pfviz.views.look import Look, shown_mm
 from pfviz.views.painters import VIEWS, Scene, playing_span
 from pfviz.views.rows import Rows, cell_width, pad_name
+from pfviz.views.sentence import paint_sentence
 
 if TYPE_CHECKING:
     from textual import events

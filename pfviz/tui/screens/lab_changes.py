@@ -13,10 +13,11 @@ from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.fault_kinds import BY_ID
 from pfviz.tui import kernel_words
 from pfviz.tui.player import Errand, Player
-from pfviz.tui.recipe import MODE_TITLES, Recipe
+from pfviz.tui.recipe import Recipe
 from pfviz.tui.screens.compare import Compare
 from pfviz.tui.screens.lab_actions import LabActions
 from pfviz.tui.workload_position import WorkloadPosition
+from pfviz.views.bars import MODE_TITLES
 
 if TYPE_CHECKING:
     from pfviz.tui.chooser import Decision

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from views import logs
-
-from pfviz.tui.followed import DULL_STAY_S, STAY_S, Followed
 from pfviz.views import states
+from pfviz.views.followed import DULL_STAY_S, STAY_S, Followed
 from pfviz.views.timeline import Timeline
+from views import logs
 
 
 def test_a_thread_that_waits_is_shown_for_some_seconds() -> None:

@@ -1,9 +1,9 @@
 """The lines under the panes: who gets how many of them."""
 
-from pfviz.tui.sentence import paint_sentence
 from pfviz.views.look import Look
 from pfviz.views.painters import Scene
 from pfviz.views.rows import plain
+from pfviz.views.sentence import paint_sentence
 from pfviz.views.timeline import Timeline
 from tests.views import logs
 
