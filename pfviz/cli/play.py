@@ -16,7 +16,9 @@ from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options,
 from pfviz.cli.output import STDOUT, beside, columns, leave, say, write_json, write_lines
 from pfviz.mm.presets import preset
 from pfviz.report.source import Source, open_source
+from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES, Overrides, kernel_of
+from pfviz.scenario.talk import Talk
 
 MATRIX: Final = "matrix"
 """What is no scenario but has a name: the matrix of faults and kernels."""
@@ -42,6 +44,8 @@ def command(source: str, **options: Any) -> None:
     if source == MATRIX and not Path(source).exists():
         leave(_show_matrix(overrides, **options))
     opened = open_source(source, overrides)
+    if opened.talk is not None and overrides != NO_CHANGES:
+        say("pfviz: the scenes of a talk say what is changed: --kernel, --mode and the like do not")
     if opened.capture is not None and overrides != NO_CHANGES:
         say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
     leave(show(opened, **options))
@@ -63,6 +67,8 @@ def show(
     compare: bool = False, **screen: Any,
 ) -> int:  # fmt: skip
     """Show a source on the screen if there is one; else tell it. The exit code."""
+    if source.talk is not None:
+        return tell_talk(source.talk, as_json, output)
     if not (plain or as_json or output != "-") and has_screen():
         from pfviz.tui.app import run_app
 
@@ -124,6 +130,17 @@ def tell_scenario(source: Source, plain: bool, as_json: bool, output: str) -> in
 
         write_lines(summary(finished.object, source.scenario.title), output)
     return verdict(finished)
+
+
+def tell_talk(talk: Talk, as_json: bool, output: str) -> int:
+    """Print a talk with its notes."""
+    from pfviz.report import talk_text
+
+    if as_json:
+        write_json(talk_text.plain(talk), output)
+    else:
+        write_lines((printable(line) for line in talk_text.lines(talk)), output)
+    return 0
 
 
 def tell_capture(path: str, plain: bool, as_json: bool, output: str) -> int:

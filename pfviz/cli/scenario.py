@@ -20,9 +20,11 @@ from pfviz.cli.output import (
     write_lines,
 )
 from pfviz.report.source import open_scenario
+from pfviz.scenario import talk_schema
 from pfviz.scenario.errors import ScenarioError, printable
 from pfviz.scenario.load import find, listing, own_folder, read_text
 from pfviz.scenario.schema import json_schema
+from pfviz.scenario.talk_load import is_talk, open_talk
 from pfviz.scenario.template import TEMPLATE
 
 
@@ -77,12 +79,12 @@ def new(name: str, output: str) -> None:
 @click.argument("files", nargs=-1, required=True, type=SCENARIO)
 @data_options
 def validate(files: tuple[str, ...], as_json: bool, output: str) -> None:
-    """Say what is wrong with FILES, without running them."""
+    """Say what is wrong with FILES (scenarios or talks), without running them."""
     found: list[dict[str, Any]] = []
     code = 0
     for name in files:
         try:
-            open_scenario(name)
+            open_talk(name) if is_talk(name) else open_scenario(name)
         except ScenarioError as error:
             code = max(code, error.exit_code)
             found.append({"path": name, "valid": False, "line": error.line, "error": str(error)})
@@ -97,9 +99,10 @@ def validate(files: tuple[str, ...], as_json: bool, output: str) -> None:
 
 @command.command("schema")
 @click.option("-o", "--output", default="-", metavar="FILE", help="Write to FILE.")
-def schema(output: str) -> None:
+@click.option("--talk", is_flag=True, help="That of talk files instead.")
+def schema(output: str, talk: bool) -> None:
     """Print the JSON Schema of scenario files, for editors."""
-    write_json(json_schema(), output)
+    write_json(talk_schema.json_schema() if talk else json_schema(), output)
 
 
 def gallery_lines(width_max: int | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a person asked to see: a scenario with changes to it, or a capture. Opens either.
+"""What a person asked to see: a scenario with changes to it, a capture or a talk. Opens each.
 
 The one place that knows both siblings, `scenario` and `trace`.
 """
@@ -17,6 +17,8 @@ from pfviz.scenario.errors import ScenarioError, nearest
 from pfviz.scenario.load import STDIN, find, load
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
 from pfviz.scenario.schema import Scenario
+from pfviz.scenario.talk import Talk
+from pfviz.scenario.talk_load import is_talk, open_talk, talk_names
 from pfviz.trace.samples import Sample, samples
 
 _GZIP: Final = b"\x1f\x8b"
@@ -25,19 +27,22 @@ _LOOK_BYTES: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Either a scenario with its overrides, or the path of a capture ("-" is standard input)."""
+    """A scenario with its overrides, a talk, or the path of a capture ("-" is standard input)."""
 
     scenario: Scenario | None = None
     overrides: Overrides = NO_CHANGES
     capture: str | None = None
     title: str = ""
     """What is known of a capture that ships with pfviz."""
+    talk: Talk | None = None
 
     @property
     def name(self) -> str:
         """What to call it in a title."""
         if self.scenario is not None:
             return self.scenario.name
+        if self.talk is not None:
+            return self.talk.name
         path = Path(str(self.capture))
         return path.parent.name if self.title else path.name
 
@@ -49,16 +54,21 @@ def open_scenario(name: str) -> Scenario:
 
 
 def open_source(name: str, overrides: Overrides = NO_CHANGES) -> Source:
-    """A scenario or a capture, told apart by what is in the file; captures that ship have names."""
+    """A scenario, a talk or a capture, told apart by what is in the file, or found by its name.
+
+    A talk's scenes say themselves what is changed: `overrides` are for scenarios.
+    """
     if is_capture(name):
         return Source(capture=name)
     sample = capture_named(name)
     if sample is not None:
         return Source(capture=str(sample.path), title=sample.title)
+    if is_talk(name):
+        return Source(talk=open_talk(name))
     try:
         return Source(open_scenario(name), overrides)
     except ScenarioError as error:
-        near = nearest(name, [one.name for one in samples()])
+        near = nearest(name, [*(one.name for one in samples()), *talk_names()])
         if near is None or "is one of" not in error.reason:
             raise
         reason = f'is neither a file nor a name that is known here; did you mean "{near}"?'

@@ -35,8 +35,10 @@ def not_toml(source: str, text: str, error: tomllib.TOMLDecodeError) -> Scenario
     return ScenarioError(source, int(match["line"]), f"not TOML: {match['what']}")
 
 
-def not_valid(source: str, text: str, plain: Any, message: str) -> ScenarioError:
-    """The TOML has a key or a value that a scenario cannot have; `message` is msgspec's."""
+def not_valid(
+    source: str, text: str, plain: Any, message: str, root: type = Scenario
+) -> ScenarioError:
+    """The TOML has a key or a value that a `root` cannot have; `message` is msgspec's."""
     match = _AT.fullmatch(message)
     assert match is not None
     path = tuple(
@@ -47,7 +49,7 @@ def not_valid(source: str, text: str, plain: Any, message: str) -> ScenarioError
     lines = positions(text)
     if unknown := _UNKNOWN.fullmatch(what):
         key = unknown[1]
-        reason = f'key "{key}" is not known here{hint(key, keys_at(plain, path))}'
+        reason = f'key "{key}" is not known here{hint(key, keys_at(plain, path, root))}'
         return ScenarioError(source, line_of(lines, (*path, key)), reason)
     name = next((part for part in reversed(path) if isinstance(part, str)), "")
     if missing := _MISSING.fullmatch(what):
@@ -56,14 +58,14 @@ def not_valid(source: str, text: str, plain: Any, message: str) -> ScenarioError
             where = f"in [[{_dotted(path)}]]" if isinstance(path[-1], int) else f"in [{name}]"
         reason = f'key "{missing[1]}" is missing {where}'
         return ScenarioError(source, line_of(lines, path), reason)
-    return ScenarioError(source, line_of(lines, path), _wrong_value(plain, path, name, what))
+    return ScenarioError(source, line_of(lines, path), _wrong_value(plain, path, name, what, root))
 
 
-def _wrong_value(plain: Any, path: Path, name: str, what: str) -> str:
+def _wrong_value(plain: Any, path: Path, name: str, what: str, root: type) -> str:
     if invalid := _INVALID.fullmatch(what):
-        choices = choices_at(plain, path)
+        choices = choices_at(plain, path, root)
         return f'{name} = "{invalid[1]}" is not known here{hint(invalid[1], choices)}'
-    if "matching regex" in what and repr(PATTERN) in what:
+    if "matching regex" in what and repr(PATTERN)[1:-1] in what:
         return f'{name} is not a time: write it in quotes, with a unit: "20us", "1.5ms", "3s"'
     if wrong := _WRONG_TYPE.fullmatch(what):
         kinds = [one for one in wrong[1].split(" | ") if one != "null"]
@@ -79,34 +81,34 @@ def _dotted(path: Path) -> str:
     return ".".join(part for part in path if isinstance(part, str))
 
 
-def keys_at(plain: Any, path: Path) -> tuple[str, ...]:
+def keys_at(plain: Any, path: Path, root: type = Scenario) -> tuple[str, ...]:
     """The keys that the table at `path` may have."""
-    for kind in _kinds_at(plain, path):
+    for kind in _kinds_at(plain, path, root):
         if isinstance(kind, inspect.StructType):
             own = tuple(field.encode_name for field in kind.fields)
             return (*own, kind.tag_field) if kind.tag_field else own
     return ()
 
 
-def choices_at(plain: Any, path: Path) -> tuple[str, ...]:
+def choices_at(plain: Any, path: Path, root: type = Scenario) -> tuple[str, ...]:
     """The words that may stand at `path`, when only some may."""
     words = [
         str(value)
-        for kind in _kinds_at(plain, path)
+        for kind in _kinds_at(plain, path, root)
         if isinstance(kind, inspect.LiteralType)
         for value in kind.values
     ]
     if not words:  # The key that tells kinds of table apart: its words are their tags.
         words = [
             str(kind.tag)
-            for kind in _kinds_at(plain, path[:-1], any_tag=True)
+            for kind in _kinds_at(plain, path[:-1], root, any_tag=True)
             if isinstance(kind, inspect.StructType) and kind.tag
         ]
     return tuple(word for word in words if word)
 
 
-def _kinds_at(plain: Any, path: Path, any_tag: bool = False) -> list[inspect.Type]:
-    kinds = [inspect.type_info(Scenario)]
+def _kinds_at(plain: Any, path: Path, root: type, any_tag: bool = False) -> list[inspect.Type]:
+    kinds = [inspect.type_info(root)]
     for depth, part in enumerate(path):
         here = _plain_at(plain, path[:depth])
         kinds = [deeper for kind in kinds for deeper in _into(kind, part, here)]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ from pfviz.scenario.schema import Scenario
 
 BYTES_MAX: Final = 16 << 20
 STDIN: Final = "-"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,14 @@ def load(name: str) -> Scenario:
 
 def parse(text: str, source: str) -> Scenario:
     """Turn TOML into a scenario whose names all fit together; `source` is for error messages."""
+    scenario = converted(text, source, Scenario)
+    for problem in checks.problems(scenario):
+        raise ScenarioError(source, line_of(positions(text), problem.path), problem.reason)
+    return scenario
+
+
+def converted(text: str, source: str, root: type[T]) -> T:
+    """Turn TOML into a `root`, types and bounds checked; ScenarioError with line and key."""
     try:
         plain = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -62,12 +72,9 @@ def parse(text: str, source: str) -> Scenario:
     except RecursionError:
         raise ScenarioError(source, 0, "tables are nested too deeply") from None
     try:
-        scenario = msgspec.convert(plain, Scenario)
+        return msgspec.convert(plain, root)
     except msgspec.ValidationError as error:
-        raise complaints.not_valid(source, text, plain, str(error)) from None
-    for problem in checks.problems(scenario):
-        raise ScenarioError(source, line_of(positions(text), problem.path), problem.reason)
-    return scenario
+        raise complaints.not_valid(source, text, plain, str(error), root) from None
 
 
 def find(name: str) -> Path:

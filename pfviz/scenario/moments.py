@@ -164,6 +164,34 @@ class Moments:
             self._vmas[row[3]] = name
 
 
+class Positions:
+    """Where in a growing log moments come that are told by a time or by an event."""
+
+    def __init__(
+        self, moments: Sequence[tuple[int | None, str]], log: EventLog, known_ns: Callable[[], int]
+    ) -> None:
+        """`moments` are (ns or None, event or ""); `known_ns` says how far the run is computed."""
+        self._moments = moments
+        self._log = log
+        self._known_ns = known_ns
+        self._whens = [index for index, (_, when) in enumerate(moments) if when]
+        self._found = Moments([moments[index][1] for index in self._whens])
+
+    def found(self) -> list[int | None]:
+        """Per moment how many rows there are up to it; None while it has not come.
+
+        A time comes when the run is known beyond it. None, too, for what is neither.
+        """
+        self._found.extend(self._log)
+        rows = dict(zip(self._whens, self._found.found, strict=True))
+        return [self._position(ns, rows.get(index)) for index, (ns, _) in enumerate(self._moments)]
+
+    def _position(self, at_ns: int | None, row: int | None) -> int | None:
+        if at_ns is None:
+            return None if row is None else row + 1
+        return self._log.index_at(at_ns) if at_ns <= self._known_ns() else None
+
+
 _NAMING: Final[dict[int, Callable[[Moments, EventLog, Row], None]]] = {
     event.TASK_NEW: Moments._name_task,
     event.LOCK_NEW: Moments._name_lock,

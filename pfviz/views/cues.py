@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pfviz.scenario.moments import Moments
+from pfviz.scenario.moments import Positions
 from pfviz.scenario.schema import Cue
 from pfviz.scenario.times import nanoseconds
 from pfviz.sim.event import EventLog
@@ -29,9 +29,8 @@ class Cues:
     def __init__(self, cues: Sequence[Cue], log: EventLog, known_ns: Callable[[], int]) -> None:
         self._cues = cues
         self._log = log
-        self._known_ns = known_ns
-        self._whens = [index for index, cue in enumerate(cues) if cue.when]
-        self._moments = Moments([cues[index].when for index in self._whens])
+        moments = [(None if one.at is None else nanoseconds(one.at), one.when) for one in cues]
+        self._positions = Positions(moments, log, known_ns)
         self._seen = -1
         self._found: tuple[Place, ...] = ()
 
@@ -43,23 +42,16 @@ class Cues:
         if self._seen == len(self._log) or not self._cues:
             return self._found
         self._seen = len(self._log)
-        self._moments.extend(self._log)
-        rows = dict(zip(self._whens, self._moments.found, strict=True))
         places = []
-        for number, cue in enumerate(self._cues):
-            position = self._position(cue, rows.get(number))
+        for number, (cue, position) in enumerate(
+            zip(self._cues, self._positions.found(), strict=True)
+        ):
             if position is not None:
                 places.append(
                     Place(position, number + 1, cue.caption, cue.note, cue.focus, cue.pause)
                 )
         self._found = tuple(sorted(places, key=lambda place: (place.position, place.number)))
         return self._found
-
-    def _position(self, cue: Cue, row: int | None) -> int | None:
-        if cue.at is None:
-            return None if row is None else row + 1
-        at_ns = nanoseconds(cue.at)
-        return self._log.index_at(at_ns) if at_ns <= self._known_ns() else None
 
     def current(self, position: int, events_max: int) -> Place | None:
         """The last cue before a position, unless it is more than `events_max` events ago."""
