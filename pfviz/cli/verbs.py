@@ -27,6 +27,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "check": ("check", "Run scenarios and hold them to their expect lines."),
     "matrix": ("matrix", "Which lock serves which fault in which kernel, by running each."),
     "import": ("import_", "Turn something real into a scenario."),
+    "export": ("export", "Write a run or a capture in a format that other tools open."),
     "trace": ("trace", "Say what a kernel capture counts up to."),
     "scenario": ("scenario", "List, show, write and validate scenarios."),
     "maple": ("maple", "Replay recorded operations on a maple tree."),

@@ -9,7 +9,7 @@ from pfviz.report.source import capture_named
 from pfviz.report.text import table
 from pfviz.scenario.errors import printable
 from pfviz.trace.capture_stats import capture_stats
-from pfviz.trace.infer import infer_log
+from pfviz.trace.read_log import read_log
 from pfviz.trace.shortcomings import losses
 from pfviz.views.narrator import plain_lines
 
@@ -28,8 +28,8 @@ def stats(name: str) -> dict[str, Any]:
 
 def story(path: str) -> Iterator[str]:
     """A capture event by event; the first line says what is missing, if anything is."""
-    log = infer_log(path)
-    if log.meta["lossy"] == "yes":
+    log = read_log(path)
+    if log.meta.get("lossy") == "yes":
         yield f"-- {_warning(printable(log.meta['losses']))}"
     yield from plain_lines(log)
 

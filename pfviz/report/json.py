@@ -6,6 +6,7 @@ Keys may be added; those that are here keep their meaning. `threads` are those t
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -59,6 +60,14 @@ def run_object(
 def encode(value: Any) -> str:
     """JSON text, indented, ending in a newline."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+
+
+def ascii_line(value: Any) -> bytes:
+    """JSON in one line of printable ASCII: no name in it can act on a terminal or break a line."""
+    line = msgspec.json.encode(value)
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
 
 def _broken_rules(rows: Rows) -> list[dict[str, Any]]:

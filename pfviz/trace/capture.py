@@ -45,8 +45,8 @@ class Capture:
     Raises CaptureError when the file cannot be read or begins with nothing like an event.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._file = CaptureFile(path)
+    def __init__(self, path: str | Path | CaptureFile) -> None:
+        self._file = path if isinstance(path, CaptureFile) else CaptureFile(path)
         self.name = self._file.name
         self.tasks: dict[int, tuple[str, int]] = {}
         self.counts: dict[str, int] = {}

@@ -110,7 +110,12 @@ class CaptureFile:
             self.lost = f"reading failed: {error.strerror or type(error).__name__}"
         return b""
 
-    def blocks(self) -> Iterator[list[str]]:
+    @property
+    def begin(self) -> bytes:
+        """The first bytes of the file, at least one."""
+        return self._first
+
+    def blocks(self, line_chars_max: int = _LINE_CHARS_MAX) -> Iterator[list[str]]:
         """Yield the file's lines, without line ends, in lists of some thousands.
 
         A last line without a newline is a line like any other, unless the file was cut off:
@@ -124,8 +129,8 @@ class CaptureFile:
                 yield _lines(rest + block[:cut])
                 rest = b""
             rest += block[cut:]
-            if len(rest) > _LINE_CHARS_MAX:
-                yield _lines(rest[:_LINE_CHARS_MAX] + b"\n")
+            if len(rest) > line_chars_max:
+                yield _lines(rest[:line_chars_max] + b"\n")
                 rest = b""
             block = self._read()
         if rest and not self.lost:

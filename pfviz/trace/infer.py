@@ -14,7 +14,7 @@ from pfviz.sim import event as ev
 from pfviz.sim.event import NOBODY, EventLog
 from pfviz.trace import fields
 from pfviz.trace.capture import LOST, MARKER, STARTED, Capture, Record
-from pfviz.trace.capture_file import CaptureError, printable
+from pfviz.trace.capture_file import CaptureError, CaptureFile, printable
 from pfviz.trace.infer_events import HANDLERS, sys_enter, sys_exit
 from pfviz.trace.infer_faults import Faults
 from pfviz.trace.infer_locks import Locks
@@ -28,13 +28,16 @@ _NEVER = 1 << 63
 _MAPS_BESIDE = "maps-start.txt"
 
 
-def infer_log(path: str | Path, maps: str | Path | None = None) -> EventLog:
+def infer_log(
+    path: str | Path, maps: str | Path | None = None, file: CaptureFile | None = None
+) -> EventLog:
     """Return a capture ("-" is standard input) as an event log; times begin at 0 ns.
 
     `maps` is a copy of /proc/PID/maps from near the beginning; without it, `maps-start.txt` beside
-    the capture is taken when there is one. Raises CaptureError for files that cannot be used.
+    the capture is taken when there is one. `file` is what `path` names, when it is open already.
+    Raises CaptureError for files that cannot be used.
     """
-    capture = Capture(path)
+    capture = Capture(path if file is None else file)
     found = _maps_beside(path) if maps is None else read_maps(maps)
     log = Inference(capture, found).run()
     if (kernel := _kernel_beside(path)) is not None:

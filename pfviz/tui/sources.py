@@ -10,7 +10,7 @@ from typing import Final
 from pfviz.report.source import Source, open_source
 from pfviz.scenario.load import Listing, listing
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
-from pfviz.trace.infer import infer_log
+from pfviz.trace.read_log import read_log
 from pfviz.trace.samples import samples
 
 from .recipe import Recipe
@@ -89,7 +89,7 @@ def run_of(source: Source) -> Run:
     if source.scenario is not None:
         return Recipe(source.scenario, source.overrides).start()
     assert source.capture is not None
-    log = infer_log(source.capture)
+    log = read_log(source.capture)
     story = source.title or "A capture of a real kernel."
     path = Path(source.capture)
     # Captures are often called trace.txt; the folder says of what.

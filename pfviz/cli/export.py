@@ -1,0 +1,140 @@
+"""`pfviz export`: a run or a capture in a format that other tools open."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import click
+
+from pfviz.cli.groups import Group
+from pfviz.cli.options import SCENARIO, Word, overrides_of, run_options
+from pfviz.cli.output import STDOUT, Complaint, beside, columns, say, write_lines
+from pfviz.report.formats import FORMATS, Format, format_named
+from pfviz.report.recording import Piece, Recording, record
+from pfviz.report.source import Source, open_source
+from pfviz.report.whole_file import whole_file
+from pfviz.scenario.errors import printable
+from pfviz.scenario.overrides import NO_CHANGES
+
+Option = Callable[[Any], Any]
+
+_TABLE = click.option(
+    "--table", type=Word("table", ("events", "faults", "locks", "operations")), default="events",
+    show_default=True, help="events, faults, locks or operations: a row each.",
+)  # fmt: skip
+
+OPTIONS: Final[dict[str, tuple[Option, ...]]] = {
+    # format: options of its own; they are handed to its writer by name
+    "csv": (_TABLE,),
+}
+
+
+class Formats(Group):
+    """A group with a command per format of the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The formats in the order of the table."""
+        return [one.name for one in FORMATS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command that writes one format."""
+        try:
+            return _command_for(format_named(cmd_name))
+        except KeyError:
+            return None
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter  # noqa: ARG002
+    ) -> None:  # fmt: skip
+        """List the formats from the table."""
+        with formatter.section("Formats"):
+            formatter.write_dl([(one.name, one.about) for one in FORMATS])
+
+
+@click.group("export", cls=Formats, invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Write a run or a capture in a format that other tools open.
+
+    \b
+    pfviz export                                       the formats, and what opens them
+    pfviz export csv writer-convoy --table faults      a row per page fault
+    pfviz export perfetto smaps-monitor -o run.pftrace
+    """
+    if ctx.invoked_subcommand is None:
+        write_lines(format_lines(columns()))
+
+
+def format_lines(width: int | None) -> list[str]:
+    """Each format with what is in it and what opens it."""
+    lines = []
+    room = max(len(one.name) for one in FORMATS) + 2
+    for one in FORMATS:
+        needs = f" (needs pfviz[{one.extra}])" if one.missing else ""
+        said = f"{one.about} Opens in: {one.opens}.{needs}"
+        lines += beside(f"{one.name:<{room}}", said, width)
+    return [*lines, "", "pfviz export FORMAT SOURCE -o FILE; pfviz export FORMAT --help says more"]
+
+
+def _command_for(chosen: Format) -> click.Command:
+    """The command of one format: SOURCE, what a run can be told, -o, and its own options."""
+
+    def export(source: str, output: str, **options: Any) -> None:
+        overrides = overrides_of(options)
+        refuse_what_cannot_be(chosen, output)
+        opened = open_source(source, overrides)
+        if opened.capture is not None and overrides != NO_CHANGES:
+            say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
+        export_to(output, chosen, opened, options)
+
+    export.__doc__ = (
+        f"{chosen.about} SOURCE is a scenario or a capture (a name, a file or -).\n\n"
+        f"Opens in: {chosen.opens}."
+    )
+    decorate: list[Option] = [
+        click.argument("source", type=SCENARIO),
+        run_options,
+        *OPTIONS.get(chosen.name, ()),
+        click.option(
+            "-o", "--output", default=STDOUT, metavar="FILE",
+            help="Write to FILE; - is standard output.",
+        ),
+    ]  # fmt: skip
+    for option in reversed(decorate):
+        export = option(export)
+    return click.command(chosen.name)(export)
+
+
+def refuse_what_cannot_be(chosen: Format, output: str) -> None:
+    """Complain before anything has run: a package is missing, or a terminal would get bytes."""
+    if missing := chosen.missing:
+        raise Complaint(f"{chosen.name} {missing}", 2)
+    if chosen.binary and output == STDOUT and sys.stdout.isatty():
+        raise Complaint(
+            f"{chosen.name} is binary, nothing for a terminal: name a file with -o FILE", 2
+        )
+
+
+def export_to(output: str, chosen: Format, source: Source, options: dict[str, Any]) -> None:
+    """Run or read the source and write it; a file appears only when it is whole."""
+    if output == STDOUT:
+        _write(chosen, record(source), options, sys.stdout.buffer)
+        return
+    try:
+        with whole_file(Path(output)) as file:
+            _write(chosen, record(source), options, file)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise Complaint(f"{printable(output)}: cannot be written: {reason}", 2) from None
+
+
+def _write(
+    chosen: Format, recording: Recording, options: dict[str, Any], file: BinaryIO
+) -> None:  # fmt: skip
+    piece: Piece
+    for piece in chosen.write(recording, **options):
+        file.write(piece[1])
+    file.flush()

@@ -1,0 +1,75 @@
+"""The one table of export formats: name, ending, what opens it, what it needs, who writes it.
+
+The command line and the lab both read it; a format's module is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pfviz.report.recording import Piece, Recording
+
+Writer = Callable[..., Iterator[Piece]]
+"""`writer(recording, **options)` yields the file piece by piece; the options are the format's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format that a run or a capture can be written in."""
+
+    name: str
+    suffix: str
+    """How its files end, with the point."""
+    about: str
+    """What is in it, as a sentence for help."""
+    opens: str
+    """What opens it."""
+    module: str
+    """The module whose `pieces` writes it."""
+    binary: bool = False
+    extra: str = ""
+    """The extra of pfviz that brings what it needs: `pip install 'pfviz[extra]'`."""
+    needs: str = ""
+    """The package that the extra brings, as it is imported."""
+    for_captures: bool = True
+    """Whether a capture can be written so; what plays on a clock of steps needs a scenario."""
+
+    @property
+    def missing(self) -> str:
+        """What to do before it can be written, in one line; "" when nothing is missing."""
+        if not self.needs or importlib.util.find_spec(self.needs) is not None:
+            return ""
+        return f"needs a package that is not installed here: pip install 'pfviz[{self.extra}]'"
+
+    def writer(self) -> Writer:
+        """The function that writes it, imported now."""
+        pieces: Writer = importlib.import_module(self.module).pieces
+        return pieces
+
+    def write(self, recording: Recording, **options: Any) -> Iterator[Piece]:
+        """Yield the file piece by piece."""
+        return self.writer()(recording, **options)
+
+
+FORMATS: Final = (
+    Format(
+        "csv", ".csv", "A table: events, faults, locks or operations, a row each.",
+        "LibreOffice, Excel, pandas", "pfviz.report.spreadsheet",
+    ),
+    Format(
+        "jsonl", ".jsonl", "A JSON object per event; pfviz reads it again.",
+        "jq, pandas, pfviz play", "pfviz.report.jsonl",
+    ),
+)  # fmt: skip
+
+
+def format_named(name: str) -> Format:
+    """The format of that name; KeyError when there is none."""
+    for one in FORMATS:
+        if one.name == name:
+            return one
+    raise KeyError(name)

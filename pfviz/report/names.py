@@ -1,0 +1,51 @@
+"""What tasks, locks and steps of a log are called, for tables and tracks.
+
+A name is the last one that the log gives: an export knows how the run ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pfviz.report.measure import Rows, lock_names
+from pfviz.sim import event
+from pfviz.sim.event import NOBODY, EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names by number; an unknown number is called by what it is: `task 7`, `lock 12`."""
+
+    log: EventLog
+    tasks: dict[int, str] = field(default_factory=dict)
+    locks: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Kind and name."""
+
+    def task(self, number: int) -> str:
+        """The name of a thread; "" for nobody."""
+        if number == NOBODY:
+            return ""
+        return self.tasks.get(number) or f"task {number}"
+
+    def lock(self, number: int) -> str:
+        """The name of a lock; "" for none."""
+        if number < 0:
+            return ""
+        found = self.locks.get(number)
+        return found[1] if found is not None and found[1] else f"lock {number}"
+
+    def lock_kind(self, number: int) -> str:
+        """The kind of a lock; "" when it is not known."""
+        found = self.locks.get(number)
+        return found[0] if found is not None else ""
+
+    def step(self, number: int) -> str:
+        """The kernel function of a step; "" when there is none."""
+        return self.log.steps[number].function if 0 <= number < len(self.log.steps) else ""
+
+
+def names_of(log: EventLog) -> Names:
+    """Collect the names of a log."""
+    rows = Rows(log)
+    tasks = {row[2]: log.texts[row[3]] for row in rows.of(event.TASK_NEW).tolist()}
+    return Names(log, tasks, lock_names(rows))

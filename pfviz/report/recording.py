@@ -1,0 +1,57 @@
+"""What an export is of: a finished log, and the scenario or capture that it came from.
+
+Opens the source and lets it run to its end; it knows no file format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pfviz.report.run import run_to_end
+from pfviz.report.source import Source
+from pfviz.scenario.build import build_with
+from pfviz.scenario.overrides import NO_CHANGES, Overrides, until_ns_of
+from pfviz.scenario.schema import Cue, Scenario
+from pfviz.sim.event import EventLog, Row
+
+Piece = tuple[int, bytes]
+"""What a writer yields: how many events are written by now, and the next bytes of the file."""
+
+EVENTS_A_PIECE: Final = 4_000
+"""So many events are written between two looks at who waits: some 20 ms of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A log that is complete, and what is known of where it came from."""
+
+    log: EventLog
+    name: str
+    scenario: Scenario | None = None
+    overrides: Overrides = NO_CHANGES
+    position: int = -1
+    """How many events the viewer had seen who asked for the export; -1 where nobody looked."""
+
+    @property
+    def cues(self) -> tuple[Cue, ...]:
+        """The moments that the author of the scenario marked; none in a capture."""
+        return self.scenario.cue if self.scenario is not None else ()
+
+    def rows(self) -> Iterator[tuple[int, list[Row]]]:
+        """Every event, a piece at a time: the number of the first one, and the rows."""
+        for first in range(0, len(self.log), EVENTS_A_PIECE):
+            yield first, list(self.log.between(first, first + EVENTS_A_PIECE))
+
+
+def record(source: Source) -> Recording:
+    """Run a scenario to its end, or read a capture."""
+    if source.scenario is None:
+        from pfviz.trace.read_log import read_log
+
+        assert source.capture is not None
+        return Recording(read_log(source.capture), source.name)
+    engine = build_with(source.scenario, source.overrides)
+    run_to_end(engine, until_ns_of(source.scenario, source.overrides))
+    return Recording(engine.log, source.name, source.scenario, source.overrides)
