@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 from click.testing import CliRunner, Result
 
 from pfviz.cli import main
 from pfviz.report import formats, jsonl
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def export(*words: str) -> Result:

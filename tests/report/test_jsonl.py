@@ -49,7 +49,7 @@ def test_an_event_is_an_object_with_names_beside_numbers() -> None:
     lines = written(jsonl.pieces(recorded("hello-fault"))).splitlines()
     found = [msgspec.json.decode(line) for line in lines]
     ended = next(one for one in found if one.get("event") == "fault_end")
-    assert ended["kind"] == "anon_write"
+    assert ended["kind"] == "anon_write_first"
     assert ended["task_name"] == "app"
 
 
