@@ -16,11 +16,10 @@ from pfviz.scenario import matrix
 from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.fault_kinds import KINDS
 from pfviz.scenario.matrix import KERNELS, Cell, Policies
+from pfviz.views.fault_codes import BROKEN
 
 ALL: Final = tuple((kind.id, kernel) for kernel in KERNELS for kind in KINDS)
 """Kernel by kernel: that is how people read the matrix."""
-BROKEN: Final = "!"
-"""The code of a cell whose run failed; its cause says why."""
 
 Where = tuple[str, str]
 """A kind and a kernel, by name."""

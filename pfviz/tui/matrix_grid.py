@@ -5,30 +5,23 @@ A code is written in the colours of the locks it names, letter by letter, and ca
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from pfviz.scenario.fault_kinds import BY_ID, KINDS
 from pfviz.scenario.matrix import KERNELS
+from pfviz.views.fault_codes import code_cells
 from pfviz.views.glyphs import UNICODE, Glyphs
 from pfviz.views.rows import Cell as Words
 from pfviz.views.rows import Row, Rows, cell_width, fit_rows, pad
 
-from .cell_store import BROKEN, CellStore
+from .cell_store import CellStore
 
 TITLE_MIN: Final = 12
 CODE_MIN: Final = 4
 HEAD_LINES: Final = 1
 UNKNOWN_YET: Final = "·"
-
-_PARTS: Final = re.compile(r"\(\w+\)|mmap \w+|never|L|V|M|T|X|>|\?|!|.")
-_STYLES: Final = {
-    "L": "fault-lockless", "V": "fault-vma", "T": "fault-vma", "M": "fault-mmap",
-    "X": "fault-mmap", "(io)": "io", "(read)": "hold-read", "(write)": "hold-write",
-    "mmap read": "hold-read", "mmap write": "hold-write", "never": "wait-read", BROKEN: "wait-read",
-}  # fmt: skip
 
 
 def _lines() -> tuple[str, ...]:
@@ -91,16 +84,6 @@ class Place:
             return None
         columns = [number for number, begin in enumerate(self.shown) if x >= begin]
         return LINES[line], KERNELS[self.left + columns[-1]] if columns else ""
-
-
-def code_cells(code: str, on_ground: bool = False) -> list[Words]:
-    """A code in the colours of its locks; `on_ground` for the cell of the cursor."""
-    cells = []
-    for part in _PARTS.findall(code):
-        style = _STYLES.get(part, "dim")
-        on = f"{style}-on" if style != "dim" else "selected"
-        cells.append((part, on if on_ground else style))
-    return cells
 
 
 def paint(store: CellStore, place: Place, width: int, height: int,

@@ -3,63 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from pfviz.report.matrix import known_from
 from pfviz.scenario import matrix
-from pfviz.scenario.fault_code import CODES
 from pfviz.scenario.fault_kinds import BY_ID, scenario_of
 from pfviz.scenario.matrix import KERNELS, UNKNOWN, Cell
+from pfviz.views.fault_codes import BROKEN, code_cells, meaning
 from pfviz.views.numbers import duration
 from pfviz.views.rows import Cell as Words
-from pfviz.views.rows import Row, cell_width, clip, row_width
+from pfviz.views.rows import Row, cell_width, clip
 
 from .at_work import title_of
-from .cell_store import BROKEN, CellStore
+from .cell_store import CellStore
 from .kernel_words import is_back, name_of
-from .matrix_grid import code_cells
-
-
-def meaning(code: str) -> list[tuple[str, str]]:
-    """(code, what it says), with the parts of a longer one apart: `L>V` is L and V."""
-    if code == UNKNOWN:
-        return [(code, "the model cannot play this fault yet")]
-    if code == BROKEN:
-        return [(code, "its run failed")]
-    said = []
-    rest = code
-    if rest.startswith("L>"):
-        said.append(("L>", "tried without any lock, given up, and begun again:"))
-        rest = rest.removeprefix("L>")
-    grown = next((note for note in ("(read)", "(write)") if rest.endswith(note)), "")
-    rest = rest.removesuffix(grown)
-    if rest in CODES:
-        told = CODES[rest].partition(";")[0] if rest == "L" else CODES[rest]
-        if rest in ("V(io)>M", "V(io)>V"):
-            again = "mmap_lock" if rest == "V(io)>M" else "the VMA lock"
-            told = f"begun under the VMA lock, got as far as the device, begun again under {again}"
-        said.append((rest, told))
-    if grown:
-        said.append((grown, CODES[grown]))
-    return said
-
-
-LEGEND: Final = (
-    ("M", "mmap_lock"), ("V", "VMA lock"), ("V>M", "V given up for M"), ("(io)", "at the device"),
-    ("T", "V, M tried"), ("X", "no VMA locks"), ("L", "no lock"),
-)  # fmt: skip
-"""The codes that most cells are made of, as short as can be; help has them all."""
-
-
-def legend(width: int) -> Row:
-    """The codes in one line, as many as fit."""
-    row: list[Words] = []
-    for code, told in LEGEND:
-        entry = [(" ", "text"), *code_cells(code), (f" {told} ", "dim")]
-        if row_width((*row, *entry)) > width:
-            break
-        row += entry
-    return tuple(row)
 
 
 def cell_rows(

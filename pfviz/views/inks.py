@@ -101,6 +101,7 @@ def _colored(palette: Palette) -> dict[str, Ink]:
         table[name] = Ink(color=color, bold=bold)
         table[f"{name}-on"] = Ink(color=p.ink, ground=color, bold=True)
     table.update(_own(palette))
+    table.update(_stage(palette))
     return table
 
 
@@ -133,6 +134,28 @@ def _own(p: Palette) -> dict[str, Ink]:
     }
 
 
+def _stage(p: Palette) -> dict[str, Ink]:
+    """Styles of the stage, which is read from the back row."""
+    return {
+        "stage-title": Ink(color=p.text, bold=True),
+        "stage-done": Ink(color=p.dim),
+        "stage-here": Ink(color=p.accent),
+        "stage-ahead": Ink(color=p.line),
+        "stage-pane": Ink(color=p.dim, bold=True),
+        "stage-card": Ink(color=p.strong, bold=True),
+        "stage-caption": Ink(color=p.strong, ground=p.raised, bold=True),
+        "stage-edge": Ink(color=p.accent, ground=p.raised),
+        "stage-aside": Ink(color=p.dim, ground=p.raised),
+        "stage-verdict": Ink(color=p.strong, bold=True),
+        "stage-ask": Ink(color=p.strong, bold=True),
+        "stage-number": Ink(color=p.ink, ground=p.accent, bold=True),
+        "stage-answer": Ink(color=p.text),
+        "stage-right": Ink(color=p.ink, ground=p.vma, bold=True),
+        "stage-wrong": Ink(color=p.ink, ground=p.waiting, bold=True),
+        "stage-faded": Ink(color=p.dim),
+    }
+
+
 def _plain() -> dict[str, Ink]:
     """Looks for terminals without colour: glyph and letter say the state, weight helps."""
     table = {name: Ink() for name in STYLES}
@@ -151,6 +174,10 @@ def _plain() -> dict[str, Ink]:
     for name in _own(DARK):
         table[name] = bold
     table["frame"] = table["foot"] = Ink()
+    for name, ink in _stage(DARK).items():
+        table[name] = Ink(bold=ink.bold)
+    table["stage-right"] = table["stage-number"] = Ink(reverse=True, bold=True)
+    table["stage-wrong"] = Ink(strike=True)
     for name in (
         "title-focus",
         "brand",

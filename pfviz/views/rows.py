@@ -90,6 +90,23 @@ STYLES: Final[dict[str, str]] = {
     "source": "file and version",
     "story": "what a step means",
     "fallback": "why a faster path was left",
+    # Stage
+    "stage-title": "the title of the scene, small on top",
+    "stage-done": "scenes that are behind, in the bar",
+    "stage-here": "the scene that plays, in the bar",
+    "stage-ahead": "what is to come, in the bar",
+    "stage-pane": "the name of a pane",
+    "stage-card": "the large letters of a title card",
+    "stage-caption": "the caption, on its own ground",
+    "stage-edge": "the left edge of that ground",
+    "stage-aside": "a quiet word to the speaker, on the same ground",
+    "stage-verdict": "what a comparison comes to",
+    "stage-ask": "a question",
+    "stage-number": "the number of an answer",
+    "stage-answer": "an answer",
+    "stage-right": "the right answer, revealed",
+    "stage-wrong": "a wrong answer that was picked",
+    "stage-faded": "any other answer, once the right one is revealed",
 }
 """Every style name a painter may use, with its meaning; a theme maps exactly these."""
 

@@ -16,7 +16,7 @@ from pfviz.scenario.fault_kinds import APP, KINDS, kind_named, scenario_of
 from pfviz.scenario.moments import Moments
 from pfviz.scenario.overrides import Overrides
 from pfviz.sim.machine import FOREVER_NS
-from pfviz.tui.matrix_words import meaning
+from pfviz.views.fault_codes import meaning
 
 PLAYABLE = [kind.id for kind in KINDS if not kind.missing]
 MODES = [(kernel, mode) for kernel in PRESETS for mode in PRESETS[kernel].modes]

@@ -10,11 +10,11 @@ from pfviz.tui import at_work, matrix_grid
 from pfviz.tui.app import LabApp
 from pfviz.tui.cell_store import ALL, CellStore
 from pfviz.tui.matrix_grid import LINES, Place
-from pfviz.tui.matrix_words import meaning
 from pfviz.tui.screens.gallery import Gallery
 from pfviz.tui.screens.lab import Lab
 from pfviz.tui.screens.matrix import Matrix
 from pfviz.tui.sources import entries
+from pfviz.views.fault_codes import meaning
 from pfviz.views.glyphs import ASCII
 from pfviz.views.rows import plain, row_width
 

@@ -34,6 +34,7 @@ from pfviz.tui.recipe import POLICY_CHOICES
 from pfviz.tui.screens.choice import Choice
 from pfviz.tui.screens.playing import Paint, PlayingScreen
 from pfviz.tui.sources import run_of
+from pfviz.views import fault_codes
 from pfviz.views.glyphs import UNICODE
 from pfviz.views.rows import Cell, Row, Rows, fit, fit_rows, row_width
 
@@ -189,7 +190,7 @@ class Matrix(PlayingScreen):
         legend = self._has_legend()
         rows = matrix_grid.paint(self.store, self.place, width, height - legend, glyphs)
         if legend:
-            told = fit(matrix_words.legend(width), width, self._ascii)
+            told = fit(fault_codes.legend(width), width, self._ascii)
             rows = (*rows, told)
         foot = "◆ differs from " + self.place.before if self.place.before else ""
         if self.store.policy:

@@ -1,0 +1,141 @@
+"""Panes on the stage: one run's panes large and without frames, or compared runs in columns.
+
+They paint what the lab's panes paint; only their arrangement is the stage's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Final
+
+from . import painters, threads
+from .painters import VIEWS, Scene
+from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, wrap
+
+BESIDE_MIN: Final = 116
+"""From this width on panes stand beside one another, where stacked they have no room..."""
+BELOW_LINES_MIN: Final = 9
+"""... and so many lines are room for a pane under the first one."""
+PANE_LINES_MIN: Final = 5
+"""A lower pane is left out, its title included."""
+GAP: Final = 3
+BOARD_LINES_MIN: Final = 5
+LANES_LINES_MAX: Final = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One run: its name with the name's style, the moment, and a figure that says how far it is."""
+
+    label: str
+    style: str
+    scene: Scene
+    said: str = ""
+
+
+def paint_panes(panes: Sequence[str], scene: Scene, width: int, height: int) -> Rows:
+    """The panes of one run, the first one the largest; those without room are left out."""
+    names = [name for name in panes if name in VIEWS][:3] or ["threads"]
+    if len(names) == 1 or height < 2 * PANE_LINES_MIN:
+        return pane(names[0], scene, width, height)
+    below = height - _wanted(names[0], scene) - 1
+    if width >= BESIDE_MIN and below < BELOW_LINES_MIN * (len(names) - 1):
+        first = (width - GAP) * (58 if len(names) == 2 else 54) // 100
+        left = pane(names[0], scene, first, height)
+        right = _stacked(names[1:], scene, width - GAP - first, height)
+        return _beside([(left, first), (right, width - GAP - first)])
+    return _stacked(names, scene, width, height)
+
+
+def _stacked(names: Sequence[str], scene: Scene, width: int, height: int) -> Rows:
+    """Panes below one another."""
+    count = max(1, min(len(names), (height + 1) // (PANE_LINES_MIN + 1)))
+    rows: list[Row] = []
+    for number, name in enumerate(names[:count]):
+        left, rest = height - len(rows), count - number - 1
+        lines = left
+        if rest:
+            share = left * (45 if rest == 2 else 56) // 100
+            wanted = _wanted(name, scene)
+            lines = max(min(share, wanted), PANE_LINES_MIN)
+        rows += pane(name, scene, width, lines)
+        if rest:
+            rows.append(())
+    return tuple(rows[:height])
+
+
+def _wanted(name: str, scene: Scene) -> int:
+    """More lines than this a pane has no use for."""
+    return len(scene.frame.people()) + 5 if name == "threads" else 1 << 16
+
+
+def pane(name: str, scene: Scene, width: int, height: int) -> Rows:
+    """A pane under its name; its own words stand at the right of it."""
+    if height <= 0 or width <= 0:
+        return ()
+    title, foot = VIEWS[name].words(scene, height - 1)
+    title = clip(title, width)
+    foot = clip(foot, max(width - cell_width(title) - 2, 0))
+    blank = width - cell_width(title) - cell_width(foot)
+    head: Row = ((title, "stage-pane"), (" " * blank, "text"), (foot, "faint"))
+    return (head, *painters.paint(name, scene, width, height - 1))
+
+
+def paint_columns(
+    columns: Sequence[Column], panes: Sequence[str], verdict: str, width: int, height: int
+) -> Rows:
+    """Compared runs side by side: who each is, its threads, its locks where there is room."""
+    lines = wrap(verdict, width, 2 if height >= 20 else 1)
+    foot: list[Row] = [((line, "stage-verdict"),) for line in lines]
+    if foot and height - len(foot) >= 8:
+        foot.insert(0, ())
+    room = height - len(foot)
+    cells = (width - GAP * (len(columns) - 1)) // max(len(columns), 1)
+    columns = _in_step(columns, room)
+    second = next((name for name in panes if name != "threads"), "locks")
+    painted = [(_column(one, second, cells, room), cells) for one in columns]
+    return (*_beside(painted), *foot)
+
+
+def _in_step(columns: Sequence[Column], room: int) -> list[Column]:
+    """The columns with one length of time, and the same threads, in their lanes."""
+    frames = [one.scene.frame for one in columns]
+    spans = [threads.span_of(one.scene.frame, one.scene.look) for one in columns]
+    lines = min(room - 3, LANES_LINES_MAX)
+    seen = min(threads.rows_for_threads(frame, lines) for frame in frames)
+    people = threads.chosen_for_all(frames, seen)
+    made = []
+    for one in columns:
+        look = replace(one.scene.look, span_ns=max(spans), people=people)
+        made.append(replace(one, scene=replace(one.scene, look=look)))
+    return made
+
+
+def _column(column: Column, second: str, width: int, height: int) -> Rows:
+    label = clip(f" {column.label} ", width)
+    said = clip(column.said, max(width - cell_width(label) - 2, 0))
+    blank = width - cell_width(label) - cell_width(said)
+    rows: list[Row] = [((label, column.style), (" " * blank, "text"), (said, "strong")), ()]
+    left = height - len(rows)
+    wanted = min(len(column.scene.frame.people()) + 3, LANES_LINES_MAX)
+    lanes = left if left < wanted + 1 + BOARD_LINES_MIN else wanted
+    rows += painters.paint("threads", column.scene, width, lanes)
+    if left > lanes + 1:
+        rows += [(), *pane(second, column.scene, width, left - lanes - 1)]
+    return tuple(rows)
+
+
+def _beside(blocks: Sequence[tuple[Rows, int]]) -> Rows:
+    """Blocks of (rows, width) side by side, with a gap between them."""
+    rows: list[Row] = []
+    height = max(len(block) for block, _ in blocks)
+    fitted = [fit_rows(block, width, height) for block, width in blocks]
+    for line in zip_longest(*fitted, fillvalue=()):
+        cells: list[Cell] = []
+        for number, part in enumerate(line):
+            cells += [(" " * GAP, "text")] if number else []
+            cells += part
+        rows.append(tuple(cells))
+    return tuple(rows)
