@@ -7,6 +7,7 @@ import click
 from pfviz.bench.suite import SUITE, as_json, as_line, measure
 from pfviz.cli.options import data_options
 from pfviz.cli.output import STDOUT, write, write_json
+from pfviz.cli.progress import progress
 
 
 @click.command("bench")
@@ -16,10 +17,15 @@ def command(parts: tuple[str, ...], output: str, **options: bool) -> None:
     """Measure how fast pfviz itself is: all PARTS, or those named."""
     wants_json = options["as_json"]
     found = []
-    for measurement in measure(parts):
-        found.append(measurement)
-        if not wants_json and output == STDOUT:
-            write(as_line(measurement) + "\n")  # Each as soon as it is there.
+    parts = parts or tuple(SUITE)
+    with progress("measuring", patience_s=0.0) as shown:
+        for number, part in enumerate(parts):
+            shown.part(number, len(parts), f"measuring {part} ({number + 1} of {len(parts)})")
+            for measurement in measure((part,)):
+                found.append(measurement)
+                if not wants_json and output == STDOUT:
+                    write(as_line(measurement) + "\n")  # Each as soon as it is there.
+                shown(number, len(parts))
     if wants_json:
         write_json(as_json(found), output)
     elif output != STDOUT:

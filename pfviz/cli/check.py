@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from pfviz.cli.options import SCENARIO, data_options
 from pfviz.cli.output import leave, say, write_json, write_lines
+from pfviz.cli.progress import progress
 from pfviz.report.check import Verdict, check
 from pfviz.report.source import open_scenario
 from pfviz.scenario.errors import ScenarioError
@@ -25,11 +27,15 @@ def command(files: tuple[str, ...], seed: int | None, **options: Any) -> None:
     """
     verdicts: list[Verdict] = []
     errors: list[ScenarioError] = []
-    for name in files or tuple(str(path) for path in bundled()):
-        try:
-            verdicts.append(check(open_scenario(name), str(find(name)), seed))
-        except ScenarioError as error:
-            errors.append(error)
+    names = files or tuple(str(path) for path in bundled())
+    with progress("checking") as shown:
+        for number, name in enumerate(names):
+            which = f" ({number + 1} of {len(names)})" if len(names) > 1 else ""
+            told = shown.part(number, len(names), f"checking {Path(name).stem}{which}")
+            try:
+                verdicts.append(check(open_scenario(name), str(find(name)), seed, told))
+            except ScenarioError as error:
+                errors.append(error)
     if options["as_json"]:
         write_json([one.plain() for one in verdicts], options["output"])
     else:

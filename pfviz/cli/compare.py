@@ -15,10 +15,11 @@ from pfviz.cli.options import (
     overrides_of,
 )
 from pfviz.cli.output import leave, write_json, write_lines
+from pfviz.cli.progress import progress
 from pfviz.cli.run import verdict
 from pfviz.mm.presets import PRESETS
 from pfviz.report.policy_cost import policy_cost, table_of
-from pfviz.report.run import Runs
+from pfviz.report.run import Finished, Runs
 from pfviz.report.source import open_scenario
 from pfviz.report.text import comparison
 from pfviz.scenario.overrides import Overrides
@@ -55,11 +56,7 @@ def command(scenario: str, kernels: tuple[str, ...], modes: tuple[str, ...], **o
             raise click.UsageError(f"only one policy can be compared at a time, not {names}")
         _compare_policies(opened, several[0], _asked(base, kernels, modes), as_json, output)
         return
-    runs = Runs(opened)
-    finished = [
-        runs.finish(one, with_claims=False)
-        for one in _combinations(base, kernels or (opened.kernel,), modes)
-    ]
+    finished = _run_each(opened, _combinations(base, kernels or (opened.kernel,), modes))
     objects = [one.object for one in finished]
     if as_json:
         write_json(objects, output)
@@ -68,13 +65,29 @@ def command(scenario: str, kernels: tuple[str, ...], modes: tuple[str, ...], **o
     leave(max(verdict(one) for one in finished))
 
 
+def _run_each(opened: Scenario, settings: list[Overrides]) -> list[Finished]:
+    """A run for each of the settings."""
+    runs, finished = Runs(opened), []
+    with progress(f"running {opened.name}") as shown:
+        for number, one in enumerate(settings):
+            setting = f"{one.kernel or opened.kernel} {one.mode or ''}".rstrip()
+            what = f"running {opened.name} on {setting} ({number + 1} of {len(settings)})"
+            runs.told = shown.part(number, len(settings), what)
+            finished.append(runs.finish(one, with_claims=False))
+    return finished
+
+
 def _compare_policies(
     opened: Scenario, policy: tuple[str, tuple[Any, ...]], runs: list[Overrides], as_json: bool,
     output: str,
 ) -> None:  # fmt: skip
     """Print what a choice costs; a rule that a value breaks is part of the answer, no failure."""
     name, values = policy
-    costs = [policy_cost(opened, name, values, overrides) for overrides in runs]
+    costs = []
+    with progress(f"running {opened.name} with each {name}") as shown:
+        for number, overrides in enumerate(runs):
+            told = shown.part(number, len(runs))
+            costs.append(policy_cost(opened, name, values, overrides, told=told))
     if as_json:
         write_json(costs, output)
         return

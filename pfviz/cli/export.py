@@ -12,8 +12,9 @@ import click
 from pfviz.cli.groups import Group
 from pfviz.cli.options import SCENARIO, Word, overrides_of, run_options
 from pfviz.cli.output import STDOUT, Complaint, beside, columns, say, write_lines
+from pfviz.cli.progress import make_room, progress, quiet_option
 from pfviz.report.formats import FORMATS, Format, format_named
-from pfviz.report.recording import Piece, Recording, record
+from pfviz.report.recording import Piece, record
 from pfviz.report.source import Source, open_source
 from pfviz.report.whole_file import whole_file
 from pfviz.scenario.errors import printable
@@ -102,6 +103,7 @@ def _command_for(chosen: Format) -> click.Command:
             "-o", "--output", default=STDOUT, metavar="FILE",
             help="Write to FILE; - is standard output.",
         ),
+        quiet_option,
     ]  # fmt: skip
     for option in reversed(decorate):
         export = option(export)
@@ -121,20 +123,24 @@ def refuse_what_cannot_be(chosen: Format, output: str) -> None:
 def export_to(output: str, chosen: Format, source: Source, options: dict[str, Any]) -> None:
     """Run or read the source and write it; a file appears only when it is whole."""
     if output == STDOUT:
-        _write(chosen, record(source), options, sys.stdout.buffer)
+        _write(chosen, source, options, sys.stdout.buffer)
         return
     try:
         with whole_file(Path(output)) as file:
-            _write(chosen, record(source), options, file)
+            _write(chosen, source, options, file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise Complaint(f"{printable(output)}: cannot be written: {reason}", 2) from None
 
 
-def _write(
-    chosen: Format, recording: Recording, options: dict[str, Any], file: BinaryIO
-) -> None:  # fmt: skip
-    piece: Piece
-    for piece in chosen.write(recording, **options):
-        file.write(piece[1])
-    file.flush()
+def _write(chosen: Format, source: Source, options: dict[str, Any], file: BinaryIO) -> None:
+    with progress(f"{chosen.name} of {source.name}") as shown:
+        recording = record(source, shown.part(0, 2, f"reading {source.name}"))
+        told = shown.part(1, 2, f"writing {chosen.name}")
+        piece: Piece
+        for piece in chosen.write(recording, **options):
+            told(piece[0], len(recording.log))
+            if file is sys.stdout.buffer:
+                make_room()
+            file.write(piece[1])
+        file.flush()

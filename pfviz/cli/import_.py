@@ -11,6 +11,7 @@ from pfviz.cli.groups import Group
 from pfviz.cli.input import file_to_read
 from pfviz.cli.options import KERNEL, ParamType
 from pfviz.cli.output import Complaint, say, write
+from pfviz.cli.progress import quiet_option
 from pfviz.scenario import from_maps
 from pfviz.scenario.errors import printable
 from pfviz.scenario.write import to_toml
@@ -57,6 +58,7 @@ def command() -> None:
 @click.option("--monitor", is_flag=True, help="A process that reads smaps.")
 @click.option("--kernel", type=KERNEL, default="6.12", show_default=True)
 @click.option("--seed", type=click.IntRange(0, (1 << 63) - 1), default=1, show_default=True)
+@quiet_option
 def maps(source: str, output: str, mix: dict[str, int] | None, **options: Any) -> None:
     """Make a scenario of the memory map of a process (a PID, `self`) or of a copy of one (a FILE).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ import click
 from pfviz.cli.input import file_to_read
 from pfviz.cli.options import data_options
 from pfviz.cli.output import Complaint, leave, say, write_json, write_lines
+from pfviz.cli.progress import progress
 
 if TYPE_CHECKING:
     from pfviz.mm.maple.replay_report import ReplayReport
@@ -58,15 +60,18 @@ def _replay_each(
     from pfviz.mm.maple.replay import replay_file, replay_source
     from pfviz.mm.maple.vector_line import VectorError
 
-    for name in files:
-        try:
-            path = file_to_read(name)
-            if path == STDIN:
-                report = replay_source(sys.stdin.buffer, "standard input")
-            else:
-                report = replay_file(path)
-        except (VectorError, Complaint) as error:
-            refusals.append((name, str(error)))
-            continue
+    for number, name in enumerate(files):
+        with progress("replaying") as shown:
+            try:
+                path = file_to_read(name)
+                which = f" ({number + 1} of {len(files)})" if len(files) > 1 else ""
+                shown.what = f"replaying {Path(path).name}{which}"
+                if path == STDIN:
+                    report = replay_source(sys.stdin.buffer, "standard input", shown)
+                else:
+                    report = replay_file(path, shown)
+            except (VectorError, Complaint) as error:
+                refusals.append((name, str(error)))
+                continue
         reports.append(report)
         yield report

@@ -9,6 +9,7 @@ import click
 from pfviz.cli.options import KERNEL, PolicySwitch, Word, data_options, look_options
 from pfviz.cli.output import columns, leave, write_json, write_lines
 from pfviz.cli.play import has_screen
+from pfviz.cli.progress import progress
 from pfviz.report import matrix as report
 from pfviz.scenario.errors import nearest, printable
 from pfviz.scenario.fault_kinds import BY_ID, KINDS
@@ -78,6 +79,8 @@ def show_matrix(
         return int(run_app(matrix=first, **look) or 0)
     width = columns() if output == "-" else None
     asked = report.Asked(kinds, kernels, policy, width)
+    with progress("running every fault under every kernel") as told:
+        report.find(asked, told)
     if as_json:
         write_json(report.matrix_object(asked), output)
     elif plain:

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from pfviz.cli.input import piped
+from pfviz.cli.progress import quiet_option
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario import policies
 from pfviz.scenario.errors import hint, printable, version_hint
@@ -197,7 +198,8 @@ def compared_options(function: F) -> F:
 
 
 def data_options(function: F) -> F:
-    """--json and -o."""
+    """--json, -o and -q."""
+    function = quiet_option(function)
     function = click.option(
         "-o", "--output", default="-", metavar="FILE", help="Write to FILE; - is standard output."
     )(function)

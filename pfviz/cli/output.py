@@ -11,7 +11,9 @@ from typing import NoReturn
 
 import click
 
+from pfviz.cli.progress import make_room
 from pfviz.report.json import encode
+from pfviz.report.whole_file import whole_file
 from pfviz.scenario.errors import ScenarioError, printable
 from pfviz.views.rows import beside as beside
 from pfviz.views.rows import to_ascii
@@ -51,6 +53,7 @@ def explained() -> Iterator[None]:
 def write(text: str, path: str = STDOUT, flush: bool = True) -> None:
     """Write data to a file, or to standard output in whatever encoding that has."""
     if path == STDOUT:
+        make_room()
         stream = sys.stdout
         if (stream.encoding or "utf-8").lower().replace("-", "") != "utf8":
             text = to_ascii(text)
@@ -59,7 +62,8 @@ def write(text: str, path: str = STDOUT, flush: bool = True) -> None:
             stream.flush()
         return
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        with whole_file(Path(path)) as file:
+            file.write(text.encode())
     except OSError as error:
         raise Complaint(f"{path}: cannot be written: {error.strerror}", 2) from None
 
@@ -91,4 +95,5 @@ def leave(code: int) -> NoReturn:
 
 def say(text: str) -> None:
     """Tell the person something that is not data."""
+    make_room()
     click.echo(text, err=True)

@@ -14,6 +14,7 @@ import click
 
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options, screen_options
 from pfviz.cli.output import STDOUT, beside, columns, leave, say, write_json, write_lines
+from pfviz.cli.progress import progress, reading
 from pfviz.mm.presets import preset
 from pfviz.report.source import Source, open_source
 from pfviz.scenario.errors import printable
@@ -118,7 +119,8 @@ def tell_scenario(source: Source, plain: bool, as_json: bool, output: str) -> in
     from pfviz.report.run import Runs
 
     assert source.scenario is not None
-    finished = Runs(source.scenario).finish(source.overrides)
+    with progress(f"running {source.scenario.name}", "steps") as told:
+        finished = Runs(source.scenario, told=told).finish(source.overrides)
     if as_json:
         write_json(finished.object, output)
     elif plain:
@@ -147,12 +149,13 @@ def tell_capture(path: str, plain: bool, as_json: bool, output: str) -> int:
     """Print a capture event by event, or what it counts up to."""
     from pfviz.report import capture
 
-    if as_json:
-        write_json(capture.stats(path), output)
-    elif plain:
-        write_lines(capture.story(path), output)
-    else:
-        write_lines(capture.summary(path), output)
+    with progress(reading(path), "lines") as told:
+        if as_json:
+            write_json(capture.stats(path, told), output)
+        elif plain:
+            write_lines(capture.story(path, told), output)
+        else:
+            write_lines(capture.summary(path, told), output)
     return 0
 
 

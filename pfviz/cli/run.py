@@ -8,6 +8,7 @@ import click
 
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options
 from pfviz.cli.output import leave, say, write_json, write_lines
+from pfviz.cli.progress import progress
 from pfviz.report.run import EVERY_STEP, RULES_EVERY_STEPS, Finished, Runs
 from pfviz.report.source import open_scenario
 
@@ -29,7 +30,9 @@ def command(scenario: str, plain: bool, rules: bool, **options: Any) -> None:
     as_json, output = options.pop("as_json"), options.pop("output")
     opened = open_scenario(scenario)
     overrides = overrides_of(options)
-    finished = Runs(opened, EVERY_STEP if rules else RULES_EVERY_STEPS).finish(overrides)
+    with progress(f"running {opened.name}", "steps") as told:
+        runs = Runs(opened, EVERY_STEP if rules else RULES_EVERY_STEPS, told)
+        finished = runs.finish(overrides)
     if as_json:
         write_json(finished.object, output)
     elif plain:

@@ -8,6 +8,7 @@ from pfviz.cli.groups import Group
 from pfviz.cli.input import file_to_read
 from pfviz.cli.options import data_options
 from pfviz.cli.output import write_json, write_lines
+from pfviz.cli.progress import progress, reading
 
 
 @click.group("trace", cls=Group)
@@ -25,7 +26,8 @@ def stats(capture: str, as_json: bool, output: str) -> None:
 
     if capture_named(capture) is None:
         capture = file_to_read(capture)
-    if as_json:
-        write_json(report.stats(capture), output)
-    else:
-        write_lines(report.summary(capture), output)
+    with progress(reading(capture), "lines") as told:
+        if as_json:
+            write_json(report.stats(capture, told), output)
+        else:
+            write_lines(report.summary(capture, told), output)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pfviz.report.source import capture_named
 from pfviz.report.text import table
 from pfviz.scenario.errors import printable
+from pfviz.sim.told import Told, nobody
 from pfviz.trace.capture_stats import capture_stats
 from pfviz.trace.read_log import read_log
 from pfviz.trace.shortcomings import losses
@@ -17,26 +18,26 @@ THREADS_SHOWN: Final = 12
 COUNTS_SHOWN: Final = 8
 
 
-def stats(name: str) -> dict[str, Any]:
+def stats(name: str, told: Told = nobody) -> dict[str, Any]:
     """The statistics of a capture, as JSON keys (durations in microseconds, as it has them).
 
     `name` is a file, "-", or the name of a capture that ships with pfviz.
     """
     sample = capture_named(name)
-    return capture_stats(name if sample is None else sample.path)
+    return capture_stats(name if sample is None else sample.path, told)
 
 
-def story(path: str) -> Iterator[str]:
+def story(path: str, told: Told = nobody) -> Iterator[str]:
     """A capture event by event; the first line says what is missing, if anything is."""
-    log = read_log(path)
+    log = read_log(path, told=told)
     if log.meta.get("lossy") == "yes":
         yield f"-- {_warning(printable(log.meta['losses']))}"
     yield from plain_lines(log)
 
 
-def summary(path: str) -> list[str]:
+def summary(path: str, told: Told = nobody) -> list[str]:
     """The statistics of a capture as text."""
-    found = stats(path)
+    found = stats(path, told)
     totals = found["totals"]
     lasted_us = found["last_us"] - found["first_us"]
     lines = [

@@ -11,6 +11,7 @@ from pfviz.report.run import Finished, Runs
 from pfviz.report.text import claim
 from pfviz.scenario.overrides import Overrides, mode_for
 from pfviz.scenario.schema import Scenario
+from pfviz.sim.told import Told, nobody, part
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,16 @@ class Verdict:
                 yield f"        {where}: {name} would sleep for ever"
 
 
-def check(scenario: Scenario, path: str, seed: int | None = None) -> Verdict:
+def check(
+    scenario: Scenario, path: str, seed: int | None = None, told: Told = nobody
+) -> Verdict:  # fmt: skip
     """Run a scenario as often as its claims ask for."""
     runs = Runs(scenario)
-    finished = [runs.finish(one) for one in _settings(scenario, seed)]
+    settings = _settings(scenario, seed)
+    finished = []
+    for number, one in enumerate(settings):
+        runs.told = part(told, number, len(settings))
+        finished.append(runs.finish(one))
     return Verdict(scenario.name, path, tuple(finished))
 
 

@@ -15,6 +15,7 @@ from pfviz.scenario import matrix
 from pfviz.scenario.fault_code import CODES
 from pfviz.scenario.fault_kinds import BY_ID, GROUPS, KINDS, Kind, scenario_of
 from pfviz.scenario.matrix import KERNELS, UNKNOWN, Cell, Policies
+from pfviz.sim.told import Told
 from pfviz.views.rows import beside, cell_width, clip
 
 GAP: Final = "  "
@@ -61,6 +62,13 @@ class Asked:
 
 
 ALL: Final = Asked()
+
+
+def find(asked: Asked, told: Told) -> None:
+    """Run every fault that is asked for, once; what is said of them afterwards is then known."""
+    total = len(asked.rows) * len(asked.columns)
+    for number, _ in enumerate(matrix.cells(asked.kinds, asked.kernels, asked.policy)):
+        told(number + 1, total)
 
 
 def matrix_object(asked: Asked = ALL) -> dict[str, Any]:

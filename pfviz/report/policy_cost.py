@@ -22,6 +22,7 @@ from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES, Overrides, until_ns_of
 from pfviz.scenario.schema import Scenario
 from pfviz.sim import event
+from pfviz.sim.told import Told, nobody, part
 from pfviz.views.numbers import duration
 
 SCHEMA: Final = "pfviz.policy/1"
@@ -38,6 +39,7 @@ def policy_cost(
     values: Sequence[Any] = (),
     overrides: Overrides = NO_CHANGES,
     runs: Runs | None = None,
+    told: Told = nobody,
 ) -> Object:
     """Run `scenario` with each value of the switch `name` (all it can have when none is given).
 
@@ -49,7 +51,8 @@ def policy_cost(
     chosen = [policies.checked(name, value) for value in values or policies.values_of(name)]
     runs = runs or Runs(scenario)
     choices = []
-    for value in chosen:
+    for number, value in enumerate(chosen):
+        runs.told = part(told, number, len(chosen))
         others = tuple(pair for pair in overrides.policy if pair[0] != name)
         changed = overrides.and_also(policy=tuple(sorted((*others, (name, value)))))
         choices.append(_choice(value, runs.finish(changed, with_claims=False)))

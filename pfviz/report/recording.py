@@ -15,6 +15,7 @@ from pfviz.scenario.build import build_with
 from pfviz.scenario.overrides import NO_CHANGES, Overrides, until_ns_of
 from pfviz.scenario.schema import Cue, Scenario
 from pfviz.sim.event import EventLog, Row
+from pfviz.sim.told import Told, nobody
 
 Piece = tuple[int, bytes]
 """What a writer yields: how many events are written by now, and the next bytes of the file."""
@@ -45,13 +46,13 @@ class Recording:
             yield first, list(self.log.between(first, first + EVENTS_A_PIECE))
 
 
-def record(source: Source) -> Recording:
-    """Run a scenario to its end, or read a capture."""
+def record(source: Source, told: Told = nobody) -> Recording:
+    """Run a scenario to its end, or read a capture; `told` hears how far that has come."""
     if source.scenario is None:
         from pfviz.trace.read_log import read_log
 
         assert source.capture is not None
-        return Recording(read_log(source.capture), source.name)
+        return Recording(read_log(source.capture, told=told), source.name)
     engine = build_with(source.scenario, source.overrides)
-    run_to_end(engine, until_ns_of(source.scenario, source.overrides))
+    run_to_end(engine, until_ns_of(source.scenario, source.overrides), told=told)
     return Recording(engine.log, source.name, source.scenario, source.overrides)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pfviz.mm import rules
 from pfviz.mm.world import World
 from pfviz.report import json
+from pfviz.report.work import work_done
 from pfviz.scenario import expectations, policies
 from pfviz.scenario.build import build_with
 from pfviz.scenario.errors import ScenarioError, hint
@@ -18,6 +19,7 @@ from pfviz.scenario.schema import MODES, Expect, Scenario
 from pfviz.sim.engine import Engine
 from pfviz.sim.event import EventLog
 from pfviz.sim.machine import FOREVER_NS
+from pfviz.sim.told import Told, nobody
 
 _CHANGES = ("kernel", "machine", "mode", "seed", "threads")
 
@@ -64,18 +66,26 @@ RULES_EVERY_STEPS: Final = 256
 EVERY_STEP: Final = 1
 
 
+TOLD_EVERY_STEPS: Final = 16 * RULES_EVERY_STEPS
+
+
 def run_to_end(
-    engine: Engine[World], until_ns: int | None, rules_every_steps: int = RULES_EVERY_STEPS
-) -> None:
+    engine: Engine[World], until_ns: int | None, rules_every_steps: int = RULES_EVERY_STEPS,
+    told: Told = nobody,
+) -> None:  # fmt: skip
     """Run every step there is, up to `until_ns` when it is given, and watch the rules.
 
-    `rules_every_steps` is how often the whole world is looked at; 0 watches no rules at all.
+    `rules_every_steps` is how often the whole world is looked at; 0 watches no rules at all. `told`
+    hears how much of the work is done, or how many steps when nobody knows how long it will be.
     """
     end_ns = FOREVER_NS if until_ns is None else until_ns
-    if rules_every_steps:
-        rules.run(engine, end_ns, every_steps=rules_every_steps)
-    else:
-        engine.run(end_ns)
+    ran = TOLD_EVERY_STEPS
+    while ran == TOLD_EVERY_STEPS:
+        if rules_every_steps:
+            ran = rules.run(engine, end_ns, TOLD_EVERY_STEPS, every_steps=rules_every_steps)
+        else:
+            ran = engine.run(end_ns, TOLD_EVERY_STEPS)
+        told(*work_done(engine, until_ns))
 
 
 @dataclass(slots=True)
@@ -84,6 +94,8 @@ class Runs:
 
     scenario: Scenario
     rules_every_steps: int = RULES_EVERY_STEPS
+    told: Told = nobody
+    """Hears how far the run that is being made has come."""
     _objects: dict[Overrides, dict[str, Any]] = field(default_factory=dict)
 
     def finish(self, overrides: Overrides = NO_CHANGES, with_claims: bool = True) -> Finished:
@@ -112,7 +124,8 @@ class Runs:
 
     def _log(self, overrides: Overrides, rules_every_steps: int) -> EventLog:
         engine = build_with(self.scenario, overrides)
-        run_to_end(engine, until_ns_of(self.scenario, overrides), rules_every_steps)
+        until_ns = until_ns_of(self.scenario, overrides)
+        run_to_end(engine, until_ns, rules_every_steps, self.told)
         return engine.log
 
     def _claims(

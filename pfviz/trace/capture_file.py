@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
+
+from pfviz.sim.told import Told, nobody
 
 _BLOCK_BYTES = 1 << 18
 _LINE_CHARS_MAX = 1 << 16  # The kernel's lines end below 8 KiB; longer is not text of ours.
@@ -66,7 +69,10 @@ class CaptureFile:
     Opening reads the first block, so that what is plainly no capture fails at once (CaptureError).
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, told: Told = nobody) -> None:
+        """`told` hears of the file's bytes as they are used; of a pipe's lines, without a total."""
+        self._told = told
+        self._bytes = self._lines = 0
         self.name = "<stdin>" if str(path) == "-" else printable(str(path))
         self.lost: str | None = None
         self._stream = self._open(str(path))
@@ -89,6 +95,8 @@ class CaptureFile:
                 plain = raw if isinstance(raw, io.BufferedReader) else _buffered(raw)
             else:
                 plain = Path(path).open("rb")  # noqa: SIM115 -- closed by blocks()
+                self._bytes = os.fstat(plain.fileno()).st_size
+            self._plain = plain
             gzipped = plain.peek(2)[:2] == b"\x1f\x8b"
         except OSError as error:
             reason = error.strerror or type(error).__name__
@@ -124,9 +132,12 @@ class CaptureFile:
         rest = b""
         block = self._first
         while block:
+            self._told(self._plain.tell() if self._bytes else self._lines, self._bytes)
             cut = block.rfind(b"\n") + 1
             if cut:
-                yield _lines(rest + block[:cut])
+                lines = _lines(rest + block[:cut])
+                self._lines += len(lines)
+                yield lines
                 rest = b""
             rest += block[cut:]
             if len(rest) > line_chars_max:

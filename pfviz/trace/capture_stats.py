@@ -9,9 +9,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from pfviz.sim.told import Told, nobody
 from pfviz.stats.histogram import percentile
 from pfviz.trace.capture import MARKER, Capture, Record
-from pfviz.trace.capture_file import CaptureError
+from pfviz.trace.capture_file import CaptureError, CaptureFile
 from pfviz.trace.fields import read_contention, read_mmap_lock, read_page_fault, read_tlb_flush
 
 
@@ -287,14 +288,14 @@ class CaptureStats:
         return dict(sorted((dict(counted) | ends).items()))
 
 
-def capture_stats(path: str | Path) -> dict[str, Any]:
+def capture_stats(path: str | Path, told: Told = nobody) -> dict[str, Any]:
     """Return the statistics of one capture file ("-" is standard input).
 
     Keys and definitions are those of the `truth.json` files that the recorded captures carry: times
     in microseconds (whole ones are ints), percentiles by nearest rank; a file that ends too early
     has one key more, `truncated`, which says why. Raises CaptureError.
     """
-    return read_capture_stats(Capture(path))
+    return read_capture_stats(Capture(CaptureFile(path, told)))
 
 
 def read_capture_stats(capture: Capture) -> dict[str, Any]:

@@ -16,19 +16,23 @@ from typing import IO, Any, cast
 from pfviz.mm.maple.replay_report import ReplayReport, printable
 from pfviz.mm.maple.vector_line import Line, VectorError, check_line
 from pfviz.mm.maple.vector_run import VectorRun
+from pfviz.sim.told import Told, nobody
 
 
-def replay_file(path: str | Path) -> ReplayReport:
+def replay_file(path: str | Path, told: Told = nobody) -> ReplayReport:
     """Replay one file of vectors; VectorError if it is not one."""
     try:
         with Path(path).open("rb") as source:
-            return replay_source(source, str(path))
+            return replay_source(source, str(path), told)
     except OSError as error:
         raise VectorError(printable(f"{path}: {error.strerror or error}")) from None
 
 
-def replay_source(source: IO[bytes], name: str) -> ReplayReport:
-    """Replay the vectors of an open file; `name` is how errors and the report call it."""
+def replay_source(source: IO[bytes], name: str, told: Told = nobody) -> ReplayReport:
+    """Replay the vectors of an open file; `name` is how errors and the report call it.
+
+    `told` hears of the vectors that the file announced.
+    """
     report = ReplayReport(name)
     announced = 0
     run: VectorRun | None = None
@@ -40,6 +44,7 @@ def replay_source(source: IO[bytes], name: str) -> ReplayReport:
                 announced = line["vectors"]
             elif line["k"] in ("vec", "gen"):
                 _check_ended(run)
+                told(len(report.vectors), announced)
                 run = _begin(line, report)
             elif run is not None:
                 run.take(line)
