@@ -24,7 +24,8 @@ def read_log(
 ) -> EventLog:  # fmt: skip
     """The log of a capture, an exported run, or standard input ("-").
 
-    `maps` is as for `infer_log`; `told` hears how much of the file has been read. Raises CaptureError for files that cannot be used.
+    `maps` is as for `infer_log`; `told` hears how much of the file has been read.
+    Raises CaptureError for files that cannot be used.
     """
     file = CaptureFile(path, told)
     if file.begin.startswith(jsonl.BEGIN.encode()):
