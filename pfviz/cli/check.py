@@ -12,8 +12,11 @@ from pfviz.cli.output import leave, say, write_json, write_lines
 from pfviz.cli.progress import progress
 from pfviz.report.check import Verdict, check
 from pfviz.report.source import open_scenario
-from pfviz.scenario.errors import ScenarioError
+from pfviz.report.talk_check import TalkVerdict, check_talk
+from pfviz.scenario.errors import ScenarioError, printable
 from pfviz.scenario.load import bundled, find
+from pfviz.scenario.talk_load import is_talk, open_talk
+from pfviz.sim.told import Told
 
 
 @click.command("check")
@@ -21,11 +24,12 @@ from pfviz.scenario.load import bundled, find
 @click.option("--seed", type=click.IntRange(0, (1 << 63) - 1), help="Another seed.")
 @data_options
 def command(files: tuple[str, ...], seed: int | None, **options: Any) -> None:
-    """Run each of FILES (all that ship with pfviz when none is given) and check what it expects.
+    """Run each of FILES (all scenarios that ship when none is given) and check what it expects.
 
-    A claim that names kernels or modes is checked under each of them.
+    A claim that names kernels or modes is checked under each of them. Of a talk every scene is
+    run: each stop must come, in the order in which it is written.
     """
-    verdicts: list[Verdict] = []
+    verdicts: list[Verdict | TalkVerdict] = []
     errors: list[ScenarioError] = []
     names = files or tuple(str(path) for path in bundled())
     with progress("checking") as shown:
@@ -33,7 +37,7 @@ def command(files: tuple[str, ...], seed: int | None, **options: Any) -> None:
             which = f" ({number + 1} of {len(names)})" if len(names) > 1 else ""
             told = shown.part(number, len(names), f"checking {Path(name).stem}{which}")
             try:
-                verdicts.append(check(open_scenario(name), str(find(name)), seed, told))
+                verdicts.append(_checked(name, seed, told))
             except ScenarioError as error:
                 errors.append(error)
     if options["as_json"]:
@@ -49,3 +53,11 @@ def command(files: tuple[str, ...], seed: int | None, **options: Any) -> None:
     if errors:
         leave(max(wrong.exit_code for wrong in errors))
     leave(0 if all(one.holds for one in verdicts) else 1)
+
+
+def _checked(name: str, seed: int | None, told: Told) -> Verdict | TalkVerdict:
+    if not is_talk(name):
+        return check(open_scenario(name), str(find(name)), seed, told)
+    if seed is not None:
+        say(f"pfviz: {printable(name)} is a talk: its scenes say their seeds, --seed does not")
+    return check_talk(open_talk(name), told)

@@ -14,7 +14,7 @@ from pfviz.views import timeline as grains
 from pfviz.views.bars import speed_text
 from pfviz.views.frame import Frame
 from pfviz.views.numbers import clock, count
-from pfviz.views.speeds import LADDER_NS, first_rung
+from pfviz.views.speeds import IDLE_S, LADDER_NS, first_rung
 from pfviz.views.threads import round_up
 
 from .landmarks import Landmarks
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 UNITS: Final = (grains.STEP, grains.EVENT, grains.FAULT, grains.HANDOVER)
 """What the arrows can step by, in the order in which the unit key goes through them."""
 
-IDLE_S: Final = 1.2
-"""A stretch in which nothing happens for longer than this is skipped while playing."""
 EVENTS_PER_TICK_MAX: Final = 4_000
 AHEAD_S: Final = 1.5
 AHEAD_EVENTS: Final = 60_000

@@ -12,6 +12,8 @@ LADDER_NS: Final[tuple[int, ...]] = tuple(
 
 STEPS_PER_SECOND: Final = 4
 """How many steps of one thread should be seen per second at first."""
+IDLE_S: Final = 1.2
+"""A stretch in which nothing happens for longer than this is skipped while playing."""
 WHOLE_RUN_S: Final = 45
 """A run should not take much longer than this to be seen from end to end at first."""
 
