@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pfviz.cli.input import run_to_read, scenario_in
 from pfviz.cli.options import SCENARIO, data_options
 from pfviz.cli.output import leave, say, write_json, write_lines
 from pfviz.cli.progress import progress
@@ -15,7 +16,9 @@ from pfviz.report.source import open_scenario
 from pfviz.report.talk_check import TalkVerdict, check_talk
 from pfviz.scenario.errors import ScenarioError, printable
 from pfviz.scenario.load import bundled, find
+from pfviz.scenario.overrides import NO_CHANGES
 from pfviz.scenario.talk_load import is_talk, open_talk
+from pfviz.scenario.token import is_token
 from pfviz.sim.told import Told
 
 
@@ -56,8 +59,13 @@ def command(files: tuple[str, ...], seed: int | None, **options: Any) -> None:
 
 
 def _checked(name: str, seed: int | None, told: Told) -> Verdict | TalkVerdict:
-    if not is_talk(name):
+    if is_talk(name):
+        if seed is not None:
+            say(f"pfviz: {printable(name)} is a talk: its scenes say their seeds, --seed does not")
+        return check_talk(open_talk(name), told)
+    if not is_token(name):
         return check(open_scenario(name), str(find(name)), seed, told)
-    if seed is not None:
-        say(f"pfviz: {printable(name)} is a talk: its scenes say their seeds, --seed does not")
-    return check_talk(open_talk(name), told)
+    # Of a token the seed counts: for which kernels and modes they are made, claims say themselves.
+    source = run_to_read(name, NO_CHANGES)
+    own = source.overrides.seed
+    return check(scenario_in(source), source.name, own if seed is None else seed, told)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import click
 
+from pfviz.cli.input import run_to_read, scenario_in
 from pfviz.cli.options import (
     KERNEL,
     MODE,
@@ -20,10 +22,13 @@ from pfviz.cli.run import verdict
 from pfviz.mm.presets import PRESETS
 from pfviz.report.policy_cost import policy_cost, table_of
 from pfviz.report.run import Finished, Runs
-from pfviz.report.source import open_scenario
+from pfviz.report.share import token_of
 from pfviz.report.text import comparison
 from pfviz.scenario.overrides import Overrides
 from pfviz.scenario.schema import Scenario
+
+MODES_COMPARED_MAX: Final = 3
+"""So many runs stand side by side on the screen."""
 
 
 @click.command("compare")
@@ -45,23 +50,29 @@ def command(scenario: str, kernels: tuple[str, ...], modes: tuple[str, ...], **o
     pfviz compare file-io-wait --policy io_wait=restart,hold
     """
     as_json, output = options.pop("as_json"), options.pop("output")
-    opened = open_scenario(scenario)
     asked: tuple[tuple[str, tuple[Any, ...]], ...] = tuple(options.pop("policy"))
     several = [(name, values) for name, values in asked if len(values) > 1]
     options["policy"] = tuple((name, values[0]) for name, values in asked if len(values) == 1)
-    base = overrides_of(options)
+    source = run_to_read(scenario, overrides_of(options))
+    opened = scenario_in(source)
+    # What a token says of kernel and mode counts where no option says otherwise; who ran where is
+    # of one run only.
+    base = source.overrides.and_also(kernel=None, mode=None, choices=())
+    kernels = kernels or tuple(filter(None, (source.overrides.kernel,)))
     if several:
         if len(several) > 1:
             names = " and ".join(name for name, _ in several)
             raise click.UsageError(f"only one policy can be compared at a time, not {names}")
+        modes = modes or tuple(filter(None, (source.overrides.mode,)))
         _compare_policies(opened, several[0], _asked(base, kernels, modes), as_json, output)
         return
+    modes = modes or source.modes
     finished = _run_each(opened, _combinations(base, kernels or (opened.kernel,), modes))
     objects = [one.object for one in finished]
     if as_json:
         write_json(objects, output)
     else:
-        write_lines(comparison(objects, opened.title), output)
+        write_lines(comparison(objects, opened.title, _token(finished)), output)
     leave(max(verdict(one) for one in finished))
 
 
@@ -75,6 +86,15 @@ def _run_each(opened: Scenario, settings: list[Overrides]) -> list[Finished]:
             runs.told = shown.part(number, len(settings), what)
             finished.append(runs.finish(one, with_claims=False))
     return finished
+
+
+def _token(runs: Sequence[Finished]) -> str:
+    """The token of runs that differ in their modes alone; "" where the screen compares no such."""
+    first = runs[0]
+    modes = tuple(one.object["mode"] for one in runs)
+    if len(modes) > MODES_COMPARED_MAX or len({one.object["kernel"] for one in runs}) > 1:
+        return ""
+    return token_of(first.scenario, first.overrides, modes=modes)
 
 
 def _compare_policies(

@@ -10,12 +10,13 @@ from typing import Any, BinaryIO, Final
 import click
 
 from pfviz.cli.groups import Group
+from pfviz.cli.input import run_to_read
 from pfviz.cli.options import SCENARIO, Word, overrides_of, run_options
 from pfviz.cli.output import STDOUT, Complaint, beside, columns, say, write_lines
 from pfviz.cli.progress import make_room, progress, quiet_option
 from pfviz.report.formats import FORMATS, Format, format_named
 from pfviz.report.recording import Piece, record
-from pfviz.report.source import Source, open_source
+from pfviz.report.source import Source
 from pfviz.report.whole_file import whole_file
 from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES
@@ -86,7 +87,7 @@ def _command_for(chosen: Format) -> click.Command:
     def export(source: str, output: str, **options: Any) -> None:
         overrides = overrides_of(options)
         refuse_what_cannot_be(chosen, output)
-        opened = open_source(source, overrides)
+        opened = run_to_read(source, overrides)
         if opened.capture is not None and overrides != NO_CHANGES:
             say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
         export_to(output, chosen, opened, options)

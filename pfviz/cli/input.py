@@ -13,12 +13,55 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import click
+from click.core import ParameterSource
+
 from pfviz.cli.output import Complaint, say
+from pfviz.report.source import Source, open_source
 from pfviz.scenario.errors import printable
+from pfviz.scenario.overrides import Overrides
+from pfviz.scenario.schema import Scenario
+from pfviz.scenario.token import is_token
 
 STDIN: Final = "-"
 PATIENCE_MS: Final = 500
 """Nothing is said about a pipe whose writer is this quick: `pfviz play <(zcat trace.txt.gz)`."""
+
+
+def run_to_read(name: str, overrides: Overrides) -> Source:
+    """What a verb is to run: a scenario, a capture or a token, with the options' changes.
+
+    Over a token only options count that were typed: it says all that the environment could.
+    """
+    if not is_token(name):
+        return open_source(name, overrides)
+    source = open_source(name, _typed(overrides))
+    if source.shared is not None and source.shared.note:
+        say(f"pfviz: {source.shared.note}")
+    return source
+
+
+def _typed(overrides: Overrides) -> Overrides:
+    """The changes whose options stand on the command line."""
+    context = click.get_current_context()
+    typed = {
+        field: getattr(overrides, field)
+        for option, field in (
+            ("kernel", "kernel"), ("mode", "mode"), ("machine", "machine"), ("seed", "seed"),
+            ("threads", "threads"), ("until", "until_ns"), ("without", "without"),
+            ("policy", "policy"),
+        )
+        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+    }  # fmt: skip
+    return Overrides(**typed)
+
+
+def scenario_in(source: Source) -> Scenario:
+    """The scenario of a source; Complaint for a capture or a talk, which nobody can run."""
+    if source.scenario is None:
+        what = "talk" if source.talk is not None else "capture"
+        raise Complaint(f"{printable(source.name)}: is a {what}: pfviz play shows it", 2)
+    return source.scenario
 
 
 def file_to_read(name: str) -> str:

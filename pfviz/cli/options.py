@@ -15,7 +15,7 @@ from pfviz.scenario import policies
 from pfviz.scenario.errors import hint, printable, version_hint
 from pfviz.scenario.load import listing
 from pfviz.scenario.machines import MACHINES, machine_kind
-from pfviz.scenario.overrides import Overrides
+from pfviz.scenario.overrides import SEED_MAX, THREADS_MAX, Overrides
 from pfviz.scenario.schema import MODES
 from pfviz.scenario.times import nanoseconds
 from pfviz.trace.samples import samples
@@ -167,9 +167,9 @@ _WORLD_OPTIONS = (
         "--machine", type=MachineName("machine", MACHINES), envvar="PFVIZ_MACHINE",
         help="laptop, server, ... or SOCKETSxCPUS.",
     ),
-    click.option("--seed", type=click.IntRange(0, (1 << 63) - 1), envvar="PFVIZ_SEED",
+    click.option("--seed", type=click.IntRange(0, SEED_MAX), envvar="PFVIZ_SEED",
                  help="Who goes first among equals."),
-    click.option("--threads", type=click.IntRange(1, 4096), envvar="PFVIZ_THREADS",
+    click.option("--threads", type=click.IntRange(1, THREADS_MAX), envvar="PFVIZ_THREADS",
                  help="How many of the threads that scale."),
     click.option("--until", type=Duration(), metavar="TIME",
                  help="End the run at this simulated time (20us)."),

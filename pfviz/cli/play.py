@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import click
 
+from pfviz.cli.input import run_to_read
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options, screen_options
 from pfviz.cli.output import STDOUT, beside, columns, leave, say, write_json, write_lines
 from pfviz.cli.progress import progress, reading
 from pfviz.mm.presets import preset
-from pfviz.report.source import Source, open_source
+from pfviz.report.source import Source
 from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES, Overrides, kernel_of
 from pfviz.scenario.talk import Talk
@@ -32,19 +33,20 @@ MATRIX: Final = "matrix"
 @screen_options
 @data_options
 def command(source: str, **options: Any) -> None:
-    """Play SOURCE: a scenario (a name, a file or -) or a kernel capture (a file or -).
+    """Play SOURCE: a scenario (a name, a file or -), a kernel capture (a file or -), or a token.
 
     Without a terminal, or with --plain, --json or -o, nothing is opened: the summary is printed.
 
     \b
     pfviz play two-mallocs --compare      the lock modes side by side
     zcat trace.txt.gz | pfviz play -      a capture from standard input
+    pfviz play pf1:dax:68kgtg2w           where the sender of a share token was
     pfviz play matrix                     which lock serves which fault, in every kernel
     """
     overrides = overrides_of(options)
     if source == MATRIX and not Path(source).exists():
         leave(_show_matrix(overrides, **options))
-    opened = open_source(source, overrides)
+    opened = run_to_read(source, overrides)
     if opened.talk is not None and overrides != NO_CHANGES:
         say("pfviz: the scenes of a talk say what is changed: --kernel, --mode and the like do not")
     if opened.capture is not None and overrides != NO_CHANGES:
@@ -73,7 +75,7 @@ def show(
     if not (plain or as_json or output != "-") and has_screen():
         from pfviz.tui.app import run_app
 
-        modes = _modes(source) if compare else ()
+        modes = _modes(source) if compare else source.modes
         with _terminal_as_input(source) as shown:
             return int(run_app(shown, compare=modes, **screen) or 0)
     if source.capture is not None:
@@ -124,9 +126,11 @@ def tell_scenario(source: Source, plain: bool, as_json: bool, output: str) -> in
     if as_json:
         write_json(finished.object, output)
     elif plain:
+        from pfviz.report.text import again
         from pfviz.views.narrator import plain_lines
 
         write_lines(plain_lines(finished.log), output)
+        say(again(finished.object))
     else:
         from pfviz.report.text import summary
 

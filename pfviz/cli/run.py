@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from pfviz.cli.input import run_to_read, scenario_in
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options
 from pfviz.cli.output import leave, say, write_json, write_lines
 from pfviz.cli.progress import progress
 from pfviz.report.run import EVERY_STEP, RULES_EVERY_STEPS, Finished, Runs
-from pfviz.report.source import open_scenario
 
 
 @click.command("run")
@@ -28,17 +28,19 @@ def command(scenario: str, plain: bool, rules: bool, **options: Any) -> None:
     pfviz run fork-vs-faults --kernel 6.4 --rules     what Linux 6.4.0 broke, and when
     """
     as_json, output = options.pop("as_json"), options.pop("output")
-    opened = open_scenario(scenario)
-    overrides = overrides_of(options)
+    source = run_to_read(scenario, overrides_of(options))
+    opened = scenario_in(source)
     with progress(f"running {opened.name}", "steps") as told:
         runs = Runs(opened, EVERY_STEP if rules else RULES_EVERY_STEPS, told)
-        finished = runs.finish(overrides)
+        finished = runs.finish(source.overrides)
     if as_json:
         write_json(finished.object, output)
     elif plain:
+        from pfviz.report.text import again
         from pfviz.views.narrator import plain_lines
 
         write_lines(plain_lines(finished.log), output)
+        say(again(finished.object))
     else:
         from pfviz.report.text import summary
 

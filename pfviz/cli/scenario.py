@@ -26,6 +26,7 @@ from pfviz.scenario.load import find, listing, own_folder, read_text
 from pfviz.scenario.schema import json_schema
 from pfviz.scenario.talk_load import is_talk, open_talk
 from pfviz.scenario.template import TEMPLATE
+from pfviz.scenario.token import decode, is_token
 
 
 @click.group("scenario", cls=Group)
@@ -52,7 +53,7 @@ def list_(as_json: bool, output: str) -> None:
 @click.option("-o", "--output", default="-", metavar="FILE", help="Write to FILE.")
 def show(name: str, output: str) -> None:
     """Print the text of a scenario, to read it or to start from it."""
-    text = read_text(find(name))
+    text = read_text(find(decode(name).name if is_token(name) else name))
     write("".join(char if char.isprintable() or char in "\n\t" else "?" for char in text), output)
 
 

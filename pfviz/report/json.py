@@ -14,6 +14,7 @@ import msgspec
 import pfviz
 from pfviz.report import measure
 from pfviz.report.measure import Rows
+from pfviz.report.share import token_of
 from pfviz.scenario.overrides import NO_CHANGES, Overrides, thread_count, threads_of
 from pfviz.scenario.schema import Scenario
 from pfviz.sim import event
@@ -37,6 +38,8 @@ def run_object(
         "mode": log.meta["mode"],
         "machine": log.meta["machine"],
         "seed": scenario.seed if overrides.seed is None else overrides.seed,
+        "choices": overrides.choices,
+        "token": token_of(scenario, overrides),
         "threads": thread_count(scenario, overrides),
         "threads_all": sum(group.count for group in threads_of(scenario, overrides)),
         "now_ns": measure.last_step_ns(rows),

@@ -180,7 +180,7 @@ class _Compare:
         if changes.get("mode", MODES[0]) not in MODES:
             wrong = str(changes["mode"])
             raise ExpectationError(f'mode "{wrong}" is not known here{hint(wrong, MODES)}')
-        plain: dict[str, Any] = {}
+        plain: dict[str, Any] = {"choices": ()}  # They are of one run, not of another.
         policy = dict(self.overrides.policy)
         for name, value in changes.items():
             if name not in known:

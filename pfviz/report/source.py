@@ -6,23 +6,40 @@ The one place that knows both siblings, `scenario` and `trace`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from pfviz.report.share import content_check
 from pfviz.scenario import checks, from_maps
 from pfviz.scenario.errors import ScenarioError, nearest
-from pfviz.scenario.load import STDIN, find, load
+from pfviz.scenario.load import STDIN, bundled, find, load
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
 from pfviz.scenario.schema import Scenario
 from pfviz.scenario.talk import Talk
 from pfviz.scenario.talk_load import is_talk, open_talk, talk_names
+from pfviz.scenario.token import Moment, Token, decode, is_token
 from pfviz.trace.samples import Sample, samples
 
 _GZIP: Final = b"\x1f\x8b"
 _LOOK_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Where to begin, and what became of it since."""
+
+    moment: Moment | None = None
+    """None is the beginning."""
+    modes: tuple[str, ...] = ()
+    """The modes that are compared there; none when one run is looked at."""
+    is_exact: bool = True
+    """Whether the run is the one that was shared, as far as can be told before it is made."""
+    note: str = ""
+    """What to tell a person about that, in a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +52,13 @@ class Source:
     title: str = ""
     """What is known of a capture that ships with pfviz."""
     talk: Talk | None = None
+    shared: Shared | None = None
+    """What a share token says beyond the scenario and its changes."""
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes to compare, where a token is of a comparison."""
+        return self.shared.modes if self.shared is not None else ()
 
     @property
     def name(self) -> str:
@@ -48,7 +72,9 @@ class Source:
 
 
 def open_scenario(name: str) -> Scenario:
-    """A scenario by path, name or "-", the VMAs of its maps file put in their place."""
+    """A scenario by path, name, token or "-", the VMAs of its maps file put in their place."""
+    if is_token(name):
+        return _of_token(decode(name))[0]
     scenario = load(name)
     return _with_maps(scenario, Path() if name == STDIN else find(name).parent)
 
@@ -56,8 +82,11 @@ def open_scenario(name: str) -> Scenario:
 def open_source(name: str, overrides: Overrides = NO_CHANGES) -> Source:
     """A scenario, a talk or a capture, told apart by what is in the file, or found by its name.
 
-    A talk's scenes say themselves what is changed: `overrides` are for scenarios.
+    A share token stands for its scenario with its changes; `overrides` come on top of those. A
+    talk's scenes say themselves what is changed.
     """
+    if is_token(name):
+        return open_token(decode(name), overrides)
     if is_capture(name):
         return Source(capture=name)
     sample = capture_named(name)
@@ -73,6 +102,58 @@ def open_source(name: str, overrides: Overrides = NO_CHANGES) -> Source:
             raise
         reason = f'is neither a file nor a name that is known here; did you mean "{near}"?'
         raise ScenarioError(name, 0, reason) from None
+
+
+def open_token(token: Token, overrides: Overrides = NO_CHANGES) -> Source:
+    """The run that a token is of.
+
+    Raises:
+        ScenarioError: its scenario is not known here, or cannot be used.
+    """
+    scenario, is_same = _of_token(token)
+    whole = token.overrides.under(overrides)
+    is_exact = is_same and whole == token.overrides
+    note = "" if is_same else f"{scenario.name} has changed since this token was made"
+    return Source(scenario, whole, shared=Shared(token.moment, token.modes, is_exact, note))
+
+
+def _of_token(token: Token) -> tuple[Scenario, bool]:
+    """The scenario that a token names, and whether it is as it was when the token was made."""
+    found: Scenario | None = None
+    unknown = broken = None
+    for name in _places(token.name):
+        try:
+            scenario = open_scenario(name)
+        except ScenarioError as error:
+            if "is neither" in error.reason:
+                unknown = error
+            else:
+                broken = broken or error
+            continue
+        if content_check(scenario) == token.content:
+            return scenario, True
+        found = found or scenario
+    if found is not None:
+        return found, False
+    if broken is not None:
+        raise broken
+    _, _, near = str(unknown).partition(";")
+    reason = f"its scenario is not known here{';' if near else ''}{near}"
+    raise ScenarioError(str(token), 0, reason)
+
+
+def _places(name: str) -> Iterator[str]:
+    """Where a token's scenario may be: what has the name here, or a file in this folder.
+
+    Never elsewhere: a token comes from somebody else.
+    """
+    stem = Path(name).name
+    if stem not in ("", "..", STDIN) and not is_token(stem):
+        yield stem
+        # A person's own scenario may hide the one that is meant.
+        yield from (str(path) for path in bundled() if path.stem == stem)
+        if Path(f"{stem}.toml").is_file():
+            yield f"{stem}.toml"
 
 
 def capture_named(name: str) -> Sample | None:

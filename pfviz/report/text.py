@@ -47,7 +47,13 @@ def summary(run: Run, title: str = "") -> list[str]:
         found = list(section(run))
         if found:
             lines += ["", *found]
-    return lines
+    return [*lines, "", again(run)]
+
+
+def again(run: Run) -> str:
+    """How to see this run on the screen, or have somebody else see it."""
+    which = f"Linux {run['kernel']}, {run['mode']}, seed {run['seed']}"
+    return f"To see it: pfviz play {run['token']}  ({which})"
 
 
 def heading(run: Run) -> str:
@@ -201,8 +207,8 @@ def claim(one: Mapping[str, Any]) -> str:
     return f"{line}  ({why})" if why else line
 
 
-def comparison(runs: Sequence[Run], title: str = "") -> list[str]:
-    """The same workload under several modes, a column each."""
+def comparison(runs: Sequence[Run], title: str = "", token: str = "") -> list[str]:
+    """The same workload under several modes, a column each; `token` shows them on the screen."""
     lines = [printable(title)] if title else []
     first = runs[0]
     kernels = list(dict.fromkeys(str(run["kernel"]) for run in runs))
@@ -237,7 +243,8 @@ def comparison(runs: Sequence[Run], title: str = "") -> list[str]:
     rows.append(("VMA locks waited for", *(_waited(run, "vma_lock") for run in runs)))
     rows.append(("line transfers", *(_transfers(run) for run in runs)))
     rows.append(("hottest line", *(_hottest(run) for run in runs)))
-    return [*lines, "", *table(("", *heads), rows)]
+    last = ["", f"To see them: pfviz play {token}"] if token else []
+    return [*lines, "", *table(("", *heads), rows), *last]
 
 
 def _operation_p99(run: Run, name: str) -> str:

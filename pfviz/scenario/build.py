@@ -47,7 +47,7 @@ from pfviz.scenario.times import nanoseconds
 from pfviz.scenario.translate import Translator
 from pfviz.scenario.workloads import expand, named, repeats
 from pfviz.sim.engine import Engine
-from pfviz.sim.picker import Picker, Seeded
+from pfviz.sim.picker import Overruled, Picker, Seeded
 from pfviz.sim.rng import Rng
 
 _DICE_SALT: Final = 0x5CE2
@@ -86,10 +86,11 @@ def build_with(
     kernel = preset or changes.kernel_of(scenario, overrides)
     mode = preset.default_mode if preset else changes.mode_for(scenario, overrides)
     machine = machine_named(changes.machine_for(scenario, overrides), costs_with())
-    engine = new_engine(
-        machine, kernel, mode, policy_of(scenario, overrides),
-        Seeded(Rng(seed)) if picker is None else picker, logging,
-    )  # fmt: skip
+    picks = picker or Seeded(Rng(seed))
+    if overrides.choices:
+        picks = Overruled(picks, dict(overrides.choices))
+    policy = policy_of(scenario, overrides)
+    engine = new_engine(machine, kernel, mode, policy, picks, logging)
     engine.log.meta.update(scenario=scenario.name, title=scenario.title, seed=str(seed))
     _Builder(scenario, overrides, engine, Rng(seed).fork(_DICE_SALT)).build()
     return engine

@@ -14,6 +14,9 @@ from pfviz.scenario.machines import machine_kind
 from pfviz.scenario.schema import Scenario, Thread
 from pfviz.scenario.times import nanoseconds
 
+SEED_MAX: Final = (1 << 63) - 1
+THREADS_MAX: Final = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
@@ -27,10 +30,25 @@ class Overrides:
     until_ns: int | None = None
     without: tuple[str, ...] = ()
     policy: tuple[tuple[str, Any], ...] = ()
+    choices: tuple[tuple[int, int], ...] = ()
+    """(decision, who of those due ran there), in order: where somebody overruled the dice."""
 
     def and_also(self, **changes: Any) -> Overrides:
         """These changes and some more, the later ones winning."""
         return replace(self, **changes)
+
+    def under(self, others: Overrides) -> Overrides:
+        """These changes with `others` put over them; who ran where is lost when they differ."""
+        if others == NO_CHANGES:
+            return self
+        said = {
+            name: value for name in self.__slots__
+            if (value := getattr(others, name)) not in (None, ())
+        }  # fmt: skip
+        if others.policy:
+            said["policy"] = tuple(sorted({**dict(self.policy), **dict(others.policy)}.items()))
+        whole = replace(self, **said)
+        return whole if whole == self else replace(whole, choices=others.choices)
 
     def keeps_promises_of(self, scenario: Scenario) -> bool:
         """Whether the run is still the one that the scenario's own claims are about.
@@ -40,6 +58,7 @@ class Overrides:
         return (
             not self.without
             and not self.policy
+            and not self.choices
             and self.threads is None
             and self.until_ns is None
             and self.machine in (None, scenario.machine)

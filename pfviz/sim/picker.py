@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,6 +51,25 @@ class Recorded:
     def pick(self, due: Sequence[Task]) -> int:
         choice = self.picker.pick(due)
         self.choices.append(choice)
+        return choice
+
+
+@dataclass(slots=True)
+class Overruled:
+    """Asks another picker, except at some of its decisions, numbered from 0.
+
+    The other one is asked there, too, so that all its later choices stay what they were: a seed
+    and a short list of overruled decisions are a whole schedule.
+    """
+
+    picker: Picker
+    choices: Mapping[int, int]
+    asked: int = 0
+
+    def pick(self, due: Sequence[Task]) -> int:
+        choice = self.picker.pick(due)
+        choice = min(self.choices.get(self.asked, choice), len(due) - 1)
+        self.asked += 1
         return choice
 
 

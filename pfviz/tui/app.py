@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import App, SystemCommand
 from textual.filter import LineFilter, NoColor
@@ -30,6 +30,7 @@ from pfviz.views.glyphs import ASCII, UNICODE, Glyphs
 from . import keys, themes
 from .plain_output import AsciiFilter, wants_ascii, why_no_screen
 from .run import Run
+from .screens.playing import PlayingScreen
 from .screens.prompt import Prompt
 from .sources import Entry, entries, run_of
 
@@ -80,6 +81,8 @@ class LabApp(App[None]):
         self.ascii_only = ascii_only
         self.glyphs: Glyphs = ASCII if ascii_only else UNICODE
         self.play_at_once = play
+        self.token_left = ""
+        """The share token of what was played when the app was left; "" when nothing was."""
         for palette in palettes.PALETTES.values():
             self.register_theme(themes.textual_theme(palette))
         self.theme = palettes.palette_named(theme).name
@@ -120,11 +123,17 @@ class LabApp(App[None]):
         if self.matrix is not None:
             self.push_screen(Matrix(*self.matrix))
 
+    def exit(self, *args: Any, **named: Any) -> None:
+        """Leave, and remember where."""
+        played = [one for one in self.screen_stack if isinstance(one, PlayingScreen)]
+        self.token_left = played[-1].token() if played and not self.token_left else self.token_left
+        super().exit(*args, **named)
+
     def _compare_at_once(self) -> None:
         from .screens.lab import Lab
 
         if isinstance(self.screen, Lab):
-            self.screen.open_compare(self.compare_modes)
+            self.screen.open_compare(self.compare_modes, self.screen.player.run.shared)
 
     async def on_key(self, key: events.Key) -> None:
         """Give keys to a prompt that opened while they were on their way: type-ahead works."""
@@ -284,9 +293,12 @@ def run_app(
         ascii_only=ascii_only or wants_ascii(os.environ),
         fps=FPS_DEFAULT if fps is None else fps,
         keymap=keymap,
+        play=source is None or source.shared is None or source.shared.moment is None,
     )
     spare_pauses()
     app.run()
+    if app.token_left and sys.stderr.isatty():
+        sys.stderr.write(f"pfviz play {app.token_left}  # back to where you were\n")
     return app.return_code or 0
 
 

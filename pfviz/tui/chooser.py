@@ -1,14 +1,10 @@
-"""The picker behind "choose who runs": it notes every choice there was and can be overruled.
-
-The dice are thrown for overruled choices too, so that all other choices stay what they were: a
-seed and a short list of overruled decisions are the whole schedule.
-"""
+"""The picker behind "choose who runs": it notes every choice that another picker was asked for."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pfviz.sim.event import EventLog
@@ -28,11 +24,10 @@ class Decision:
 
 @dataclass(slots=True)
 class Chooser:
-    """Asks another picker, except where a decision number is overruled; remembers all choices."""
+    """Asks another picker and remembers who could have run."""
 
     picker: Picker | None
     log: EventLog
-    overruled: Mapping[int, int] = field(default_factory=dict)
     positions: array[int] = field(default_factory=lambda: array("q"))
     chosen: array[int] = field(default_factory=lambda: array("q"))
     names: list[tuple[str, ...]] = field(default_factory=list)
@@ -40,7 +35,6 @@ class Chooser:
     def pick(self, due: Sequence[Task]) -> int:
         """The index of the task to run, noted together with the others that could have run."""
         choice = self.picker.pick(due) if self.picker else 0
-        choice = min(self.overruled.get(len(self.positions), choice), len(due) - 1)
         self.positions.append(len(self.log))
         self.chosen.append(choice)
         self.names.append(tuple(task.name for task in due))

@@ -45,9 +45,9 @@ class CostJob:
 
     async def run(self) -> None:
         """Measure; `cost` or `error` is set afterwards."""
-        asked = request(
-            self.recipe.scenario, self.recipe.overrides, self.name, (self.old, self.new)
-        )
+        # Who ran where is a choice of one run; both are made by the dice alone.
+        overrides = self.recipe.with_changes().overrides
+        asked = request(self.recipe.scenario, overrides, self.name, (self.old, self.new))
         # The worker must find the same pfviz, wherever this one was found.
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         try:

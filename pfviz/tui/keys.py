@@ -196,6 +196,9 @@ KEYS: Final = (
     # Take away
     Key("copy", "y", "copy", "copy the sentence",
         "Copy the sentence of the moment to the clipboard.", "Take away"),
+    Key("share", "Y", "share", "share token",
+        "Copy a share token to the clipboard: `pfviz play TOKEN` is at this very moment again.",
+        "Take away", BOTH),
     Key("screenshot", "s", "shot", "screenshot",
         "Save the screen as SVG in the current directory.", "Take away", (EVERYWHERE,)),
     Key("export", "e", "export", "export", "Export the run for other tools.", "Take away"),

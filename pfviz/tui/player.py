@@ -42,6 +42,8 @@ class Errand:
     """What to say once there."""
     play_on: bool = False
     """Whether to play from there."""
+    after_ns: int = 0
+    """How long after the event at that place, if the next one is not there before."""
 
 
 class Player:
@@ -248,11 +250,19 @@ class Player:
         found = errand.find()
         if found is not None:
             self.go(found)
+            self.now_ns = max(self.now_ns, min(self.now_ns + errand.after_ns, self._next_ns() - 1))
             self.playing = errand.play_on
             self.say(errand.arrived)
         elif self.run.finished:
             self.errand = None
             self.say(f"The run ends without {errand.what}.")
+
+    def _next_ns(self) -> int:
+        """When the next event comes, as far as that is known."""
+        timeline = self.run.timeline
+        if self.index < len(timeline):
+            return timeline.time_at(self.index + 1)
+        return self.run.known_ns + 1
 
     def go_along_bar(self, column: int, width: int) -> None:
         """To a column of the seek bar, or as far as the run is known."""

@@ -1,11 +1,10 @@
-"""What a run is made of: a scenario, the viewer's changes to it, and choices of who runs.
+"""What a run is made of: a scenario and the viewer's changes to it.
 
 The same recipe gives the same events, so a run is thrown away and made again rather than changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -38,8 +37,6 @@ class Recipe:
 
     scenario: Scenario
     overrides: Overrides = field(default_factory=Overrides)
-    choices: Mapping[int, int] = field(default_factory=dict)
-    """Decision number -> which of the due tasks ran, where the viewer decided."""
 
     @property
     def kernel(self) -> str:
@@ -59,12 +56,12 @@ class Recipe:
 
     def with_changes(self, **changes: Any) -> Recipe:
         """The same run with other overrides; choices are kept only while they still mean it."""
-        return replace(self, overrides=self.overrides.and_also(**changes), choices={})
+        return replace(self, overrides=self.overrides.and_also(**{"choices": (), **changes}))
 
     def with_choice(self, number: int, choice: int) -> Recipe:
         """The same run up to a decision, and another task running there."""
-        kept = {key: value for key, value in self.choices.items() if key < number}
-        return replace(self, choices={**kept, number: choice})
+        kept = tuple(one for one in self.overrides.choices if one[0] < number)
+        return self.with_changes(choices=(*kept, (number, choice)))
 
     def modes(self) -> tuple[str, ...]:
         """The modes that this kernel can be run in, in their usual order."""
@@ -95,7 +92,7 @@ class Recipe:
             ScenarioError: the changes do not fit the scenario.
         """
         engine = build_with(self.scenario, self.overrides)
-        engine.picker = chooser = Chooser(engine.picker, engine.log, dict(self.choices))
+        engine.picker = chooser = Chooser(engine.picker, engine.log)
         rules.watch(engine)
         until_ns = until_ns_of(self.scenario, self.overrides)
         return Run(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pfviz.mm import rules
 from pfviz.report.run import RULES_EVERY_STEPS
+from pfviz.report.source import Shared
 from pfviz.scenario.schema import Cue
 from pfviz.sim import event
 from pfviz.sim.engine import Engine
@@ -50,6 +51,8 @@ class Run:
     wanted_speed_ns: int = 0
     chooser: Chooser | None = None
     source_cues: tuple[Cue, ...] = ()
+    shared: Shared | None = None
+    """Where a share token says to begin; None is the start."""
     origin: int = 0
     """The position at which the run begins: what comes before sets the world up."""
     cut: bool = False

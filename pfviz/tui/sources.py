@@ -87,7 +87,9 @@ def open_entry(entry: Entry, overrides: Overrides = NO_CHANGES) -> Run:
 def run_of(source: Source) -> Run:
     """A run of a scenario or a capture; the errors are those of `open_entry`."""
     if source.scenario is not None:
-        return Recipe(source.scenario, source.overrides).start()
+        run = Recipe(source.scenario, source.overrides).start()
+        run.shared = source.shared
+        return run
     assert source.capture is not None
     log = read_log(source.capture)
     story = source.title or "A capture of a real kernel."

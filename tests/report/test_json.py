@@ -20,7 +20,7 @@ RUN_KEYS = {
     "schema", "pfviz", "scenario", "kernel", "mode", "machine", "seed", "threads", "threads_all",
     "now_ns", "last_event_ns", "steps", "events", "digest", "faults", "throughput_per_s",
     "latency_ns", "locks", "operations", "vmstat", "cache_lines", "broken_rules", "unfinished",
-    "expect",
+    "expect", "choices", "token",
 }  # fmt: skip
 LATENCY_KEYS = {"p50", "p90", "p99", "p999", "max", "mean"}
 WAIT_KEYS = {"p50", "p99", "max", "total"}

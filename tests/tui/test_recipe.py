@@ -36,11 +36,12 @@ def test_another_choice_keeps_everything_before_it() -> None:
 
 def test_a_choice_made_again_takes_back_those_after_it() -> None:
     made = recipe().with_choice(3, 1).with_choice(7, 0).with_choice(5, 1)
-    assert made.choices == {3: 1, 5: 1}
+    assert made.overrides.choices == ((3, 1), (5, 1))
 
 
 def test_another_mode_forgets_choices_of_who_ran() -> None:
-    assert not recipe().with_choice(3, 1).with_changes(mode="mmap_lock").choices
+    changed = recipe().with_choice(3, 1).with_changes(mode="mmap_lock")
+    assert not changed.overrides.choices
 
 
 def test_a_kernel_without_vma_locks_has_no_such_mode() -> None:

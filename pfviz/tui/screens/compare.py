@@ -23,6 +23,7 @@ from pfviz.tui.player import Errand, Player
 from pfviz.tui.race import BY_OPERATIONS, BY_TIME, Race
 from pfviz.tui.recipe import Recipe
 from pfviz.tui.screens.playing import Paint, PlayingScreen
+from pfviz.tui.shared_moment import token_at
 from pfviz.tui.workload_position import WorkloadPosition
 from pfviz.views import compare_table, latency, painters, threads
 from pfviz.views.bars import MODE_TITLES
@@ -85,7 +86,9 @@ class Compare(PlayingScreen):
         self._divide()
         self.begin()
         place, leader = self._place, self.race.leader
-        if place is not None and place != WorkloadPosition.of(leader):
+        if leader.run.shared is not None and leader.run.shared.moment is not None:
+            self.begin_shared()
+        elif place is not None and place != WorkloadPosition.of(leader):
             errand = Errand("the same place in the workload", lambda: place.find(leader),
                             place.words())  # fmt: skip
             errand.play_on = self._play
@@ -123,6 +126,10 @@ class Compare(PlayingScreen):
         """Lead the followers to where the leader went."""
         self.race.align()
         super().moved()
+
+    def token(self) -> str:
+        """The share token of all columns."""
+        return token_at(self.race.leader, [recipe.mode for recipe in self.recipes])
 
     # Painting
 

@@ -84,6 +84,7 @@ class Lab(LabTree):
         self.divide()
         self.begin()
         self.focus_pane(self.pane_name)
+        self.begin_shared()
         self.moved()
 
     def players(self) -> tuple[Player, ...]:

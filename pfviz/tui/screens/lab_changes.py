@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pfviz.mm.presets import PRESETS
+from pfviz.report.source import Shared
 from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.fault_kinds import BY_ID
 from pfviz.tui import kernel_words
@@ -152,8 +153,8 @@ class LabChanges(LabActions):
         if recipe is not None:
             self.open_compare(recipe.modes())
 
-    def open_compare(self, modes: Sequence[str]) -> None:
-        """Compare the run in these modes, three at most."""
+    def open_compare(self, modes: Sequence[str], shared: Shared | None = None) -> None:
+        """Compare the run in these modes, three at most, here or at a shared moment."""
         recipe = self._recipe()
         if recipe is None:
             return
@@ -162,6 +163,7 @@ class LabChanges(LabActions):
         try:
             recipes = [recipe.with_changes(mode=mode) for mode in modes[:3]]
             screen = Compare(recipes, WorkloadPosition.of(self.player), was_playing)
+            screen.race.leader.run.shared = shared
         except ScenarioError as error:
             self.say(error.reason)
             self.moved()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from textual.screen import Screen
 
 from pfviz.tui.pane import Pane
+from pfviz.tui.shared_moment import errand_to, token_at
 from pfviz.views.rows import Rows
 
 if TYPE_CHECKING:
@@ -73,7 +74,30 @@ class PlayingScreen(Screen[None]):
         """Show the header alone: what changes while the engine computes ahead."""
         raise NotImplementedError
 
+    def token(self) -> str:
+        """The share token of what is seen; "" when that is a recording."""
+        return token_at(self.players()[0])
+
     # Running
+
+    def begin_shared(self) -> None:
+        """Go where a share token says, and stay there."""
+        player = self.players()[0]
+        if player.run.shared is None:
+            return
+        errand = errand_to(player.run.shared, player)
+        if errand is not None:
+            player.look_for(errand)
+
+    def action_share(self) -> None:
+        """The share token of this moment to the clipboard, and on the screen."""
+        word = self.token()
+        if word:
+            self.app.copy_to_clipboard(word)
+            self.say(f"Copied, as far as this terminal allows it: pfviz play {word}")
+        else:
+            self.say("A recording has no share token: give its file away.")
+        self.moved()
 
     def dress(self) -> None:
         """Find the panes, and give them the theme's styles."""
