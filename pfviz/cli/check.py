@@ -59,13 +59,13 @@ def command(files: tuple[str, ...], seed: int | None, **options: Any) -> None:
 
 
 def _checked(name: str, seed: int | None, told: Told) -> Verdict | TalkVerdict:
-    if is_talk(name):
-        if seed is not None:
-            say(f"pfviz: {printable(name)} is a talk: its scenes say their seeds, --seed does not")
-        return check_talk(open_talk(name), told)
-    if not is_token(name):
+    if is_token(name):
+        # Its seed counts: for which kernels and modes they are made, claims say themselves.
+        source = run_to_read(name, NO_CHANGES)
+        own = source.overrides.seed
+        return check(scenario_in(source), source.name, own if seed is None else seed, told)
+    if not is_talk(name):
         return check(open_scenario(name), str(find(name)), seed, told)
-    # Of a token the seed counts: for which kernels and modes they are made, claims say themselves.
-    source = run_to_read(name, NO_CHANGES)
-    own = source.overrides.seed
-    return check(scenario_in(source), source.name, own if seed is None else seed, told)
+    if seed is not None:
+        say(f"pfviz: {printable(name)} is a talk: its scenes say their seeds, --seed does not")
+    return check_talk(open_talk(name), told)
