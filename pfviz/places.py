@@ -20,7 +20,7 @@ def config_home() -> Path:
     """
     chosen = _home("XDG_CONFIG_HOME", ".config")
     if sys.platform == "darwin" and not os.environ.get("XDG_CONFIG_HOME"):
-        native = _user() / "Library" / "Application Support" / NAME
+        native = user_home() / "Library" / "Application Support" / NAME
         if native.is_dir() and not chosen.is_dir():
             return native
     return chosen
@@ -46,11 +46,11 @@ def _home(variable: str, fallback: str) -> Path:
     said = os.environ.get(variable, "")
     folder = Path(said) if said else None
     if folder is None or not folder.is_absolute():
-        folder = _user() / fallback
+        folder = user_home() / fallback
     return folder / NAME
 
 
-def _user() -> Path:
+def user_home() -> Path:
     """The person's own folder; `/`, where nobody can write, for someone who has none."""
     own = os.path.expanduser("~")  # noqa: PTH111  (Path.expanduser raises where this leaves the ~)
     return Path(own) if own != "~" else Path("/")

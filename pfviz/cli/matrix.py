@@ -10,6 +10,7 @@ from pfviz.cli.options import KERNEL, PolicySwitch, Word, data_options, look_opt
 from pfviz.cli.output import columns, leave, write_json, write_lines
 from pfviz.cli.play import has_screen
 from pfviz.cli.progress import progress
+from pfviz.cli.screen import screen_words
 from pfviz.report import matrix as report
 from pfviz.scenario.errors import nearest, printable
 from pfviz.scenario.fault_kinds import BY_ID, KINDS
@@ -73,10 +74,11 @@ def show_matrix(
 ) -> int:  # fmt: skip
     """Print the matrix, or show it if there is a screen and it is wanted there; the exit code."""
     if on_screen and not (plain or as_json or output != "-") and has_screen():
+        words = screen_words(**look)
         from pfviz.tui.app import run_app
 
         first = "".join(kinds[:1]), "".join(kernels[:1]), policy
-        return int(run_app(matrix=first, **look) or 0)
+        return int(run_app(matrix=first, **words) or 0)
     width = columns() if output == "-" else None
     asked = report.Asked(kinds, kernels, policy, width)
     with progress("running every fault under every kernel") as told:

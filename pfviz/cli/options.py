@@ -76,6 +76,47 @@ class MachineName(Word):
         return str(value)
 
 
+class Named(ParamType):
+    """The name of something that a person may have made: checked where it is read."""
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The names that begin so."""
+        return [CompletionItem(name) for name in self.known() if name.startswith(incomplete)]
+
+    def known(self) -> Iterable[str]:
+        """All that can be named now."""
+        raise NotImplementedError
+
+
+class ThemeName(Named):
+    """The name of a theme."""
+
+    name = "theme"
+
+    def known(self) -> Iterable[str]:
+        """The themes that ship, and a person's own."""
+        from pfviz.views import palettes
+
+        return palettes.SHORT_NAMES
+
+
+class KeymapName(Named):
+    """The name of a keymap."""
+
+    name = "keymap"
+
+    def known(self) -> Iterable[str]:
+        """The keymaps that ship, and a person's own."""
+        from pfviz.config.keymap_files import keymap_names
+
+        return keymap_names()
+
+
 class Duration(ParamType):
     """A time with its unit; the value is in nanoseconds."""
 
@@ -207,23 +248,21 @@ def data_options(function: F) -> F:
 
 
 def screen_options(function: F) -> F:
-    """--plain, --theme, --ascii, --fps."""
+    """--plain, and what `look_options` gives."""
     function = look_options(function)
     said = "No screen: the story, line by line."
     return click.option("--plain", is_flag=True, help=said)(function)
 
 
 def look_options(function: F) -> F:
-    """--theme, --ascii, --fps."""
+    """--theme, --ascii, --fps, --keymap: None where nothing was said, so that settings count."""
     for option in reversed(
         (
-            click.option("--theme", envvar="PFVIZ_THEME", help="Colours of the screen."),
-            click.option(
-                "--ascii", "ascii_only", is_flag=True, envvar="PFVIZ_ASCII",
-                help="Only ASCII characters.",
-            ),
-            click.option("--fps", type=click.IntRange(1, 120), envvar="PFVIZ_FPS",
-                         help="Pictures a second, at most."),
+            click.option("--theme", type=ThemeName(), help="Colours of the screen."),
+            click.option("--ascii/--no-ascii", "ascii_only", default=None,
+                         help="Only ASCII characters."),
+            click.option("--fps", type=click.IntRange(1, 120), help="Pictures a second, at most."),
+            click.option("--keymap", type=KeymapName(), help="Which keys do what: default, vim."),
         )
     ):  # fmt: skip
         function = option(function)

@@ -16,6 +16,7 @@ from pfviz.cli.input import run_to_read
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options, screen_options
 from pfviz.cli.output import STDOUT, beside, columns, leave, say, write_json, write_lines
 from pfviz.cli.progress import progress, reading
+from pfviz.cli.screen import screen_words
 from pfviz.mm.presets import preset
 from pfviz.report.source import Source
 from pfviz.scenario.errors import printable
@@ -73,11 +74,12 @@ def show(
     if source.talk is not None:
         return tell_talk(source.talk, as_json, output)
     if not (plain or as_json or output != "-") and has_screen():
+        words = screen_words(**screen)
         from pfviz.tui.app import run_app
 
         modes = _modes(source) if compare else source.modes
         with _terminal_as_input(source) as shown:
-            return int(run_app(shown, compare=modes, **screen) or 0)
+            return int(run_app(shown, compare=modes, **words) or 0)
     if source.capture is not None:
         return tell_capture(source.capture, plain, as_json, output)
     return tell_scenario(source, plain, as_json, output)
@@ -94,9 +96,10 @@ def _modes(source: Source) -> tuple[str, ...]:
 def open_gallery() -> None:
     """The gallery of scenarios; without a terminal, their list."""
     if has_screen():
+        words = screen_words()
         from pfviz.tui.app import run_app
 
-        code = run_app(None)
+        code = run_app(None, **words)
         sys.exit(int(code or 0))
     from pfviz.cli.scenario import gallery_lines
     from pfviz.trace.samples import samples

@@ -32,6 +32,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "scenario": ("scenario", "List, show, write and validate scenarios."),
     "maple": ("maple", "Replay recorded operations on a maple tree."),
     "bench": ("bench", "Measure how fast pfviz itself is."),
+    "config": ("config", "Say which settings count, and where each comes from."),
     "doctor": ("doctor", "Look at this terminal and this installation."),
     "completion": ("completion", "Print the completion script of a shell."),
 }

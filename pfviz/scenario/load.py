@@ -21,6 +21,7 @@ from pfviz.scenario.schema import Scenario
 
 BYTES_MAX: Final = 16 << 20
 STDIN: Final = "-"
+EMPTY: Final = "the file is empty"
 
 T = TypeVar("T")
 
@@ -152,7 +153,7 @@ def read_text(path: Path) -> str:
         reason = f"cannot be read: {error.strerror or error}"
         raise ScenarioError(label, 0, reason, exit_code=3) from None
     if not data.strip():
-        raise ScenarioError(label, 0, "the file is empty", exit_code=3)
+        raise ScenarioError(label, 0, EMPTY, exit_code=3)
     if len(data) > BYTES_MAX:
         raise ScenarioError(label, 0, "is larger than 16 MiB: not a scenario", exit_code=3)
     try:

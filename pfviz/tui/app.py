@@ -28,6 +28,8 @@ from pfviz.views import palettes
 from pfviz.views.glyphs import ASCII, UNICODE, Glyphs
 
 from . import keys, themes
+from .key_words import spelled
+from .keymap import Keymap
 from .plain_output import AsciiFilter, wants_ascii, why_no_screen
 from .run import Run
 from .screens.playing import PlayingScreen
@@ -69,7 +71,8 @@ class LabApp(App[None]):
         theme: str | None = None,
         ascii_only: bool = False,
         fps: int = FPS_DEFAULT,
-        keymap: Mapping[str, str] | None = None,
+        keymap: Keymap | None = None,
+        captions: bool = True,
         play: bool = True,
     ) -> None:
         super().__init__()
@@ -88,8 +91,10 @@ class LabApp(App[None]):
         self.theme = palettes.palette_named(theme).name
         self.styles_by_name: Mapping[str, Style] = {}
         self._dress()
-        if keymap:
-            self.set_keymap(keys.rebound(keymap))
+        self.captions = captions
+        """Whether a lab begins with the captions of cues shown."""
+        self.keymap = keymap or Keymap()
+        self.set_keymap(self.keymap.changes())
         self._plain: tuple[LineFilter, ...] = (
             *((NoColor(),) if self.no_color else ()),
             *((AsciiFilter(),) if ascii_only else ()),
@@ -213,13 +218,13 @@ class LabApp(App[None]):
         if len(self.screen_stack) > 2:
             self.pop_screen()
         else:
-            self.report("This is the first screen; q quits.")
+            self.report("This is the first screen; {quit} quits.")
 
     def report(self, text: str) -> None:
         """Say something where the current screen says such things."""
         say = getattr(self.screen, "say", None)
         if say is None:
-            self.notify(text, markup=False)
+            self.notify(self.keymap.fill(text), markup=False)
         else:
             say(text)
             moved = getattr(self.screen, "moved", None)
@@ -229,12 +234,14 @@ class LabApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of this screen, by its label, from the one table of keys."""
         name = getattr(screen, "KEYS_OF", keys.LAB)
-        for key in keys.keys_of(name):
+        for key in self.keymap.of(name):
             if key.id in ("palette", "pane.focus", "go.g"):
                 continue
-            label = f"{key.label}  ({keys.spelled(key.keys)})"
+            label = f"{key.label}  ({spelled(key.keys)})"
             where = self if keys.EVERYWHERE in key.screens else screen
-            yield SystemCommand(label, key.help, partial(self.run_action, key.action, where))
+            yield SystemCommand(
+                label, self.keymap.fill(key.help), partial(self.run_action, key.action, where)
+            )
 
 
 def spare_pauses() -> None:
@@ -267,7 +274,8 @@ def run_app(
     theme: str | None = None,
     ascii_only: bool = False,
     fps: int | None = None,
-    keymap: Mapping[str, str] | None = None,
+    keymap: Keymap | None = None,
+    captions: bool = True,
 ) -> int:
     """Show the app until it is left; the exit code.
 
@@ -278,7 +286,6 @@ def run_app(
     Raises:
         ScenarioError: the source's scenario cannot be built.
         CaptureError: its capture cannot be read.
-        ValueError: the keymap names an unknown binding.
     """
     why = why_no_screen(os.environ, sys.stdout.isatty()) or palettes.why_unknown(theme)
     if why:
@@ -294,6 +301,7 @@ def run_app(
         fps=FPS_DEFAULT if fps is None else fps,
         keymap=keymap,
         play=source is None or source.shared is None or source.shared.moment is None,
+        captions=captions,
     )
     spare_pauses()
     app.run()

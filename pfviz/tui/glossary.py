@@ -23,18 +23,18 @@ READING: Final = (
      "slots in use, range, largest gap, who walks there. A struck-out node is dead: "
      "the one it points to took its place. It waits for those who were in RCU sections when it "
      "died, fades as they leave, and is given back when its grace period ends. "
-     "x opens and folds, d shows a node slot by slot, w goes to the node under a thread, A to an "
-     "address."),
+     "{tree.open} opens and folds, {tree.slots} shows a node slot by slot, {tree.walker} goes "
+     "to the node under a thread, {tree.address} to an address."),
     ("5 Fault latency", "How long faults took, on a logarithmic scale, by the lock they ended "
      "under."),
     ("6 Steps", "The selected thread's way through the kernel, the current step lit, the likely "
      "next ones grey, and why a faster path was left."),
     ("7 Counters", "What /proc/vmstat would show, fallbacks by cause, cache-line transfers."),
-    ("The matrix (E, F2)", "A row per kind of fault, a column per kernel; the code says which lock "
-     "served that fault in that kernel, letter by letter in the colour of the lock: M or X "
-     "mmap_lock, V the VMA lock, T the VMA lock with mmap_lock tried for a moment, L none; V>M was "
-     "begun under V and started again under M. Below stand whose check sent it back, and what the "
-     "kernel changed against the one beside it, with its commit; ◆ marks cells that differ. "
+    ("The matrix ({matrix.open})", "A row per kind of fault, a column per kernel; the code says "
+     "which lock served that fault in that kernel, letter by letter in the colour of the lock: M "
+     "or X mmap_lock, V the VMA lock, T the VMA lock with mmap_lock tried for a moment, L none; "
+     "V>M was begun under V and started again under M. Below stand whose check sent it back, and "
+     "what the kernel changed against the one beside it, with its commit; ◆ marks cells that differ. "
      "Every cell is a run of that fault, and enter plays it."),
     ("The sentence", "The moment in plain words: who waits for whom and why."),
 )  # fmt: skip

@@ -109,6 +109,6 @@ def _cue(number: int, player: Player) -> Errand:
 def _bookmark(number: int, player: Player) -> Errand:
     marks = player.marks.bookmarks
     if not 1 <= number <= len(marks):
-        raise ValueError(f"there are {len(marks)} bookmarks; M sets one")
+        raise ValueError(f"there are {len(marks)} bookmarks; {{mark.set}} sets one")
     position = marks[number - 1]
     return Errand(f"bookmark {number}", lambda: position)

@@ -5,20 +5,37 @@ An id names what a key does and stays when the key is rebound; nothing here acts
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from textual.binding import Binding, BindingType
+from .key_words import spelled
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
 
 LAB: Final = "lab"
 COMPARE: Final = "compare"
 GALLERY: Final = "gallery"
 MATRIX: Final = "matrix"
+HELP: Final = "help"
+LIST: Final = "list"
+COST: Final = "cost"
+PROMPT: Final = "prompt"
 EVERYWHERE: Final = "everywhere"
+SCREENS: Final = {
+    LAB: "in the lab", COMPARE: "in compare", GALLERY: "in the gallery", MATRIX: "in the matrix",
+    HELP: "on the help page", LIST: "in a list", COST: "in the table of costs",
+    PROMPT: "where something is typed",
+}  # fmt: skip
+"""Screen -> how a message says where that is."""
+MODAL: Final = (LIST, COST, PROMPT)
+"""Screens over another one, to which the keys of everywhere do not get through."""
+PANE_DIGITS: Final = tuple("123456789")
 
 GROUPS: Final = (
-    "Play", "Move", "Look", "In the tree (4)", "Change", "In the matrix", "Take away", "The app",
+    "Play", "Move", "Look", "In the tree (4)", "Change", "In the matrix", "On pages and lists",
+    "Take away", "The app",
 )  # fmt: skip
 
 
@@ -36,6 +53,8 @@ class Key:
     screens: tuple[str, ...] = (LAB,)
     hint: str = ""
     """How the hint line writes the key; empty keeps it out of the hint line."""
+    beside: str = ""
+    """The id of the binding whose key stands before this one in the hint: `←/→`."""
 
 
 BOTH: Final = (LAB, COMPARE)
@@ -46,7 +65,8 @@ KEYS: Final = (
         "Play or pause. In the past, play goes on from there until it is back in the present.",
         "Play", BOTH, "space"),
     Key("step.forward", "right,l,full_stop", "step(1)", "step",
-        "One step forward: one indivisible thing that one thread does.", "Play", BOTH, "←/→"),
+        "One step forward: one indivisible thing that one thread does.",
+        "Play", BOTH, "←/→", "step.back"),
     Key("step.back", "left,h", "step(-1)", "step back", "One step back.", "Play", BOTH),
     Key("step.unit", "u", "unit", "step by",
         "Choose what the arrows step by: step, event, fault or lock hand-over.", "Play", BOTH),
@@ -62,13 +82,14 @@ KEYS: Final = (
     Key("handover.previous", "O", "by('hand-over', -1)", "previous hand-over",
         "To the hand-over before.", "Play"),
     Key("cue.next", "right_square_bracket,pagedown", "by('cue', 1)", "next cue",
-        "To the next cue, a moment that the scenario's author marked.", "Play", BOTH, "[ ]"),
+        "To the next cue, a moment that the scenario's author marked.",
+        "Play", BOTH, "[ ]", "cue.previous"),
     Key("cue.previous", "left_square_bracket,pageup", "by('cue', -1)", "previous cue",
         "To the cue before.", "Play", BOTH),
     Key("speed.slower", "less_than_sign,comma", "speed(-1)", "slower",
-        "Less simulated time per second.", "Play", BOTH, "< >"),
+        "Less simulated time per second.", "Play", BOTH),
     Key("speed.faster", "greater_than_sign", "speed(1)", "faster",
-        "More simulated time per second.", "Play", BOTH),
+        "More simulated time per second.", "Play", BOTH, "< >", "speed.slower"),
     # Move
     Key("go.start", "home", "go_start", "to the start",
         "To the start of the run.", "Move", BOTH),
@@ -102,7 +123,8 @@ KEYS: Final = (
     Key("pane.previous", "shift+tab", "pane_next(-1)", "previous pane",
         "Focus the pane before.", "Look"),
     Key("pane.zoom", "z", "zoom", "maximise",
-        "Give the focused pane the whole screen; again or esc gives it back.", "Look", (LAB,), "z"),
+        "Give the focused pane the whole screen; again or {back} gives it back.",
+        "Look", (LAB,), "z"),
     Key("row.down", "j,down", "row(1)", "next thread",
         "Select the next thread (in 1), the next node (in 4); scroll down (elsewhere).", "Look"),
     Key("row.up", "k,up", "row(-1)", "previous thread",
@@ -114,8 +136,8 @@ KEYS: Final = (
     Key("captions", "C", "captions", "captions", "Captions of cues on or off.", "Look"),
     # In the tree
     Key("tree.open", "x", "tree_open", "open / fold",
-        "Show or fold what is below the node at the cursor (j and k move it); a leaf shows its "
-        "slots.", "In the tree (4)"),
+        "Show or fold what is below the node at the cursor ({row.down} and {row.up} move it); a "
+        "leaf shows its slots.", "In the tree (4)"),
     Key("tree.open-all", "X", "tree_open_all", "open all",
         "Open the whole tree, or fold it to the room there is.", "In the tree (4)"),
     Key("tree.slots", "d,enter", "tree_slots", "node in detail",
@@ -162,12 +184,12 @@ KEYS: Final = (
         "Play this fault in this kernel, in the lab. Esc comes back.",
         "In the matrix", (MATRIX,), "enter"),
     Key("matrix.down", "j,down", "cell(1, 0)", "fault", "The fault below.",
-        "In the matrix", (MATRIX,), "↑/↓"),
+        "In the matrix", (MATRIX,), "↑/↓", "matrix.up"),
     Key("matrix.up", "k,up", "cell(-1, 0)", "fault before", "The fault above.",
         "In the matrix", (MATRIX,)),
     Key("matrix.newer", "l,right,right_square_bracket,v", "cell(0, 1)", "kernel",
         "The next newer kernel: what it changed, which commit did it, which cells differ (◆).",
-        "In the matrix", (MATRIX,), "←/→"),
+        "In the matrix", (MATRIX,), "←/→", "matrix.older"),
     Key("matrix.older", "h,left,left_square_bracket,V", "cell(0, -1)", "older kernel",
         "The next older kernel.", "In the matrix", (MATRIX,)),
     Key("matrix.page_down", "pagedown", "cell(10, 0)", "ten faults on", "Ten faults down.",
@@ -193,6 +215,34 @@ KEYS: Final = (
         "Scroll what is said of cell and kernel.", "In the matrix", (MATRIX,)),
     Key("matrix.scroll_up", "K,shift+up", "scroll_words(-3)", "read back",
         "Scroll it back.", "In the matrix", (MATRIX,)),
+    # On pages and lists
+    Key("list.down", "j", "cursor(1)", "down", "In a list: the next line; so does the arrow.",
+        "On pages and lists", (LIST,)),
+    Key("list.up", "k", "cursor(-1)", "up", "The line before.", "On pages and lists", (LIST,)),
+    Key("list.leave", "escape", "leave", "leave", "Leave a list with nothing chosen.",
+        "On pages and lists", (LIST,)),
+    Key("prompt.leave", "escape", "leave", "leave", "Leave a line without doing what it says.",
+        "On pages and lists", (PROMPT,)),
+    Key("page.down", "j,down", "scroll(1)", "down", "On this page: a line down.",
+        "On pages and lists", (HELP,)),
+    Key("page.up", "k,up", "scroll(-1)", "up", "A line up.", "On pages and lists", (HELP,)),
+    Key("page.next", "space,pagedown", "scroll(15)", "page down", "On this page: a page down.",
+        "On pages and lists", (HELP,)),
+    Key("page.previous", "pageup", "scroll(-15)", "page up", "A page up.",
+        "On pages and lists", (HELP,)),
+    Key("cost.leave", "escape,enter,space,dollar_sign", "leave", "back",
+        "Leave the table of what a policy costs.", "On pages and lists", (COST,)),
+    Key("cost.down", "down,j", "scroll_rows(1)", "down", "In the table of costs: a row down.",
+        "On pages and lists", (COST,)),
+    Key("cost.up", "up,k", "scroll_rows(-1)", "up", "A row up.", "On pages and lists", (COST,)),
+    Key("cost.next", "pagedown", "scroll_rows(10)", "page down", "Ten rows down.",
+        "On pages and lists", (COST,)),
+    Key("cost.previous", "pageup", "scroll_rows(-10)", "page up", "Ten rows up.",
+        "On pages and lists", (COST,)),
+    Key("cost.first", "home", "scroll_rows(-1000)", "first", "To the first row.",
+        "On pages and lists", (COST,)),
+    Key("cost.last", "end", "scroll_rows(1000)", "last", "To the last row.",
+        "On pages and lists", (COST,)),
     # Take away
     Key("copy", "y", "copy", "copy the sentence",
         "Copy the sentence of the moment to the clipboard.", "Take away"),
@@ -226,74 +276,45 @@ KEYS: Final = (
 )  # fmt: skip
 
 
-def keys_of(screen: str) -> Iterator[Key]:
+def keys_of(screen: str, table: Sequence[Key] = KEYS) -> Iterator[Key]:
     """The keys that act on a screen, in the table's order."""
-    for key in KEYS:
-        if screen in key.screens or EVERYWHERE in key.screens:
+    for key in table:
+        if screen in key.screens or (EVERYWHERE in key.screens and screen not in MODAL):
             yield key
+
+
+def bindings_of(screen: str) -> list[BindingType]:
+    """The bindings that a screen itself has; those of everywhere are the app's."""
+    return bindings(key for key in KEYS if screen in key.screens)
 
 
 def bindings(keys: Iterable[Key]) -> list[BindingType]:
     """Textual bindings; a pane digit passes its digit to the action."""
+    from textual.binding import Binding  # The table alone is read without a terminal library.
+
     made: list[BindingType] = []
     for key in keys:
         if key.id == "pane.focus":
             made += [
                 Binding(digit, f"pane({digit})", key.label, show=False, id=f"pane.{digit}")
-                for digit in key.keys.split(",")
+                for digit in PANE_DIGITS
             ]
         else:
             made.append(Binding(key.keys, key.action, key.label, show=False, id=key.id))
     return made
 
 
-SPELLINGS: Final = {
-    "space": "space", "right": "→", "left": "←", "up": "↑", "down": "↓", "full_stop": ".",
-    "comma": ",", "shift+right": "shift+→", "shift+left": "shift+←", "less_than_sign": "<",
-    "greater_than_sign": ">", "right_square_bracket": "]", "left_square_bracket": "[",
-    "right_curly_bracket": "}", "left_curly_bracket": "{", "pagedown": "PgDn", "pageup": "PgUp",
-    "home": "Home", "end": "End", "colon": ":", "slash": "/", "apostrophe": "'", "minus": "-",
-    "plus": "+", "equals_sign": "=", "question_mark": "?", "f1": "F1",
-    "f2": "F2", "shift+down": "shift+↓", "shift+up": "shift+↑", "dollar_sign": "$",
-    "escape": "esc",
-}  # fmt: skip
-
-
-def spelled(keys: str) -> str:
-    """Keys as a person reads them: `right,l` is `→ l`."""
-    if keys == "1,2,3,4,5,6,7,8,9":
-        return "1…9"
-    if keys == "g":
-        return "gg"
-    return " ".join(SPELLINGS.get(key, key) for key in keys.split(","))
-
-
-def listed(group: str) -> list[tuple[str, str]]:
+def listed(group: str, table: Sequence[Key] = KEYS) -> list[tuple[str, str]]:
     """(keys as a person reads them, what they do) of one group; `gg` stands with its whole."""
-    second = {key.action.removeprefix("prefix_"): key for key in KEYS if key.id == "go.g"}
+    second = {key.action.removeprefix("prefix_"): key for key in table if key.id == "go.g"}
     found = []
-    for key in KEYS:
+    for key in table:
         if key.group == group and key.id != "go.g":
-            more = f" {spelled(second['g'].keys)}" if key.id == "go.start" else ""
+            more = f" {twice(second['g'].keys)}" if key.id == "go.start" else ""
             found.append((spelled(key.keys) + more, key.help))
     return found
 
 
-def rebound(keymap: Mapping[str, str]) -> dict[str, str]:
-    """A user's `id = keys` table, checked.
-
-    Raises:
-        ValueError: an id is unknown, naming the nearest known one.
-    """
-    known = {key.id for key in KEYS} | {f"pane.{digit}" for digit in range(1, 10)}
-    for name in keymap:
-        if name not in known:
-            raise ValueError(f"no binding is called {name!r}; nearest: {_nearest(name, known)!r}")
-    return dict(keymap)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # Only needed to word a mistake.
-
-    ordered = sorted(known)
-    return (get_close_matches(name, ordered, n=1, cutoff=0.0) or ordered)[0]
+def twice(keys: str) -> str:
+    """How the two strokes of `gg` are written, for whichever key has the first half."""
+    return " ".join(spelled(key) * 2 for key in keys.split(",") if key)

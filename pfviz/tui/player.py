@@ -120,7 +120,7 @@ class Player:
         """Play or pause; at the end of the run, play says that it has ended."""
         self.errand = None
         if not self.playing and self.at_end:
-            self.say("The run has ended here. gg goes to its start, ← steps back.")
+            self.say("The run has ended here. {go.g} goes to its start, {step.back} steps back.")
             return
         self.playing = not self.playing
 
@@ -329,7 +329,7 @@ class Player:
         """To the next bookmark, then round to the first."""
         mark = self.marks.next_bookmark(self.index)
         if mark is None:
-            self.say("There are no bookmarks yet: M sets one.")
+            self.say("There are no bookmarks yet: {mark.set} sets one.")
         else:
             self.go(mark)
 
@@ -385,5 +385,5 @@ def _words_of_end(run: Run) -> str:
     if run.cut:
         return f"The run is cut here, after {len(run.log):,} events; it would go on."
     if run.is_capture:
-        return "The capture ends here. gg goes to its start."
-    return "The run ends here. gg goes to its start, m tries another lock mode."
+        return "The capture ends here. {go.g} goes to its start."
+    return "The run ends here. {go.g} goes to its start, {mode.next} tries another lock mode."

@@ -4,8 +4,11 @@ import re
 
 import pytest
 
+from pfviz.scenario.errors import ScenarioError
 from pfviz.tui import glossary, keys
 from pfviz.tui.app import LabApp
+from pfviz.tui.key_words import spelled
+from pfviz.tui.keymap import laid_over
 from pfviz.tui.screens.compare import Compare
 from pfviz.tui.screens.gallery import Gallery
 from pfviz.tui.screens.lab import Lab
@@ -49,9 +52,9 @@ def test_every_action_exists(screen: str) -> None:
 
 
 def test_a_binding_that_nobody_knows_is_answered_with_the_nearest() -> None:
-    assert keys.rebound({"play.toggle": "p"}) == {"play.toggle": "p"}
-    with pytest.raises(ValueError, match=r"'play\.togle'.*'play\.toggle'"):
-        keys.rebound({"play.togle": "p"})
+    assert laid_over({"play.toggle": ["p"]}).changes() == {"play.toggle": "p"}
+    with pytest.raises(ScenarioError, match=r'"play\.togle"; did you mean "play\.toggle"'):
+        laid_over({"play.togle": ["p"]})
 
 
 def test_help_says_something_of_every_pane_and_word() -> None:
@@ -60,7 +63,7 @@ def test_help_says_something_of_every_pane_and_word() -> None:
 
 
 def test_keys_are_spelled_as_people_read_them() -> None:
-    assert keys.spelled("right,l,full_stop") == "→ l ."
+    assert spelled("right,l,full_stop") == "→ l ."
 
 
 def test_gg_stands_with_home_and_not_by_itself() -> None:

@@ -8,6 +8,7 @@ from textual.pilot import Pilot
 from pfviz.report.source import Source, open_scenario
 from pfviz.tui import keys
 from pfviz.tui.app import LabApp
+from pfviz.tui.keymap import laid_over
 from pfviz.tui.keys import KEYS
 from pfviz.tui.screens.choice import Choice
 from pfviz.tui.screens.compare import Compare
@@ -337,7 +338,7 @@ async def test_the_theme_changes_and_ascii_stays_ascii() -> None:
 
 
 async def test_a_key_can_be_rebound() -> None:
-    app = app_of(keymap={"step.forward": "p"})
+    app = app_of(keymap=laid_over({"step.forward": ["p"]}))
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         before = lab_of(app).player.index

@@ -12,8 +12,12 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from pfviz.tui import keys
+
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+
+    from pfviz.tui.app import LabApp
 
 
 ROOMY_LINES = 36
@@ -26,10 +30,9 @@ class Choice(ModalScreen[int]):
     Digits choose at once, so that a talk needs no arrows.
     """
 
+    app: LabApp
     BINDINGS = [  # noqa: RUF012
-        Binding("escape", "leave", "back", show=False),
-        Binding("j", "cursor(1)", "down", show=False),
-        Binding("k", "cursor(-1)", "up", show=False),
+        *keys.bindings_of(keys.LIST),
         *(Binding(str(digit), f"take({digit})", show=False) for digit in range(1, 10)),
     ]
 
@@ -54,7 +57,8 @@ class Choice(ModalScreen[int]):
         width = max((len(name) for name, _ in self.options), default=0)
         with Vertical(id="choice") as box:
             box.border_title = self.heading
-            box.border_subtitle = "enter or digit: choose · esc: leave"
+            said = "enter or digit: choose · {list.leave}: leave"
+            box.border_subtitle = self.app.keymap.fill(said)
             yield Static(self.explain, id="explain", markup=False)
             yield OptionList(
                 *(

@@ -50,7 +50,7 @@ class Compare(PlayingScreen):
     """One column per mode; the first one leads."""
 
     KEYS_OF = keys.COMPARE
-    BINDINGS = keys.bindings(key for key in keys.KEYS if keys.COMPARE in key.screens)
+    BINDINGS = keys.bindings_of(keys.COMPARE)
     AUTO_FOCUS = ""
 
     def __init__(
@@ -271,7 +271,7 @@ class Compare(PlayingScreen):
         return where, tuple(cells)
 
     def _paint_hints(self) -> Rows:
-        self._hints = chrome.hints(keys.keys_of(keys.COMPARE), self.app.size.width)
+        self._hints = chrome.hints(self.app.keymap.of(keys.COMPARE), self.app.size.width)
         return self._hints.rows
 
     async def on_pane_pressed(self, pressed: Pane.Pressed) -> None:

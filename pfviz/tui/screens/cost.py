@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from pfviz.scenario.policies import word
-from pfviz.tui import cost_table
+from pfviz.tui import cost_table, keys
 from pfviz.tui.cost_job import CostJob
 from pfviz.tui.pane import Pane
 from pfviz.views.rows import Row, fit_rows, wrap
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from rich.style import Style
     from textual import events
     from textual.app import ComposeResult
+
+    from pfviz.tui.app import LabApp
 
 WIDTH_MAX: Final = 92
 AROUND: Final = 6
@@ -33,15 +34,8 @@ FRAME: Final = 3
 class Cost(ModalScreen[None]):
     """Shows a measurement, or that it is under way; esc leaves it, at work or not."""
 
-    BINDINGS = [  # noqa: RUF012
-        Binding("escape,enter,space,dollar_sign", "leave", "back", show=False),
-        Binding("down,j", "scroll_rows(1)", "down", show=False),
-        Binding("up,k", "scroll_rows(-1)", "up", show=False),
-        Binding("pagedown", "scroll_rows(10)", "down", show=False),
-        Binding("pageup", "scroll_rows(-10)", "up", show=False),
-        Binding("home", "scroll_rows(-1000)", "first", show=False),
-        Binding("end", "scroll_rows(1000)", "last", show=False),
-    ]
+    app: LabApp
+    BINDINGS = keys.bindings_of(keys.COST)
 
     def __init__(
         self, job: CostJob, about: str, ascii_only: bool, styles: Mapping[str, Style]
@@ -59,7 +53,8 @@ class Cost(ModalScreen[None]):
         job = self.job
         with Vertical(id="choice") as box:
             box.border_title = f"{job.name}: {word(job.old)} → {word(job.new)}"
-            box.border_subtitle = "esc: back to the run · $: this table again"
+            said = "{cost.leave}: back to the run · {policy.cost}: this table again"
+            box.border_subtitle = self.app.keymap.fill(said)
             yield Static(self.about, id="explain", markup=False)
             yield Pane(id="cost")
 
@@ -104,7 +99,8 @@ class Cost(ModalScreen[None]):
             return [((line, "bad"),) for line in wrap(job.error, width, 3)]
         text = (
             f"Running the scenario to its end with either value, in the background: "
-            f"{job.seconds:.0f} s so far. Esc goes on; the result is told when it is there."
+            f"{job.seconds:.0f} s so far. "
+            "Leaving this does not stop it; the result is told when it is there."
         )
         return [((line, "dim"),) for line in wrap(text, width, 3)]
 

@@ -39,13 +39,13 @@ LEAD: Final = (
     "pfviz runs Linux page faults step by step: who holds which lock, who waits, and why."
 )
 HINTS: Final = (
-    ("type", "to filter", ""),
-    ("enter", "play it", "open"),
-    ("F2", "matrix", "matrix"),
-    ("↑/↓", "choose", ""),
-    ("ctrl+p", "commands", "command_palette"),
-    ("ctrl+q", "quit", "quit"),
-    ("F1", "help", "help"),
+    ("type", "to filter"),
+    ("play.enter", "play it"),
+    ("matrix.open", "matrix"),
+    ("↑/↓", "choose"),
+    ("palette", "commands"),
+    ("quit", "quit"),
+    ("help", "help"),
 )
 
 TITLES_WIDTH_MIN: Final = 120
@@ -60,7 +60,7 @@ class Gallery(GalleryPreview):
     """A list on the left; title, story and a running preview on the right."""
 
     KEYS_OF = keys.GALLERY
-    BINDINGS = keys.bindings(key for key in keys.KEYS if keys.GALLERY in key.screens)
+    BINDINGS = keys.bindings_of(keys.GALLERY)
     AUTO_FOCUS = "#filter"
 
     def __init__(self, entries: Sequence[Entry]) -> None:
@@ -256,13 +256,16 @@ class Gallery(GalleryPreview):
     def _paint_hints(self) -> Rows:
         if self.has_class("tiny"):
             return chrome.too_small(*self.app.size)
-        return chrome.hints_of(HINTS, self.app.size.width).rows
+        return self._hints().rows
+
+    def _hints(self) -> chrome.Chrome:
+        hints = self.app.keymap.hints(HINTS, while_typing=True)
+        return chrome.hints_of(hints, self.app.size.width)
 
     async def on_pane_pressed(self, pressed: Pane.Pressed) -> None:
         """A click on a hint does what it says."""
         if pressed.pane.id == "hints":
-            bar = chrome.hints_of(HINTS, self.app.size.width)
-            action = bar.action_at(pressed.x, pressed.y)
+            action = self._hints().action_at(pressed.x, pressed.y)
             if action:
                 await self.act(action)
 

@@ -152,7 +152,8 @@ class GalleryPreview(PlayingScreen):
             entry = self.current()
             text = "Enter opens it." if entry is not None and not entry.error else ""
             if entry is not None and entry.path == MATRIX:
-                text = "Enter opens it; F2 does from everywhere."
+                key = self.app.keymap.spelled_of("matrix.open", while_typing=True)
+                text = f"Enter opens it; {key} does from everywhere."
             return message(text, width, height, self.look)
         assert self.player is not None
         self.entitle("preview", f"Preview · {self.player.speed_text()}", clock(self.player.now_ns))

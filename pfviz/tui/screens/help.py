@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -16,23 +15,26 @@ from pfviz.tui import breakpoints, glossary, go_to, keys, tree_place
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+
+    from pfviz.tui.app import LabApp
 from rich.table import Table
 from rich.text import Text
 
 HEAD_CELLS: Final = 22
+EXAMPLES: Final = {
+    "go.to": go_to.EXAMPLES, "tree.address": tree_place.EXAMPLES,
+    "break.add": breakpoints.EXAMPLES,
+}  # fmt: skip
+"""What can be typed after a key, by its binding."""
 MATRIX_CODES: Final = "Codes of the matrix"
 
 
 class Help(Screen[None]):
     """How to read the screen, every key, what can be typed, what the words mean."""
 
-    KEYS_OF = "help"
-    BINDINGS = [  # noqa: RUF012
-        Binding("j,down", "scroll(1)", "down", show=False),
-        Binding("k,up", "scroll(-1)", "up", show=False),
-        Binding("space,pagedown", "scroll(15)", "page down", show=False),
-        Binding("pageup", "scroll(-15)", "page up", show=False),
-    ]
+    app: LabApp
+    KEYS_OF = keys.HELP
+    BINDINGS = keys.bindings_of(keys.HELP)
 
     def __init__(self, at: str = "") -> None:
         """Open at the part of this title, else at the top."""
@@ -43,7 +45,8 @@ class Help(Screen[None]):
         """One long page."""
         with VerticalScroll(id="help") as page:
             page.border_title = "Help"
-            page.border_subtitle = "↑/↓ scroll · esc: back"
+            said = f"↑/↓ scroll · keymap {self.app.keymap.name} · {{back}}: back"
+            page.border_subtitle = self.app.keymap.fill(said)
             for number, (title, block) in enumerate(self._blocks()):
                 yield Static(
                     Content.styled(title, "$accent bold"), classes="heading", id=f"heading{number}"
@@ -62,12 +65,14 @@ class Help(Screen[None]):
         self.query_one("#help").scroll_to_widget(heading, animate=False, top=True)
 
     def _blocks(self) -> Iterator[tuple[str, Table]]:
-        yield "How to read the screen", _pairs(glossary.READING)
+        keymap = self.app.keymap
+        reading = ((keymap.fill(head), keymap.fill(text)) for head, text in glossary.READING)
+        yield "How to read the screen", _pairs(reading)
         for group in keys.GROUPS:
-            yield f"Keys: {group.lower()}", _pairs(keys.listed(group))
-        yield "What : (go to) understands", _pairs(go_to.EXAMPLES)
-        yield "What A (go to in the tree) understands", _pairs(tree_place.EXAMPLES)
-        yield "What b (break on) understands", _pairs(breakpoints.EXAMPLES)
+            yield f"Keys: {group.lower()}", _pairs(keymap.listed(group))
+        for name, examples in EXAMPLES.items():
+            said = keymap.spelled_of(name)
+            yield f"What {said} ({keymap.by_id[name].label}) understands", _pairs(examples)
         yield MATRIX_CODES, _pairs(CODES.items())
         yield "Words", _pairs(glossary.WORDS)
 

@@ -47,7 +47,7 @@ FRAME_CELLS: Final = 2
 class Lab(LabTree):
     """Seven panes over one run."""
 
-    BINDINGS = keys.bindings(key for key in keys.KEYS if keys.LAB in key.screens)
+    BINDINGS = keys.bindings_of(keys.LAB)
     AUTO_FOCUS = ""
 
     def __init__(self, run: Run, *, play: bool = False) -> None:
@@ -80,6 +80,7 @@ class Lab(LabTree):
     def on_mount(self) -> None:
         """Dress the panes and begin."""
         self.look = replace(self.look, glyphs=self.app.glyphs)
+        self.captions = self.app.captions
         self.dress()
         self.divide()
         self.begin()
@@ -207,7 +208,7 @@ class Lab(LabTree):
         return self._tabs.rows
 
     def _paint_hints(self) -> Rows:
-        self._hints = chrome.hints(keys.keys_of(keys.LAB), self.app.size.width)
+        self._hints = chrome.hints(self.app.keymap.of(keys.LAB), self.app.size.width)
         return self._hints.rows
 
     def _paint_tiny(self) -> Rows:

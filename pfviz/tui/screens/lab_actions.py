@@ -25,7 +25,7 @@ CAPTION_S: Final = 6
 STORY_EVENTS: Final = 150
 """So long the story stands where captions do, unless a cue comes first."""
 
-LEAVE: Final = "Esc again leaves this run for the {}; q quits pfviz."
+LEAVE: Final = "{back} again leaves this run for the PLACE; {quit} quits pfviz."
 
 
 class LabActions(PlayingScreen):
@@ -143,7 +143,7 @@ class LabActions(PlayingScreen):
 
         def add(text: str) -> None:
             meaning = self.player.marks.add_breakpoint(text)
-            self.say(f"Play will stop when {meaning}. B lists the breakpoints.")
+            self.say(f"Play will stop when {meaning}. {{break.list}} lists the breakpoints.")
 
         self._ask(BREAK_PROMPT, add, play_on=True)
 
@@ -269,8 +269,11 @@ class LabActions(PlayingScreen):
         place = run.cues.current(index, max(CAPTION_EVENTS, index - since))
         if place is not None:
             waits = place.pause and index == place.position and not self.player.playing
-            return f"{place.caption} (space goes on)" if waits else place.caption
+            return f"{place.caption} ({self._play_key()} goes on)" if waits else place.caption
         return run.story if min(index, since) < run.origin + STORY_EVENTS else ""
+
+    def _play_key(self) -> str:
+        return self.app.keymap.spelled_of("play.toggle")
 
     def action_follow_owner(self) -> None:
         """From the selected thread to the one that holds what it waits for."""
@@ -299,7 +302,7 @@ class LabActions(PlayingScreen):
         """Back to the thread that was followed from."""
         self.hush()
         if not self._followed:
-            self.say("No thread was followed yet: } goes to a lock's holder.")
+            self.say("No thread was followed yet: {owner.follow} goes to a lock's holder.")
         else:
             *rest, back = self._followed
             self._select(back)
@@ -319,7 +322,8 @@ class LabActions(PlayingScreen):
 
     def go_back(self) -> None:
         """Out of what is under way: a search, a message, a maximised pane; the lab at last."""
-        leave = LEAVE.format(getattr(self.app.screen_stack[-2], "KEYS_OF", keys.GALLERY))
+        place = getattr(self.app.screen_stack[-2], "KEYS_OF", keys.GALLERY)
+        leave = self.app.keymap.fill(LEAVE.replace("PLACE", place))
         if self.message == leave:
             self.app.leave_screen()
             return
@@ -357,5 +361,7 @@ class LabActions(PlayingScreen):
 
     def action_stage(self) -> None:
         """Not yet."""
-        self.say("There is no stage mode yet; z maximises a pane, T takes the light theme.")
+        self.say(
+            "There is no stage mode yet; {pane.zoom} maximises a pane, {theme} takes another theme."
+        )
         self.moved()

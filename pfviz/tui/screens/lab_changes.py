@@ -84,7 +84,10 @@ class LabChanges(LabActions):
             return
         why_not = kernel_words.why_not(mode, recipe.kernel)
         if why_not:
-            self.say(f"{why_not}; v, V and K choose another kernel.")
+            self.say(
+                f"{why_not}; {{kernel.newer}}, {{kernel.older}} and {{kernel.choose}} choose "
+                "another kernel."
+            )
             self.moved()
             return
         self.wished_mode = mode
@@ -226,7 +229,7 @@ class LabChanges(LabActions):
         """List the breakpoints; the chosen one goes."""
         points = self.player.marks.breakpoints
         if not points:
-            self.say("There are no breakpoints yet: b sets one.")
+            self.say("There are no breakpoints yet: {break.add} sets one.")
             self.moved()
             return
 

@@ -70,7 +70,9 @@ class LabPolicies(LabChanges):
     def action_cost(self) -> None:
         """What the last choice of policy costs."""
         if self.job is None:
-            self.say("No policy was chosen yet: P chooses one, and measures what it costs.")
+            self.say(
+                "No policy was chosen yet: {policy.choose} chooses one, and measures what it costs."
+            )
             self.moved()
             return
         job, ascii_only = self.job, self.app.glyphs.ascii_only
@@ -85,5 +87,5 @@ class LabPolicies(LabChanges):
         if job.error:
             self.say(job.error)
         elif job.cost is not None:
-            self.say(f"Measured: {cost_table.in_short(job.cost)} $ shows the table.")
+            self.say(f"Measured: {cost_table.in_short(job.cost)} {{policy.cost}} shows the table.")
         self.moved()

@@ -52,7 +52,7 @@ class LabTree(LabPolicies):
         look = self.look.tree
         cursor = look.cursor if look.cursor in mm.nodes else mm.root
         if mm.nodes[cursor].dead_ns >= 0:
-            self.say(f"Node #{cursor} is dead: d shows its slots as they were.")
+            self.say(f"Node #{cursor} is dead: {{tree.slots}} shows its slots as they were.")
         elif tree.is_opened(self.player.frame, cursor, self.inner_size(PANE)[1], self.scene_look()):
             look = replace(look, opened=look.opened - {cursor}, folded=look.folded | {cursor})
         else:
@@ -69,13 +69,18 @@ class LabTree(LabPolicies):
             self.say("The tree is folded to the room there is.")
             self._set(replace(look, opened=frozenset(), folded=frozenset()))
         elif len(mm.nodes) > OPEN_ALL_MAX:
-            self.say(f"{len(mm.nodes):,} nodes are too many to open at once; x opens one.")
+            self.say(
+                f"{len(mm.nodes):,} nodes are too many to open at once; {{tree.open}} opens one."
+            )
             self.moved()
         else:
             inner = frozenset(
                 node.id for node in mm.nodes.values() if node.is_rb or not node.is_leaf
             )
-            self.say("Every node is shown; j and k go through them. X folds the tree again.")
+            self.say(
+                "Every node is shown; {row.down} and {row.up} go through them. "
+                "{tree.open-all} folds the tree again."
+            )
             self._set(TreeLook(inner, frozenset(), max(look.cursor, 0) or mm.root))
 
     def action_tree_slots(self) -> None:

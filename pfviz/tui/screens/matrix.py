@@ -49,17 +49,17 @@ TWO_PANES_WIDTH: Final = 100
 LEGEND_ROOM: Final = 16
 """From this many rows of cells on, one of them tells what the codes say."""
 HINTS: Final = (
-    ("esc", "back", "back"),
-    ("enter", "play", "play_cell"),
-    ("←/→", "kernel", "cell(0, 1)"),
-    ("n", "next ◆", "changed(1)"),
-    ("o", "at work", "at_work"),
-    ("↑/↓", "fault", "cell(1, 0)"),
-    ("q", "quit pfviz", "quit"),
-    ("P", "policy", "policy"),
-    ("?", "codes", "help"),
+    ("back", "back"),
+    ("matrix.play", "play"),
+    ("matrix.newer", "kernel"),
+    ("matrix.next_changed", "next ◆"),
+    ("matrix.at_work", "at work"),
+    ("matrix.down", "fault"),
+    ("quit", "quit pfviz"),
+    ("policy.choose", "policy"),
+    ("help", "codes"),
 )
-"""(key, what it does, action), the last two before all others."""
+"""(binding, what it does), the last two before all others."""
 TITLE: Final = "Which lock serves which fault in which kernel"
 
 
@@ -67,7 +67,7 @@ class Matrix(PlayingScreen):
     """A grid of cells, below it what the cursor's cell means and what its kernel changed."""
 
     KEYS_OF = keys.MATRIX
-    BINDINGS = keys.bindings(key for key in keys.KEYS if keys.MATRIX in key.screens)
+    BINDINGS = keys.bindings_of(keys.MATRIX)
     AUTO_FOCUS = ""
 
     def __init__(self, kind: str = "", kernel: str = "", policy: Policies = ()) -> None:
@@ -212,7 +212,7 @@ class Matrix(PlayingScreen):
         both = self.panes["change"].display
         way = [] if both else matrix_words.way_line(self.store, self.place.before, kernel, width)
         rows = matrix_words.cell_rows(self.store, kind, kernel, max(width, 1), way)
-        foot = "" if both else "tab: what this kernel changed"
+        foot = "" if both else self._key("matrix.words") + ": what this kernel changed"
         title = f"{BY_ID[kind].title} · {name_of(kernel)}"
         return self._scrolled("why", title, foot, rows, width, height)
 
@@ -223,7 +223,7 @@ class Matrix(PlayingScreen):
         rows = matrix_words.way_rows(
             self.store, place.before, place.kernel, place.kind, max(width, 1)
         )
-        foot = "" if self.panes["why"].display else "tab: the cell"
+        foot = "" if self.panes["why"].display else self._key("matrix.words") + ": the cell"
         title = matrix_words.way_title(place.before, place.kernel)
         return self._scrolled("change", title, foot, rows, width, height)
 
@@ -233,17 +233,21 @@ class Matrix(PlayingScreen):
         top = self.tops[name] = max(0, min(self.tops[name], len(rows) - height))
         hidden = len(rows) - top - height
         if hidden > 0 and height > 0:
-            foot = " · ".join(filter(None, (f"{hidden} more line{'s' * (hidden != 1)}: J", foot)))
+            more = f"{hidden} more line{'s' * (hidden != 1)}: {self._key('matrix.scroll_down')}"
+            foot = " · ".join(filter(None, (more, foot)))
         elif top:
-            foot = " · ".join(filter(None, ("K: up", foot)))
+            foot = " · ".join(filter(None, (self._key("matrix.scroll_up") + ": up", foot)))
         self.entitle(name, title, foot)
         return fit_rows(rows[top:], width, height, self._ascii)
+
+    def _key(self, name: str) -> str:
+        return self.app.keymap.spelled_of(name)
 
     def _paint_hints(self) -> Rows:
         width = self.app.size.width
         if self.message:
             return (fit([(f" {self.message}", "say-text")], width, self._ascii),)
-        self._hints = chrome.hints_of(HINTS, width)
+        self._hints = chrome.hints_of(self.app.keymap.hints(HINTS), width)
         return self._hints.rows
 
     # Mouse
@@ -296,7 +300,7 @@ class Matrix(PlayingScreen):
         place = self.place
         changed = self.store.changed(place.before, place.kernel) if place.before else ()
         if not changed:
-            self.say("No fault is known to differ; ←/→ go to another kernel.")
+            self.say("No fault is known to differ; {matrix.newer} goes to another kernel.")
             self.moved()
             return
         order = [kind.id for kind in KINDS]
@@ -366,7 +370,7 @@ class Matrix(PlayingScreen):
         kind, kernel = self.place.kind, self.place.kernel
         name = at_work.SCENARIOS.get(kind)
         if name is None:
-            self.say("No scenario is about this fault alone; enter plays the fault itself.")
+            self.say("No scenario is about this fault alone; {matrix.play} plays the fault itself.")
         else:
             self.say(f"Opening {at_work.title_of(kind)} in {name_of(kernel)} …")
             self._open(partial(open_scenario, name), kernel)

@@ -140,9 +140,12 @@ class PlayingScreen(Screen[None]):
             self._ticker.pause()
 
     def say(self, text: str) -> None:
-        """Show a line of the app itself where the narrator speaks, for some seconds."""
+        """Show a line of the app itself where the narrator speaks, for some seconds.
+
+        `{quit}` in it becomes the key that quits, and so for every binding.
+        """
         if text:
-            self.message = text
+            self.message = self.app.keymap.fill(text)
             self._message_until = perf_counter() + MESSAGE_S
             self.set_timer(MESSAGE_S + 0.1, self._forget)
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from pfviz.tui import breakpoints, go_to, tree_place
+from pfviz.tui import breakpoints, go_to, keys, tree_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual import events
     from textual.app import ComposeResult
+
+    from pfviz.tui.app import LabApp
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ FIND_PROMPT: Final = Question(
 class Prompt(ModalScreen[str]):
     """Asks for one line; gives it, or nothing when it was left."""
 
-    BINDINGS = [Binding("escape", "leave", "back", show=False)]  # noqa: RUF012
+    app: LabApp
+    BINDINGS = keys.bindings_of(keys.PROMPT)
 
     def __init__(self, question: Question, check: Callable[[str], str], text: str = "") -> None:
         """`check` says what is wrong with a line, or nothing; a wrong line can be mended."""
@@ -68,7 +70,7 @@ class Prompt(ModalScreen[str]):
         width = max(len(example) for example, _ in self.question.examples)
         with Vertical(id="prompt") as box:
             box.border_title = self.question.title
-            box.border_subtitle = "enter: do it · esc: leave"
+            box.border_subtitle = self.app.keymap.fill("enter: do it · {prompt.leave}: leave")
             yield Input(self.text, placeholder=self.question.placeholder, id="line")
             yield Static("", id="problem", markup=False)
             for example, meaning in self.question.examples:
@@ -98,7 +100,7 @@ class Prompt(ModalScreen[str]):
         """Leave with a good line; stay with a bad one and say what is wrong."""
         problem = self.check(submitted.value)
         if problem:
-            self.query_one("#problem", Static).update(problem)
+            self.query_one("#problem", Static).update(self.app.keymap.fill(problem))
         else:
             self.dismiss(submitted.value)
 

@@ -1,0 +1,33 @@
+"""What the screen is shown with: flags over the environment over configuration files.
+
+Read when a screen opens and not before: verbs without one start with any configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pfviz.config.resolve import resolve
+
+
+def screen_words(
+    theme: str | None = None,
+    ascii_only: bool | None = None,
+    fps: int | None = None,
+    keymap: str | None = None,
+) -> dict[str, Any]:
+    """What `run_app` is to be called with; what is None was not given as a flag.
+
+    Raises ScenarioError (exit code 2): the configuration cannot be used.
+    """
+    from pfviz.tui.keymap import keymap_of
+
+    resolved = resolve({"theme": theme, "ascii": ascii_only, "fps": fps, "keymap": keymap})
+    settings = resolved.settings
+    return {
+        "theme": settings.theme,
+        "ascii_only": settings.ascii,
+        "fps": settings.fps,
+        "keymap": keymap_of(resolved),
+        "captions": settings.captions,
+    }
