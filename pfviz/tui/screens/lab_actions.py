@@ -269,11 +269,12 @@ class LabActions(PlayingScreen):
         place = run.cues.current(index, max(CAPTION_EVENTS, index - since))
         if place is not None:
             waits = place.pause and index == place.position and not self.player.playing
-            return f"{place.caption} ({self._play_key()} goes on)" if waits else place.caption
+            return (
+                f"{place.caption} ({self.key_of('play.toggle')} goes on)"
+                if waits
+                else place.caption
+            )
         return run.story if min(index, since) < run.origin + STORY_EVENTS else ""
-
-    def _play_key(self) -> str:
-        return self.app.keymap.spelled_of("play.toggle")
 
     def action_follow_owner(self) -> None:
         """From the selected thread to the one that holds what it waits for."""

@@ -212,7 +212,7 @@ class Matrix(PlayingScreen):
         both = self.panes["change"].display
         way = [] if both else matrix_words.way_line(self.store, self.place.before, kernel, width)
         rows = matrix_words.cell_rows(self.store, kind, kernel, max(width, 1), way)
-        foot = "" if both else self._key("matrix.words") + ": what this kernel changed"
+        foot = "" if both else self.key_of("matrix.words") + ": what this kernel changed"
         title = f"{BY_ID[kind].title} · {name_of(kernel)}"
         return self._scrolled("why", title, foot, rows, width, height)
 
@@ -223,7 +223,7 @@ class Matrix(PlayingScreen):
         rows = matrix_words.way_rows(
             self.store, place.before, place.kernel, place.kind, max(width, 1)
         )
-        foot = "" if self.panes["why"].display else self._key("matrix.words") + ": the cell"
+        foot = "" if self.panes["why"].display else self.key_of("matrix.words") + ": the cell"
         title = matrix_words.way_title(place.before, place.kernel)
         return self._scrolled("change", title, foot, rows, width, height)
 
@@ -233,15 +233,12 @@ class Matrix(PlayingScreen):
         top = self.tops[name] = max(0, min(self.tops[name], len(rows) - height))
         hidden = len(rows) - top - height
         if hidden > 0 and height > 0:
-            more = f"{hidden} more line{'s' * (hidden != 1)}: {self._key('matrix.scroll_down')}"
+            more = f"{hidden} more line{'s' * (hidden != 1)}: {self.key_of('matrix.scroll_down')}"
             foot = " · ".join(filter(None, (more, foot)))
         elif top:
-            foot = " · ".join(filter(None, (self._key("matrix.scroll_up") + ": up", foot)))
+            foot = " · ".join(filter(None, (self.key_of("matrix.scroll_up") + ": up", foot)))
         self.entitle(name, title, foot)
         return fit_rows(rows[top:], width, height, self._ascii)
-
-    def _key(self, name: str) -> str:
-        return self.app.keymap.spelled_of(name)
 
     def _paint_hints(self) -> Rows:
         width = self.app.size.width

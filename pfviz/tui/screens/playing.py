@@ -149,6 +149,10 @@ class PlayingScreen(Screen[None]):
             self._message_until = perf_counter() + MESSAGE_S
             self.set_timer(MESSAGE_S + 0.1, self._forget)
 
+    def key_of(self, name: str) -> str:
+        """The key of a binding, as a person reads it."""
+        return self.app.keymap.spelled_of(name)
+
     def hush(self) -> None:
         """Take the app's own line away: a key was pressed."""
         self.message = ""
