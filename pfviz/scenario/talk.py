@@ -115,6 +115,8 @@ class Scene:
     """The runs side by side, `overrides` in each; () is one run."""
     labels: tuple[str, ...] = ()
     """What the compared runs are called, as the file has it."""
+    align: str = "work"
+    """Whether compared runs stand where as much was done, or ("time") at the same time."""
     matrix: MatrixPart | None = None
     panes: tuple[str, ...] = PANES
     focus: str = ""

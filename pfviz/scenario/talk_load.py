@@ -171,10 +171,12 @@ def _scene(
     panes = table.panes or ((table.focus, *(one for one in PANES if one != table.focus))[:2]
                             if table.focus else PANES)  # fmt: skip
     return Scene(
-        number, table.title, table.card, table.topics, minutes, table.say, table.note, name,
-        overrides, compared, table.compare if name else (), _matrix(table), panes, table.focus,
-        at_ns, when, None if table.speed is None else nanoseconds(table.speed), table.thread,
-        tuple(stops), tuple(questions),
+        number=number, title=table.title, card=table.card, topics=table.topics, minutes=minutes,
+        say=table.say, note=table.note, scenario=name, overrides=overrides, compare=compared,
+        labels=table.compare, align=table.align, matrix=_matrix(table), panes=panes,
+        focus=table.focus, begin_ns=at_ns, begin_when=when,
+        speed_ns=None if table.speed is None else nanoseconds(table.speed),
+        thread=table.thread, stops=tuple(stops), questions=tuple(questions),
     )  # fmt: skip
 
 

@@ -95,6 +95,10 @@ class SceneTable(Table, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(max_length=3, description='runs side by side: "per-vma", "6.4", "merge=false"'),
     ] = ()
+    align: Annotated[
+        Literal["work", "time"],
+        Meta(description="compared runs stand where as much was done, or at the same time"),
+    ] = "work"
     matrix: MatrixTable | None = None
     panes: Panes = ()
     focus: Pane = ""
