@@ -57,6 +57,16 @@ class Format:
 
 FORMATS: Final = (
     Format(
+        "perfetto", ".pftrace",
+        "Threads, CPUs, locks with holders and waiters, and arrows from release to acquire.",
+        "ui.perfetto.dev, trace_processor", "pfviz.report.perfetto",
+        binary=True, extra="perfetto", needs="perfetto",
+    ),
+    Format(
+        "chrome", ".trace.json", "The same tracks as JSON (Trace Event Format).",
+        "ui.perfetto.dev, chrome://tracing, speedscope", "pfviz.report.chrome",
+    ),
+    Format(
         "csv", ".csv", "A table: events, faults, locks or operations, a row each.",
         "LibreOffice, Excel, pandas", "pfviz.report.spreadsheet",
     ),

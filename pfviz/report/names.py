@@ -6,10 +6,14 @@ A name is the last one that the log gives: an export knows how the run ended.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from pfviz.report.measure import Rows, lock_names
 from pfviz.sim import event
 from pfviz.sim.event import NOBODY, EventLog
+
+FIRST_TID: Final = 1000
+"""The thread id of a run's first thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,15 @@ class Names:
         if number == NOBODY:
             return ""
         return self.tasks.get(number) or f"task {number}"
+
+    def tid(self, number: int) -> int:
+        """The thread id that kernel formats know it by: its own in a capture.
+
+        Threads of a run count from 0, which to every kernel tool is the idle task.
+        """
+        if number < 0 or "front_end" in self.log.meta:
+            return max(number, 0)
+        return FIRST_TID + number
 
     def lock(self, number: int) -> str:
         """The name of a lock; "" for none."""
