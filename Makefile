@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run demo test lint bench clean
+.PHONY: run demo test lint bench screenshots clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pfviz needs Python 3.11 or newer")'
@@ -28,6 +28,10 @@ test: lint
 
 bench: $(VENV)/.ready
 	@$(BIN)/pfviz bench
+
+# Every screen in every theme, to be looked at: out/screens.
+screenshots: $(VENV)/.ready
+	$(BIN)/python -m docs.screenshots
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

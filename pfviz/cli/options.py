@@ -261,7 +261,7 @@ def look_options(function: F) -> F:
             click.option("--theme", type=ThemeName(), help="Colours of the screen."),
             click.option("--ascii/--no-ascii", "ascii_only", default=None,
                          help="Only ASCII characters."),
-            click.option("--fps", type=click.IntRange(1, 120), help="Pictures a second, at most."),
+            click.option("--fps", type=click.IntRange(1, 60), help="Pictures a second, at most."),
             click.option("--keymap", type=KeymapName(), help="Which keys do what: default, vim."),
         )
     ):  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pfviz.config.resolve import resolve
+from pfviz.config.resolve import DEFAULT, resolve
 
 
 def screen_words(
@@ -27,7 +27,8 @@ def screen_words(
     return {
         "theme": settings.theme,
         "ascii_only": settings.ascii,
-        "fps": settings.fps,
+        # Only a cap that somebody asked for holds back the answer to a key.
+        "fps": None if resolved.origins["fps"] == DEFAULT else settings.fps,
         "keymap": keymap_of(resolved),
         "captions": settings.captions,
     }

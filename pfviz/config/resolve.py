@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
+from pfviz.config import theme_files
 from pfviz.config.files import ConfigFile, project_file, user_file
 from pfviz.config.settings import Settings, names, rebindings, variable
 from pfviz.scenario import complaints
 from pfviz.scenario.errors import ScenarioError
-from pfviz.views import palettes
 
 LAYERS: Final = ("default", "user", "project", "environment", "flag")
 """The weakest first."""
@@ -107,7 +107,7 @@ def _here() -> Path:
 
 
 def _check_theme(resolved: Resolved) -> None:
-    why = palettes.why_unknown(resolved.settings.theme)
+    why = theme_files.why_unknown(resolved.settings.theme)
     if why:
         raise resolved.origins["theme"].mistake(why)
 

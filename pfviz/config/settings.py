@@ -29,7 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, Meta(description="Only ASCII characters, even where the terminal can do more.")
     ] = False
     fps: Annotated[
-        int, Meta(ge=1, le=120, description="Pictures a second, at most.")
+        int, Meta(ge=1, le=60, description="Pictures a second, at most.")
     ] = 15  # fmt: skip
     keymap: Annotated[
         str, Meta(description="Which keys do what: default, vim, or a file of keymaps/ by name.")

@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from textual.app import App, SystemCommand
 from textual.filter import LineFilter, NoColor
 
+from pfviz.config import theme_files
 from pfviz.places import state_home
 from pfviz.report.source import Source
 from pfviz.scenario.errors import ScenarioError
@@ -25,16 +27,16 @@ from pfviz.scenario.fault_kinds import BY_ID
 from pfviz.scenario.matrix import Policies
 from pfviz.trace.capture_file import CaptureError
 from pfviz.views import palettes
-from pfviz.views.glyphs import ASCII, UNICODE, Glyphs
 
-from . import keys, themes
+from . import frame_rate, keys, terminal, themes
 from .key_words import spelled
 from .keymap import Keymap
-from .plain_output import AsciiFilter, wants_ascii, why_no_screen
+from .plain_output import AsciiFilter, ConsoleFilter
 from .run import Run
 from .screens.playing import PlayingScreen
 from .screens.prompt import Prompt
 from .sources import Entry, entries, run_of
+from .theme_choice import theme_choice
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -42,8 +44,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.screen import Screen
 
-FPS_DEFAULT: Final = 15
-FPS_MAX: Final = 60
+DEFAULT_THEME: Final = "dark"
 INTERRUPTED: Final = 130
 """What a shell shows for a program that SIGINT ended."""
 APP_KEYS: Final = tuple(key for key in keys.KEYS if keys.EVERYWHERE in key.screens)
@@ -70,34 +71,41 @@ class LabApp(App[None]):
         matrix: MatrixPlace | None = None,
         theme: str | None = None,
         ascii_only: bool = False,
-        fps: int = FPS_DEFAULT,
+        fps: int | None = None,
         keymap: Keymap | None = None,
         captions: bool = True,
         play: bool = True,
+        depth: str = "",
     ) -> None:
+        """`fps` caps every repaint when it is given; `depth` is one of `terminal.DEPTHS`."""
         super().__init__()
         self.first_run = run
         self.entries = tuple(entries)
         self.compare_modes = tuple(compare)
         self.matrix = matrix
-        self.fps = max(1, min(fps, FPS_MAX))
-        self.ascii_only = ascii_only
-        self.glyphs: Glyphs = ASCII if ascii_only else UNICODE
+        self.fps, repaints_per_s = terminal.frames_per_s(fps, os.environ)
+        if repaints_per_s is not None:
+            frame_rate.cap_repaints(repaints_per_s)
+        self.glyphs, _ = terminal.glyphs_of(os.environ, ascii_only)
         self.play_at_once = play
         self.token_left = ""
         """The share token of what was played when the app was left; "" when nothing was."""
-        for palette in palettes.PALETTES.values():
-            self.register_theme(themes.textual_theme(palette))
-        self.theme = palettes.palette_named(theme).name
+        self.depth = depth or terminal.depth_here(os.environ)
+        self.no_color = self.depth == terminal.MONO
+        self.console = themes.console_of(self.console, self.depth)
+        self.palettes: dict[str, palettes.Palette] = {}
         self.styles_by_name: Mapping[str, Style] = {}
-        self._dress()
+        self.worn = ""
+        """The name of the theme, as it would be said on the command line."""
+        self.wear(theme or DEFAULT_THEME)
         self.captions = captions
         """Whether a lab begins with the captions of cues shown."""
         self.keymap = keymap or Keymap()
         self.set_keymap(self.keymap.changes())
         self._plain: tuple[LineFilter, ...] = (
             *((NoColor(),) if self.no_color else ()),
-            *((AsciiFilter(),) if ascii_only else ()),
+            *((AsciiFilter(),) if self.glyphs.ascii_only else ()),
+            *((ConsoleFilter(),) if self.glyphs.is_console else ()),
         )
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -109,9 +117,25 @@ class LabApp(App[None]):
         """
         return self._plain
 
-    def _dress(self) -> None:
-        palette = palettes.PALETTES[self.theme]
-        self.styles_by_name = themes.style_table(palette, colors=not self.no_color)
+    def wear(self, name: str) -> None:
+        """Put a theme on, ours or the person's own, in the colours that this terminal has.
+
+        Raises:
+            ScenarioError: there is no such theme, or its file is not right.
+        """
+        palette = theme_files.palette_of(name)
+        self.worn = name
+        shown = palette if self.depth != terminal.SIXTEEN else palettes.SIXTEEN
+        if palette != self.palettes.get(palette.name):
+            self.palettes[palette.name] = palette
+            self.register_theme(themes.textual_theme(replace(shown, name=palette.name)))
+        self.set_class(shown.weight == "heavy", "heavy")
+        self.theme = palette.name
+        self.styles_by_name = themes.style_table(shown, colors=not self.no_color)
+        for screen in self.screen_stack if self.is_running else ():
+            dress = getattr(screen, "dress", None)
+            if dress is not None:
+                dress()
 
     def on_mount(self) -> None:
         """Open the first screen."""
@@ -149,14 +173,9 @@ class LabApp(App[None]):
     # Actions of every screen
 
     def action_theme(self) -> None:
-        """Dark or light."""
-        dark = self.theme == palettes.DARK.name
-        self.theme = palettes.LIGHT.name if dark else palettes.DARK.name
-        self._dress()
-        for screen in self.screen_stack:
-            dress = getattr(screen, "dress", None)
-            if dress is not None:
-                dress()
+        """Choose a theme; each is worn while it is highlighted."""
+        if not self.screen.is_modal:
+            self.push_screen(*theme_choice(self))
 
     def action_help(self) -> None:
         """The help page, or back from it."""
@@ -244,6 +263,15 @@ class LabApp(App[None]):
             )
 
 
+def why_unwearable(theme: str | None) -> str:
+    """Why a theme cannot be worn, in one line; empty when it can."""
+    try:
+        theme_files.palette_of(theme or DEFAULT_THEME)
+    except ScenarioError as error:
+        return str(error)
+    return ""
+
+
 def spare_pauses() -> None:
     """Let the garbage collector look at old objects seldom: in a large world it takes 0.1 s.
 
@@ -287,7 +315,7 @@ def run_app(
         ScenarioError: the source's scenario cannot be built.
         CaptureError: its capture cannot be read.
     """
-    why = why_no_screen(os.environ, sys.stdout.isatty()) or palettes.why_unknown(theme)
+    why = terminal.why_no_screen(os.environ, sys.stdout.isatty()) or why_unwearable(theme)
     if why:
         sys.stderr.write(f"pfviz: {why}\n")
         return 2
@@ -297,8 +325,8 @@ def run_app(
         compare=compare,
         matrix=matrix,
         theme=theme,
-        ascii_only=ascii_only or wants_ascii(os.environ),
-        fps=FPS_DEFAULT if fps is None else fps,
+        ascii_only=ascii_only,
+        fps=fps,
         keymap=keymap,
         play=source is None or source.shared is None or source.shared.moment is None,
         captions=captions,

@@ -265,7 +265,9 @@ KEYS: Final = (
         (EVERYWHERE,), "?"),
     Key("palette", "ctrl+p", "command_palette", "commands",
         "All actions by name; type to find one.", "The app", (EVERYWHERE,)),
-    Key("theme", "T", "theme", "theme", "Dark or light.", "The app", (EVERYWHERE,)),
+    Key("theme", "T", "theme", "theme",
+        "Other colours: dark, light, high contrast, for a projector, your own.", "The app",
+        (EVERYWHERE,)),
     Key("stage", "S", "stage", "stage", "Large, quiet screen for talks.", "The app"),
     Key("back", "escape", "back", "back",
         "Stop what is under way, then back: from a prompt, a message, a search, a maximised pane, "

@@ -1,19 +1,18 @@
-"""Output for plain terminals: ASCII instead of all other characters, and when not to start at all.
+"""Output for plain terminals: look-alikes for what a Linux console or an ASCII terminal lacks.
 
 Filters work on finished lines, so that Textual's own widgets are covered too.
 """
 
 from __future__ import annotations
 
-import locale
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from rich.segment import Segment
 from textual.filter import LineFilter
 
-from pfviz.views.rows import to_ascii
+from pfviz.views.glyphs import CONSOLE_FONT, CONSOLE_LOOK_ALIKES
+from pfviz.views.rows import char_width, to_ascii
 
 if TYPE_CHECKING:
     from textual.color import Color
@@ -54,31 +53,20 @@ class AsciiFilter(LineFilter):
         return [Segment(ascii_only(text), style, control) for text, style, control in segments]
 
 
-def wants_ascii(environ: Mapping[str, str], encoding: str | None = None) -> bool:
-    """Whether this terminal's locale cannot show more than ASCII.
-
-    The variables are asked first: Python turns a C locale into UTF-8 for itself (PEP 538 and 540),
-    which says nothing about the terminal. `encoding` is what counts when none of them is set.
-    """
-    if environ.get("PFVIZ_ASCII", "") not in ("", "0"):
-        return True
-    coerced = environ.get("LANG") in ("C", "POSIX") and environ.get("LC_CTYPE") == "C.UTF-8"
-    for name in ("LC_ALL", *(() if coerced else ("LC_CTYPE",)), "LANG"):
-        if environ.get(name):
-            return not _is_utf8(environ[name].partition(".")[2].partition("@")[0])
-    preferred = locale.getpreferredencoding(do_setlocale=False)
-    return not _is_utf8(preferred if encoding is None else encoding)
+@lru_cache(maxsize=8192)
+def console_only(text: str) -> str:
+    """The text with a look-alike for every character that a console's font lacks."""
+    if text.isascii():
+        return text
+    text = text.translate(CONSOLE_LOOK_ALIKES)
+    return "".join(
+        char if char.isascii() or char in CONSOLE_FONT else "?" * char_width(char) for char in text
+    )
 
 
-def _is_utf8(name: str) -> bool:
-    return name.lower().replace("-", "").replace("_", "") in ("utf8", "cp65001")
+class ConsoleFilter(LineFilter):
+    """Writes nothing but what the fonts of Linux consoles have."""
 
-
-def why_no_screen(environ: Mapping[str, str], is_terminal: bool) -> str:
-    """Why the app cannot be shown here, in one line; empty when it can."""
-    if not is_terminal:
-        return "this is not a terminal; use `pfviz run` for a summary, `--plain` for the sentences"
-    if environ.get("TERM", "") in ("", "dumb", "unknown"):
-        term = environ.get("TERM") or "not set"
-        return f"TERM is {term}: this terminal cannot move its cursor; use --plain"
-    return ""
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
+        """Replace the text of each segment, keeping its width."""
+        return [Segment(console_only(text), style, control) for text, style, control in segments]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
+from rich.console import Console
 from rich.style import Style
 from textual.theme import Theme
 
 from pfviz.views.inks import Ink, ink_table
 from pfviz.views.palettes import Palette
 
+from .terminal import MANY, MONO, SIXTEEN
+
 
 def textual_theme(palette: Palette) -> Theme:
     """What Textual's own widgets (inputs, lists, palette) take their colours from."""
+    brand = ink_table(palette)["brand"]
     return Theme(
         name=palette.name,
         dark=palette.dark,
@@ -37,6 +42,8 @@ def textual_theme(palette: Palette) -> Theme:
             "vma": palette.vma,
             "mmap": palette.mmap,
             "lockless": palette.lockless,
+            "brand-ground": brand.ground,
+            "brand-ink": brand.color,
             "waiting": palette.waiting,
             "block-cursor-background": palette.selected,
             "block-cursor-foreground": palette.strong,
@@ -69,3 +76,16 @@ def _style(ink: Ink) -> Style:
         strike=ink.strike or None,
         reverse=ink.reverse or None,
     )
+
+
+def console_of(console: Console, depth: str) -> Console:
+    """Textual's console with as many colours as this terminal has."""
+    system: Literal["standard", "256", "truecolor"] = "truecolor"
+    if depth in (MONO, SIXTEEN):
+        system = "standard"
+    elif depth == MANY:
+        system = "256"
+    return Console(
+        file=console.file, color_system=system, force_terminal=True, legacy_windows=False,
+        markup=True, highlight=False, emoji=False, safe_box=False, soft_wrap=False, _environ={},
+    )  # fmt: skip

@@ -1,9 +1,15 @@
-"""The marks that painters draw with, in two sets: for UTF-8 terminals and for plain ASCII."""
+"""The marks that painters draw with, in three sets: for UTF-8, for a Linux console, for ASCII.
+
+A console has a font of 256 or 512 marks. What stands in `CONSOLE` is in the kernel's own font (code
+page 437) and in the Latin fonts that Debian loads, which have no half blocks and no `▓`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+
+from .states import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,13 @@ class Glyphs:
     """A page in swap, in a device's memory, or on the move."""
     time_axis: str = "─▸"
     times: str = "×"
+    is_console: bool = False
+
+    def of(self, state: State) -> str:
+        """The mark of a thread's state."""
+        if self.ascii_only:
+            return state.ascii
+        return state.console if self.is_console else state.glyph
 
 
 UNICODE: Final = Glyphs(ascii_only=False)
@@ -54,3 +67,45 @@ ASCII: Final = Glyphs(
     shares=".:+%#", page_cow="C", page_file="F", no_page=".", time_axis="->",
     times="x",
 )  # fmt: skip
+
+CONSOLE: Final = Glyphs(
+    ascii_only=False, is_console=True, arrow_left="◀", arrow_right="▶", reader="•",
+    waits_read="o", waits_write="#", spinner="%", mark="♦", cross="x", slot="■", slot_free="·",
+    fading="▒░·", bars=" .:░░▒▒██", shares="·░▒■█", page_cow="±", page_file="≡", time_axis="─▶",
+)  # fmt: skip
+
+CONSOLE_FONT: Final = frozenset(
+    "¡¢£¥§ª«¬°±²µ¶·º»¼½¿ÄÅÆÇÉÑÖ×Üßàáâäåæçèéêëìíîïñòóôö÷ùúûüÿƒπ•‼ⁿ←↑→↓∞∩≈≡≤≥"
+    "─│┌┐└┘├┤┬┴┼═║╒╓╔╕╖╗╘╙╚╛╜╝╞╟╠╡╢╣╤╥╦╧╨╩╪╫╬█░▒■▲▶▼◀♦"
+)
+"""Marks beyond ASCII that every console font looked at has: the kernel's, and Lat15 and Uni2."""
+
+CONSOLE_LOOK_ALIKES: Final = str.maketrans(
+    {
+        **dict(zip("╭╮╰╯", "┌┐└┘", strict=True)),
+        **dict(zip("┏┓┗┛━┃", "╔╗╚╝═║", strict=True)),
+        **dict.fromkeys("┄┈╌╍▁▔", "─"),
+        **dict.fromkeys("▏▎▍▌▐▕▊▋▉", "│"),
+        **dict.fromkeys("▂▃▄", "░"),
+        **dict.fromkeys("▅▆▚▞", "▒"),
+        **dict.fromkeys("▇▓▮", "█"),
+        **dict.fromkeys("▸❯›►", "▶"),
+        **dict.fromkeys("◂‹◄", "◀"),
+        **dict.fromkeys("●◉", "•"),
+        **dict.fromkeys("◇◆", "♦"),
+        **dict.fromkeys("△", "▲"),
+        **dict.fromkeys("▽", "▼"),
+        **dict.fromkeys("✓✔✗", "x"),
+        "○": "o",
+        "□": "o",
+        "▣": "#",
+        "▯": "·",
+        "‖": "║",
+        "≠": "!",
+        "…": "~",
+        "–": "-",
+        "’": "'",
+        "\xa0": " ",
+    }
+)
+"""What a console shows for marks that its font lacks, cell for cell."""

@@ -6,7 +6,7 @@ Data for whoever draws: the screen makes terminal styles of them, exports escape
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from .palettes import DARK, Palette
@@ -102,10 +102,32 @@ def _colored(palette: Palette) -> dict[str, Ink]:
         table[f"{name}-on"] = Ink(color=p.ink, ground=color, bold=True)
     table.update(_own(palette))
     table.update(_stage(palette))
+    if p.weight == "heavy":
+        return {name: replace(ink, bold=True) for name, ink in table.items()}
+    if p.weight == "sixteen":
+        return {name: _of_sixteen(name, ink, p) for name, ink in table.items()}
     return table
 
 
-MODE_STYLES: Final = ("mode-mmap_lock", "mode-per-vma", "mode-lockless")
+def _of_sixteen(name: str, ink: Ink, p: Palette) -> Ink:
+    """The ink where bold means bright and grounds are the eight dark colours.
+
+    Bold black is dark grey there, bold brown is yellow, and a bright ground turns dark on a Linux
+    console. So letters are bold where they are bright anyway, a letter of a state is the colour
+    itself, and everything else on a colour is black on grey.
+    """
+    if name == "selected":
+        return ink
+    if ink.ground:
+        on_state = name.endswith("-on")
+        ink = Ink(color=ink.ground) if on_state else Ink(color=p.ink, ground=p.text)
+    return replace(ink, bold=ink.color in BRIGHT)
+
+
+BRIGHT: Final = frozenset(
+    ("#ff5555", "#55ff55", "#ffff55", "#5555ff", "#ff55ff", "#55ffff", "#ffffff")
+)
+"""The bright seven of sixteen colours that can be read on black."""
 
 
 def _own(p: Palette) -> dict[str, Ink]:
@@ -117,7 +139,7 @@ def _own(p: Palette) -> dict[str, Ink]:
         "title-focus": Ink(color=p.accent, bold=True),
         "foot": Ink(color=p.dim),
         "brand": Ink(color=p.ink, ground=p.accent, bold=True),
-        "key": Ink(color=p.ink if p.dark else p.strong, ground=p.dim if p.dark else p.line),
+        "key": Ink(color=p.ink, ground=p.dim),
         "past": Ink(color=p.ink, ground=p.io, bold=True),
         "seek": Ink(color=p.accent),
         "seek-ahead": Ink(color=p.line),

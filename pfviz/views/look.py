@@ -72,7 +72,7 @@ def shown_mm(frame: Frame, look: Look) -> int:
 def state_cells(state: int, glyphs: Glyphs, count: int = 1) -> Cell:
     """A state as `count` cells of its glyph and colour."""
     shown = STATES[state]
-    return ((shown.ascii if glyphs.ascii_only else shown.glyph) * count, shown.style)
+    return (glyphs.of(shown) * count, shown.style)
 
 
 def letter_cell(state: int) -> Cell:

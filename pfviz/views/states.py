@@ -36,28 +36,30 @@ class State:
     style: str
     label: str
     """Two words at most, for the legend."""
+    console: str
+    """What the fonts of a Linux console have for it."""
 
 
 STATES: Final = (
-    State(" ", " ", " ", "faint", "not yet"),
-    State("u", "━", "-", "user", "user"),
-    State("k", "═", "=", "kernel", "syscall"),
-    State("f", "▄", "f", "entry", "fault entry"),
-    State("V", "█", "V", "fault-vma", "VMA lock"),
-    State("M", "▓", "M", "fault-mmap", "mmap_lock"),
-    State("L", "▆", "L", "fault-lockless", "lockless"),
-    State("R", "▌", "R", "hold-read", "holds read"),
-    State("W", "▊", "W", "hold-write", "holds write"),
-    State("s", "▚", "s", "spin", "spins"),
-    State("r", "░", "r", "wait-read", "waits read"),
-    State("w", "▒", "w", "wait-write", "waits write"),
-    State("i", "≈", "~", "io", "I/O"),
-    State("c", "≡", "c", "rcu", "RCU"),
-    State("q", "·", ".", "off-cpu", "off CPU"),
-    State("h", "•", "h", "off-cpu-holding", "off CPU, holds"),
-    State("z", "┄", "z", "sleep", "sleeps"),
-    State("e", " ", " ", "ended", "ended"),
-    State("a", "╍", "a", "io", "asks monitor"),
+    State(" ", " ", " ", "faint", "not yet", " "),
+    State("u", "━", "-", "user", "user", "─"),
+    State("k", "═", "=", "kernel", "syscall", "═"),
+    State("f", "▄", "f", "entry", "fault entry", "f"),
+    State("V", "█", "V", "fault-vma", "VMA lock", "█"),
+    State("M", "▓", "M", "fault-mmap", "mmap_lock", "╬"),
+    State("L", "▆", "L", "fault-lockless", "lockless", "■"),
+    State("R", "▌", "R", "hold-read", "holds read", "║"),
+    State("W", "▊", "W", "hold-write", "holds write", "╫"),
+    State("s", "▚", "s", "spin", "spins", "%"),
+    State("r", "░", "r", "wait-read", "waits read", "░"),
+    State("w", "▒", "w", "wait-write", "waits write", "▒"),
+    State("i", "≈", "~", "io", "I/O", "≈"),
+    State("c", "≡", "c", "rcu", "RCU", "≡"),
+    State("q", "·", ".", "off-cpu", "off CPU", "·"),
+    State("h", "•", "h", "off-cpu-holding", "off CPU, holds", "•"),
+    State("z", "┄", "z", "sleep", "sleeps", "-"),
+    State("e", " ", " ", "ended", "ended", " "),
+    State("a", "╍", "a", "io", "asks monitor", "÷"),
 )
 """Indexed by the numbers above."""
 

@@ -1,9 +1,12 @@
-"""Terminals without UTF-8, without colour, without a cursor."""
+"""Look-alikes, for terminals that lack most marks."""
+
+from pathlib import Path
 
 from rich.segment import Segment
 from textual.color import Color
 
-from pfviz.tui.plain_output import AsciiFilter, ascii_only, wants_ascii, why_no_screen
+import pfviz
+from pfviz.tui.plain_output import AsciiFilter, ConsoleFilter, ascii_only, console_only
 from pfviz.views.rows import cell_width
 
 
@@ -22,18 +25,17 @@ def test_the_filter_leaves_styles_alone() -> None:
     assert AsciiFilter().apply([segment], Color(0, 0, 0)) == [Segment("-", None)]
 
 
-def test_the_locale_decides_about_ascii() -> None:
-    assert wants_ascii({"LC_ALL": "C"})
-    assert wants_ascii({"LANG": "de_DE.ISO-8859-1"})
-    assert wants_ascii({"LANG": "C", "LC_CTYPE": "C.UTF-8"})
-    assert not wants_ascii({"LANG": "en_US.UTF-8"})
-    assert not wants_ascii({"LC_ALL": "C.utf8", "LANG": "C"})
-    assert wants_ascii({}, encoding="ANSI_X3.4-1968")
-    assert not wants_ascii({}, encoding="UTF-8")
-    assert wants_ascii({"PFVIZ_ASCII": "1", "LANG": "en_US.UTF-8"})
+def test_a_console_gets_only_what_its_font_has() -> None:
+    assert console_only("╭─ 1 ─╮│█▓│●▶‖…") == "┌─ 1 ─┐│██│•▶║~"
+    assert console_only("日") == "??"
+    segment = Segment("━", None)
+    assert ConsoleFilter().apply([segment], Color(0, 0, 0)) == [Segment("═", None)]
 
 
-def test_a_dumb_terminal_gets_a_reason() -> None:
-    assert "TERM is dumb" in why_no_screen({"TERM": "dumb"}, is_terminal=True)
-    assert "not a terminal" in why_no_screen({"TERM": "xterm"}, is_terminal=False)
-    assert why_no_screen({"TERM": "xterm-256color"}, is_terminal=True) == ""
+def test_all_that_the_app_draws_has_a_mark_in_a_consoles_font() -> None:
+    """Every mark in the sources of the views and the screen, but those of other languages."""
+    marks = set()
+    for folder in ("views", "tui"):
+        for file in Path(pfviz.__file__).parent.joinpath(folder).rglob("*.py"):
+            marks |= {char for char in file.read_text("utf-8") if not char.isascii()}
+    assert {char for char in marks - set("日本é") if console_only(char) == "?"} == set()

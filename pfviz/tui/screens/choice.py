@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from textual.binding import Binding
@@ -43,9 +43,14 @@ class Choice(ModalScreen[int]):
         options: Sequence[tuple[str, str]],
         current: int = 0,
         abouts: Sequence[str] = (),
+        tried: Callable[[int], None] | None = None,
     ) -> None:
-        """`abouts` says of each option, while it is highlighted, what has no room beside it."""
+        """`abouts` says of each option, while it is highlighted, what has no room beside it.
+
+        `tried` is told which one is highlighted.
+        """
         super().__init__()
+        self.tried = tried
         self.abouts = abouts
         self.heading = title
         self.explain = explain
@@ -85,7 +90,9 @@ class Choice(ModalScreen[int]):
         options.focus()
 
     def on_option_list_option_highlighted(self, highlighted: OptionList.OptionHighlighted) -> None:
-        """Say what the option is about."""
+        """Say what the option is about, or show it."""
+        if self.tried is not None:
+            self.tried(highlighted.option_index)
         if self.abouts:
             self.query_one("#about", Static).update(self.abouts[highlighted.option_index])
 

@@ -74,7 +74,7 @@ class Gallery(GalleryPreview):
 
     def compose(self) -> ComposeResult:
         """Filter and list beside story and preview."""
-        yield Static(Content.assemble((" pfviz ", "$background on $accent bold"), f" {LEAD}"),
+        yield Static(Content.assemble((" pfviz ", "$brand-ink on $brand-ground"), f" {LEAD}"),
                      id="lead")  # fmt: skip
         with Horizontal(id="shelf"):
             with Vertical(id="list"):
