@@ -103,7 +103,10 @@ CONSOLE_LOOK_ALIKES: Final = str.maketrans(
         "‖": "║",
         "≠": "!",
         "…": "~",
+        "▀": '"',
         "–": "-",
+        "—": "-",
+        **dict.fromkeys("“”", '"'),
         "’": "'",
         "\xa0": " ",
     }

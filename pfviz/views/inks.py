@@ -118,7 +118,9 @@ def _of_sixteen(name: str, ink: Ink, p: Palette) -> Ink:
     """
     if name == "selected":
         return ink
-    if ink.ground:
+    if ink.ground == p.raised:
+        ink = replace(ink, ground="")
+    elif ink.ground:
         on_state = name.endswith("-on")
         ink = Ink(color=ink.ground) if on_state else Ink(color=p.ink, ground=p.text)
     return replace(ink, bold=ink.color in BRIGHT)

@@ -162,7 +162,7 @@ def pair(style: Style, palette: Palette, system: ColorSystem) -> tuple[str, str]
     return downgraded(color, system), downgraded(ground, system)
 
 
-QUIET = {"page-none", "slot-free", "frame", "seek-ahead"}
+QUIET = {"page-none", "slot-free", "frame", "seek-ahead", "stage-ahead"}
 """Guides and empty places: marks that say nothing else."""
 
 
