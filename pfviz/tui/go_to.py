@@ -21,9 +21,12 @@ EXAMPLES: Final = (
     ("hand-over 3", "the 3rd lock hand-over"),
     ("cue 2", "a cue by its number"),
     ("mark 1", "a bookmark by its number"),
+    ("q", "out of pfviz"),
 )
 """What can be typed, and where it leads; the prompt and the help page show these."""
 
+QUIT: Final = ("q", "q!", "qa", "qa!", "wq", "x", "quit", "exit")
+"""What hands type after a colon that mean to leave."""
 GRAINS: Final = {
     "step": STEP, "event": EVENT, "fault": FAULT, "op": OPERATION, "operation": OPERATION,
     "hand-over": HANDOVER, "handover": HANDOVER,

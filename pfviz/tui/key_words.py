@@ -91,6 +91,8 @@ def character(key: str) -> str:
         return key
     if key == "space":
         return " "
+    if key in NAMED:  # Unicode knows some of them too, as controls.
+        return ""
     try:
         return unicodedata.lookup(_unicode_name(key))
     except KeyError:

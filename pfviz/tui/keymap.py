@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Final
 
 from pfviz.config.keymap_files import DEFAULT, NamedKeymap, keymap_named
-from pfviz.config.resolve import Origin, Resolved
+from pfviz.config.resolve import LAYERS, Origin, Resolved
 from pfviz.scenario.errors import ScenarioError, hint, printable
 
 from . import keys
@@ -106,7 +106,7 @@ def keymap_of(resolved: Resolved) -> Keymap:
     on one screen.
     """
     named = _named(resolved)
-    given = {one: Origin("user", str(named.path), named.lines.get(one, 0)) for one in named.keys}
+    given = {one: Origin("default", str(named.path), named.lines.get(one, 0)) for one in named.keys}
     words = dict(named.keys)
     for name, one in resolved.rebindings().items():
         words[name], given[name] = one, resolved.origins[f"keys.{name}"]
@@ -132,11 +132,11 @@ def laid_over(
 
     Raises ScenarioError (exit code 2) as `keymap_of`.
     """
-    given = given or {}
+    given = dict.fromkeys(words, Origin("flag", "keymap")) | dict(given or {})
     known = {key.id for key in KEYS} - {"pane.focus"} | {f"pane.{one}" for one in PANE_DIGITS}
     made: dict[str, str] = {}
     for name, listed in words.items():
-        origin = given.get(name, Origin("flag", "keymap"))
+        origin = given[name]
         if name not in known:
             reason = f'keys: no binding is called "{printable(name)}"{hint(name, known)}'
             raise origin.mistake(reason)
@@ -188,12 +188,16 @@ def _refuse_clash(keymap: Keymap, screen: str, given: Mapping[str, Origin]) -> N
             other = meant.setdefault(one, name)
             if other == name:
                 continue
-            asked, free = (name, other) if name in given else (other, name)
-            origin = given.get(asked, Origin("flag", "keymap"))
-            raise origin.mistake(
+            # Who asked last is told, and that is a single key before a key of a keymap.
+            free, asked = sorted((name, other), key=lambda one: _rank(given.get(one)))
+            raise given[asked].mistake(
                 f'{asked}: "{spelled_key(one)}" would mean both {asked} and {free} '
                 f"{keys.SCREENS[screen]}; give {free} another key"
             )
+
+
+def _rank(origin: Origin | None) -> int:
+    return -1 if origin is None else LAYERS.index(origin.layer)
 
 
 def is_reachable_while_typing(key: Key) -> bool:

@@ -126,7 +126,14 @@ class LabActions(PlayingScreen):
 
     def action_go_to(self) -> None:
         """Ask for a place and go there."""
-        self._ask(GO_PROMPT, lambda text: self.player.look_for(go_to.errand_to(text, self.player)))
+
+        def go(text: str) -> None:
+            if text.strip() in go_to.QUIT:
+                self.app.exit()
+            else:
+                self.player.look_for(go_to.errand_to(text, self.player))
+
+        self._ask(GO_PROMPT, go)
 
     def action_search(self) -> None:
         """Ask for words and go to the first hit."""
