@@ -40,8 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keys: Annotated[
         dict[str, KeyWords | dict[str, KeyWords]],
         Meta(
-            description='Single keys, by the id of what they do: play.toggle = "p", '
-            'step.forward = "right l". `pfviz config keys` lists the ids.'
+            description="Single keys, by the id of what they do; `pfviz config keys` lists the ids."
         ),
     ] = {}
 
