@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -20,6 +21,7 @@ from pfviz.report.source import Source
 from pfviz.report.whole_file import whole_file
 from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES
+from pfviz.sim.told import Told
 
 Option = Callable[[Any], Any]
 
@@ -44,9 +46,14 @@ class Formats(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command that writes one format."""
         try:
-            return _command_for(format_named(cmd_name))
+            chosen = format_named(cmd_name)
         except KeyError:
             return None
+        if chosen.film:
+            from pfviz.cli.export_film import command_for
+
+            return command_for(chosen)
+        return _command_for(chosen)
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter  # noqa: ARG002
@@ -63,6 +70,7 @@ def command(ctx: click.Context) -> None:
 
     \b
     pfviz export                                       the formats, and what opens them
+    pfviz export svg smaps-monitor --at "cue 2" -o moment.svg
     pfviz export csv writer-convoy --table faults      a row per page fault
     pfviz export perfetto smaps-monitor -o run.pftrace
     """
@@ -115,33 +123,45 @@ def refuse_what_cannot_be(chosen: Format, output: str) -> None:
     """Complain before anything has run: a package is missing, or a terminal would get bytes."""
     if missing := chosen.missing:
         raise Complaint(f"{chosen.name} {missing}", 2)
-    if chosen.binary and output == STDOUT and sys.stdout.isatty():
+    if (chosen.binary or chosen.film) and output == STDOUT and sys.stdout.isatty():
+        what = "binary" if chosen.binary else "long"
         raise Complaint(
-            f"{chosen.name} is binary, nothing for a terminal: name a file with -o FILE", 2
+            f"{chosen.name} is {what}, nothing for a terminal: name a file with -o FILE", 2
         )
 
 
 def export_to(output: str, chosen: Format, source: Source, options: dict[str, Any]) -> None:
     """Run or read the source and write it; a file appears only when it is whole."""
+    with opened_for(output) as file:
+        _write(chosen, source, options, file)
+
+
+@contextmanager
+def opened_for(output: str) -> Iterator[BinaryIO]:
+    """What `-o` names, to write bytes to; a file appears only when all went well."""
     if output == STDOUT:
-        _write(chosen, source, options, sys.stdout.buffer)
+        yield sys.stdout.buffer
         return
     try:
         with whole_file(Path(output)) as file:
-            _write(chosen, source, options, file)
+            yield file
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise Complaint(f"{printable(output)}: cannot be written: {reason}", 2) from None
+
+
+def write_pieces(pieces: Iterable[Piece], total: int, file: BinaryIO, told: Told) -> None:
+    """Write a file piece by piece, telling how far it has come."""
+    for done, data in pieces:
+        told(done, total)
+        if file is sys.stdout.buffer:
+            make_room()
+        file.write(data)
+    file.flush()
 
 
 def _write(chosen: Format, source: Source, options: dict[str, Any], file: BinaryIO) -> None:
     with progress(f"{chosen.name} of {source.name}") as shown:
         recording = record(source, shown.part(0, 2, f"reading {source.name}"))
         told = shown.part(1, 2, f"writing {chosen.name}")
-        piece: Piece
-        for piece in chosen.write(recording, **options):
-            told(piece[0], len(recording.log))
-            if file is sys.stdout.buffer:
-                make_room()
-            file.write(piece[1])
-        file.flush()
+        write_pieces(chosen.write(recording, **options), len(recording.log), file, told)

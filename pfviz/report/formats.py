@@ -35,6 +35,8 @@ class Format:
     """The extra of pfviz that brings what it needs: `pip install 'pfviz[extra]'`."""
     needs: str = ""
     """The package that the extra brings, as it is imported."""
+    film: bool = False
+    """Whether it shows the screen: a picture or a film, which can be of a talk, too."""
     for_captures: bool = True
     """Whether a capture can be written so; what plays on a clock of steps needs a scenario."""
 
@@ -52,10 +54,22 @@ class Format:
 
     def write(self, recording: Recording, **options: Any) -> Iterator[Piece]:
         """Yield the file piece by piece."""
+        if self.film:
+            from pfviz.report.shoot import Wish, film_of
+
+            return self.writer()(film_of(recording, Wish(is_still=self.name == "svg")), **options)
         return self.writer()(recording, **options)
 
 
 FORMATS: Final = (
+    Format(
+        "cast", ".cast", "The screen as it plays, with a marker at each caption.",
+        "asciinema, any terminal", "pfviz.report.cast", film=True,
+    ),
+    Format(
+        "svg", ".svg", "The screen as a picture, of a moment or one that moves.",
+        "browsers, READMEs, slides", "pfviz.report.svg", film=True,
+    ),
     Format(
         "perfetto", ".pftrace",
         "Threads, CPUs, locks with holders and waiters, and arrows from release to acquire.",

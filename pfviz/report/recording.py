@@ -34,6 +34,10 @@ class Recording:
     overrides: Overrides = NO_CHANGES
     position: int = -1
     """How many events the viewer had seen who asked for the export; -1 where nobody looked."""
+    origin: int = 0
+    """The position at which the run begins: what comes before sets the world up."""
+    about: str = ""
+    """What is known of a capture that ships with pfviz."""
 
     @property
     def cues(self) -> tuple[Cue, ...]:
@@ -52,7 +56,9 @@ def record(source: Source, told: Told = nobody) -> Recording:
         from pfviz.trace.read_log import read_log
 
         assert source.capture is not None
-        return Recording(read_log(source.capture, told=told), source.name)
+        log = read_log(source.capture, told=told)
+        return Recording(log, source.name, origin=log.index_at(-1), about=source.title)
     engine = build_with(source.scenario, source.overrides)
+    origin = len(engine.log)
     run_to_end(engine, until_ns_of(source.scenario, source.overrides), told=told)
-    return Recording(engine.log, source.name, source.scenario, source.overrides)
+    return Recording(engine.log, source.name, source.scenario, source.overrides, origin=origin)

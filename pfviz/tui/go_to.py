@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from pfviz.scenario.errors import hint
-from pfviz.scenario.times import nanoseconds
-from pfviz.views.timeline import CUE, EVENT, FAULT, HANDOVER, OPERATION, STEP
+from pfviz.views import spots, timeline
+from pfviz.views.spots import Spot, parse_spot
 
 from .player import Errand, Player
 
@@ -27,11 +25,6 @@ EXAMPLES: Final = (
 
 QUIT: Final = ("q", "q!", "qa", "qa!", "wq", "x", "quit", "exit")
 """What hands type after a colon that mean to leave."""
-GRAINS: Final = {
-    "step": STEP, "event": EVENT, "fault": FAULT, "op": OPERATION, "operation": OPERATION,
-    "hand-over": HANDOVER, "handover": HANDOVER,
-}  # fmt: skip
-COUNTED: Final = re.compile(r"([a-z-]+)\s*([0-9][0-9_,]*)")
 
 
 def errand_to(text: str, player: Player) -> Errand:
@@ -40,59 +33,47 @@ def errand_to(text: str, player: Player) -> Errand:
     Raises:
         ValueError: it names no place.
     """
-    words = text.strip().lower()
-    if not words:
+    if not text.strip():
         raise ValueError("go where? such as: 412, 12.4us, 50%, cue 2")
-    if words.endswith("%"):
-        return _share(words, player)
-    if words.replace(",", "").replace("_", "").isdigit():
-        unit = player.units[0]
-        return _nth(unit, int(words.replace(",", "").replace("_", "")), player)
-    match = COUNTED.fullmatch(words)
-    if match is None:
-        return _time(words, player)
-    name, number = match[1], int(match[2].replace(",", "").replace("_", ""))
-    if name == "e":
-        return _nth(EVENT, number, player)
-    if name == CUE:
-        return _cue(number, player)
-    if name == "mark":
-        return _bookmark(number, player)
-    if name in GRAINS:
-        return _nth(GRAINS[name], number, player)
-    known = [*GRAINS, "cue", "mark"]
-    raise ValueError(f'"{name}" is not a place{hint(name, known)}')
+    spot = parse_spot(text)
+    match spot.kind:
+        case spots.START:
+            origin = player.run.origin
+            return Errand("the start", lambda: origin)
+        case spots.END:
+            run = player.run
+            return Errand("an end", lambda: len(run.timeline) if run.finished else None)
+        case spots.TIME:
+            return _time(spot, player)
+        case spots.SHARE:
+            index = player.at_share(spot.number, 1000)
+            return Errand(f"{spot.words} of the run", lambda: index)
+        case spots.PLAIN_NUMBER:
+            return _nth(player.units[0], spot.number, player)
+        case spots.MARK:
+            return _bookmark(spot.number, player)
+        case timeline.CUE:
+            return _cue(spot.number, player)
+        case unit:
+            return _nth(unit, spot.number, player)
 
 
-def _time(words: str, player: Player) -> Errand:
-    now_ns = nanoseconds(words)
+def _time(spot: Spot, player: Player) -> Errand:
     run = player.run
 
     def find() -> int | None:
-        if run.finished or run.known_ns >= now_ns:
-            return run.timeline.index_at(now_ns)
+        if run.finished or run.known_ns >= spot.number:
+            return run.timeline.index_at(spot.number)
         return None
 
-    return Errand(f"the time {words}", find)
-
-
-def _share(words: str, player: Player) -> Errand:
-    try:
-        share = float(words[:-1]) / 100
-    except ValueError:
-        raise ValueError(f'"{words}" is not a share such as 50%') from None
-    if not 0 <= share <= 1:
-        raise ValueError("a share lies between 0% and 100%")
-    index = player.at_share(round(share * 1000), 1000)
-    return Errand(f"{words} of the run", lambda: index)
+    return Errand(f"the time {spot.words}", find)
 
 
 def _nth(unit: str, number: int, player: Player) -> Errand:
-    timeline = player.run.timeline
+    known = player.run.timeline
 
     def find() -> int | None:
-        known = timeline.count(len(timeline), unit)
-        return timeline.nth(number, unit) if number <= known else None
+        return known.nth(number, unit) if number <= known.count(len(known), unit) else None
 
     return Errand(f"{unit} {number:,}", find)
 

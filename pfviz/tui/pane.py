@@ -6,7 +6,7 @@ It knows no view: it is given rows of (text, style name) cells and a table from 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from rich.style import Style
@@ -15,14 +15,11 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from pfviz.views.rows import Rows, cell_width, clean, clip, row_width
+from pfviz.views.composition import HEAVY, ROUND, edge
+from pfviz.views.rows import Rows, clean, row_width
 
 if TYPE_CHECKING:
     from textual import events
-
-ROUND: Final = "╭─╮│╰─╯"
-HEAVY: Final = "┏━┓┃┗━┛"
-"""Corners and sides of a frame: top left, top, top right, side, bottom left, bottom, right."""
 
 
 class Pane(Widget, inherit_bindings=False):
@@ -179,22 +176,12 @@ class Pane(Widget, inherit_bindings=False):
 
     def _edge(self, width: int, is_top: bool) -> Strip:
         """The frame's upper side with the title, or its lower one with the foot."""
-        style = self._style("frame-focus" if self.has_focus else "frame")
-        box = self._box
-        left, line, right = (box[0], box[1], box[2]) if is_top else (box[4], box[5], box[6])
-        if width < 2:
-            return Strip([Segment(line * width, style)], width)
-        words = clip(self._title if is_top else self._foot, width - 6)
-        if not words:
-            return Strip([Segment(left + line * (width - 2) + right, style)], width)
-        words = f" {words} "
-        rest = width - 3 - cell_width(words)
-        label = self._style("title-focus" if self.has_focus else "title" if is_top else "foot")
-        before, after = (line, line * rest) if is_top else (line * rest, line)
-        return Strip(
-            [Segment(left + before, style), Segment(words, label), Segment(after + right, style)],
-            width,
-        )
+        frame, label = "frame", "title" if is_top else "foot"
+        if self.has_focus:
+            frame, label = "frame-focus", "title-focus"
+        words = self._title if is_top else self._foot
+        row = edge(words, width, self._box, frame, label, is_top)
+        return Strip([Segment(text, self._style(name)) for text, name in row], width)
 
     @property
     def _box(self) -> str:

@@ -14,11 +14,11 @@ from pfviz.mm import rules
 from pfviz.report.run import RULES_EVERY_STEPS
 from pfviz.report.source import Shared
 from pfviz.scenario.schema import Cue
-from pfviz.sim import event
 from pfviz.sim.engine import Engine
 from pfviz.sim.event import EventLog
 from pfviz.sim.machine import FOREVER_NS
 from pfviz.views.cues import Cues
+from pfviz.views.speeds import usual_step_ns
 from pfviz.views.timeline import STEP, Timeline
 
 from .chooser import Chooser
@@ -89,12 +89,7 @@ class Run:
     @property
     def step_ns(self) -> float:
         """How long a step usually lasts (the mean of the first ones); 0 while unknown."""
-        total, steps = 0, 0
-        for row in self.log.between(0, min(len(self.log), 2_000)):
-            if row[1] == event.STEP:
-                total += row[4] + row[5]
-                steps += 1
-        return total / steps if steps else 0.0
+        return usual_step_ns(self.log)
 
     def prepare(self) -> None:
         """Compute a first stretch, so that there is something to see and to judge a speed by."""

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pfviz.scenario.moments import Positions
 from pfviz.scenario.schema import Cue
 from pfviz.scenario.times import nanoseconds
 from pfviz.sim.event import EventLog
+
+from .timeline import Timeline
+
+CAPTION_EVENTS: Final = 400
+"""A cue's caption stays for so many events after its moment..."""
+CAPTION_S: Final = 6
+"""... and while playing for so many of the viewer's seconds."""
+STORY_EVENTS: Final = 150
+"""So long the story stands where captions do, unless a cue comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +70,15 @@ class Cues:
             if place.position <= position <= place.position + events_max:
                 current = place
         return current
+
+
+def told_at(
+    cues: Cues, timeline: Timeline, index: int, now_ns: int, origin: int, speed_ns: int = 0
+) -> tuple[Place | None, bool]:
+    """The cue whose caption is read at a moment, and whether the run still begins there.
+
+    `speed_ns` is how much time passes in a viewer's second while playing, 0 while not.
+    """
+    since = timeline.index_at(max(now_ns - CAPTION_S * speed_ns, 0))
+    place = cues.current(index, max(CAPTION_EVENTS, index - since))
+    return place, min(index, since) < origin + STORY_EVENTS

@@ -5,6 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Final
 
+from pfviz.sim import event
+from pfviz.sim.event import EventLog
+
 LADDER_NS: Final[tuple[int, ...]] = tuple(
     int(step * 10**power) for power in range(9) for step in (1, 2, 5)
 )
@@ -32,3 +35,16 @@ def first_rung(step_ns: float, run_ns: int, wanted_ns: int = 0) -> int:
     if wanted_ns:
         return rung(wanted_ns)
     return rung(max(step_ns * STEPS_PER_SECOND, run_ns / WHOLE_RUN_S))
+
+
+ROWS_JUDGED: Final = 2_000
+
+
+def usual_step_ns(log: EventLog) -> float:
+    """How long a step usually lasts (the mean of the first ones); 0 while unknown."""
+    total, steps = 0, 0
+    for row in log.between(0, min(len(log), ROWS_JUDGED)):
+        if row[1] == event.STEP:
+            total += row[4] + row[5]
+            steps += 1
+    return total / steps if steps else 0.0

@@ -12,18 +12,12 @@ from pfviz.tui.screens.choice import Choice
 from pfviz.tui.screens.playing import PlayingScreen
 from pfviz.tui.screens.prompt import BREAK_PROMPT, FIND_PROMPT, GO_PROMPT, Prompt, Question
 from pfviz.views import narrator, threads
+from pfviz.views.cues import told_at
 from pfviz.views.layout import PANES
 from pfviz.views.lock_words import lock_name
 from pfviz.views.look import Look, selected_task
 from pfviz.views.painters import stretched
 from pfviz.views.timeline import EVENT, STEP
-
-CAPTION_EVENTS: Final = 400
-"""A cue's caption stays for so many events after its moment..."""
-CAPTION_S: Final = 6
-"""... and while playing for so many of the viewer's seconds."""
-STORY_EVENTS: Final = 150
-"""So long the story stands where captions do, unless a cue comes first."""
 
 LEAVE: Final = "{back} again leaves this run for the PLACE; {quit} quits pfviz."
 
@@ -271,17 +265,17 @@ class LabActions(PlayingScreen):
         run, index = self.player.run, self.player.index
         if not self.captions:
             return ""
-        spoken_ns = CAPTION_S * self.player.speed_ns if self.player.playing else 0
-        since = run.timeline.index_at(max(self.player.now_ns - spoken_ns, 0))
-        place = run.cues.current(index, max(CAPTION_EVENTS, index - since))
+        player = self.player
+        speed_ns = player.speed_ns if player.playing else 0
+        place, begins = told_at(run.cues, run.timeline, index, player.now_ns, run.origin, speed_ns)
         if place is not None:
-            waits = place.pause and index == place.position and not self.player.playing
+            waits = place.pause and index == place.position and not player.playing
             return (
                 f"{place.caption} ({self.key_of('play.toggle')} goes on)"
                 if waits
                 else place.caption
             )
-        return run.story if min(index, since) < run.origin + STORY_EVENTS else ""
+        return run.story if begins else ""
 
     def action_follow_owner(self) -> None:
         """From the selected thread to the one that holds what it waits for."""
