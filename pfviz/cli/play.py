@@ -30,11 +30,12 @@ MATRIX: Final = "matrix"
 @click.command("play")
 @click.argument("source", type=SCENARIO)
 @click.option("--compare", is_flag=True, help="Begin with the lock modes side by side.")
+@click.option("--stage", is_flag=True, help="Begin on the large, quiet screen for talks.")
 @run_options
 @screen_options
 @data_options
 def command(source: str, **options: Any) -> None:
-    """Play SOURCE: a scenario (a name, a file or -), a kernel capture (a file or -), or a token.
+    """Play SOURCE: a scenario (a name, a file or -), a capture (a file or -), a talk, or a token.
 
     Without a terminal, or with --plain, --json or -o, nothing is opened: the summary is printed.
 
@@ -42,6 +43,8 @@ def command(source: str, **options: Any) -> None:
     pfviz play two-mallocs --compare      the lock modes side by side
     zcat trace.txt.gz | pfviz play -      a capture from standard input
     pfviz play pf1:dax:68kgtg2w           where the sender of a share token was
+    pfviz play talk                       a talk: driven by a clicker, or by PgUp and PgDn
+    pfviz play two-mallocs --stage        one scenario on the same large, quiet screen
     pfviz play matrix                     which lock serves which fault, in every kernel
     """
     overrides = overrides_of(options)
@@ -56,12 +59,13 @@ def command(source: str, **options: Any) -> None:
 
 
 def _show_matrix(
-    overrides: Overrides, plain: bool, as_json: bool, output: str, compare: bool, **screen: Any
-) -> int:
+    overrides: Overrides, plain: bool, as_json: bool, output: str, compare: bool, stage: bool,
+    **screen: Any,
+) -> int:  # fmt: skip
     """The matrix on the screen, or as `pfviz matrix` tells it."""
     from pfviz.cli.matrix import show_matrix
 
-    del compare
+    del compare, stage
     kernels = (overrides.kernel,) if overrides.kernel else ()
     return show_matrix(kernels, (), overrides.policy, plain, as_json, output, True, **screen)
 
@@ -71,8 +75,6 @@ def show(
     compare: bool = False, **screen: Any,
 ) -> int:  # fmt: skip
     """Show a source on the screen if there is one; else tell it. The exit code."""
-    if source.talk is not None:
-        return tell_talk(source.talk, as_json, output)
     if not (plain or as_json or output != "-") and has_screen():
         words = screen_words(**screen)
         from pfviz.tui.app import run_app
@@ -80,6 +82,8 @@ def show(
         modes = _modes(source) if compare else source.modes
         with _terminal_as_input(source) as shown:
             return int(run_app(shown, compare=modes, **words) or 0)
+    if source.talk is not None:
+        return tell_talk(source.talk, as_json, output)
     if source.capture is not None:
         return tell_capture(source.capture, plain, as_json, output)
     return tell_scenario(source, plain, as_json, output)

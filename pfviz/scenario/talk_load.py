@@ -15,7 +15,7 @@ from pfviz.scenario import load, talk_checks
 from pfviz.scenario.errors import ScenarioError, hint
 from pfviz.scenario.overrides import Overrides, kernel_of, mode_for
 from pfviz.scenario.positions import line_of, positions
-from pfviz.scenario.schema import Cue, Scenario
+from pfviz.scenario.schema import Cue, Layout, Scenario
 from pfviz.scenario.talk import PANES, Asked, MatrixPart, Scene, Stop, Talk, asked_of
 from pfviz.scenario.talk_schema import END, QuestionTable, SceneTable, StopTable, TalkTable
 from pfviz.scenario.times import nanoseconds
@@ -187,17 +187,38 @@ def _with_cues(
     """Add the scenario's cues and questions where they are wanted, and an end where none is."""
     which = table.cues or ("own" if stops else "scenario")
     if which != "own":
-        kernel, mode = kernel_of(scenario, overrides), mode_for(scenario, overrides)
-        stops = stops if which == "both" else []
-        stops += [_cue(one) for one in scenario.cue if one.comes_in(kernel, mode)]
-        questions = questions + [
-            asked_of(one, None if one.at is None else nanoseconds(one.at))
-            for one in scenario.question
-            if one.comes_in(kernel, mode)
-        ]
+        cues, asked = moments_of(scenario, overrides)
+        stops = [*stops, *cues] if which == "both" else cues
+        questions = questions + asked
     if not any(not stop.is_cue for stop in stops):
         stops.append(Stop(""))
     return stops, questions
+
+
+def moments_of(scenario: Scenario, overrides: Overrides) -> tuple[list[Stop], list[Asked]]:
+    """The cues of a scenario as stops, and its questions, those that are true of this run."""
+    kernel, mode = kernel_of(scenario, overrides), mode_for(scenario, overrides)
+    stops = [_cue(one) for one in scenario.cue if one.comes_in(kernel, mode)]
+    questions = [
+        asked_of(one, None if one.at is None else nanoseconds(one.at))
+        for one in scenario.question
+        if one.comes_in(kernel, mode)
+    ]
+    return stops, questions
+
+
+def alone(scenario: Scenario, overrides: Overrides) -> Scene:
+    """A scenario as a scene of its own: its cues and questions stop it, and its end."""
+    stops, questions = moments_of(scenario, overrides)
+    focus = scenario.layout.focus
+    panes = tuple(dict.fromkeys((focus, *PANES)))[:2] if focus else PANES
+    wish = scenario.layout.speed
+    speed_ns = None if wish == Layout().speed else nanoseconds(wish)
+    return Scene(
+        1, scenario.title, False, (), 0.0, " ".join(scenario.story.split()), "",
+        scenario.name, overrides, panes=panes, focus=focus, speed_ns=speed_ns,
+        stops=(*stops, Stop("")), questions=tuple(questions),
+    )  # fmt: skip
 
 
 def _matrix(table: SceneTable) -> MatrixPart | None:

@@ -14,28 +14,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.filter import LineFilter, NoColor
 
 from pfviz.config import theme_files
 from pfviz.places import state_home
 from pfviz.report.source import Source
-from pfviz.scenario.errors import ScenarioError, printable
+from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.fault_kinds import BY_ID
 from pfviz.scenario.matrix import Policies
+from pfviz.scenario.talk import Talk
 from pfviz.trace.capture_file import CaptureError
 from pfviz.views import palettes
 
 from . import frame_rate, keys, terminal, themes
 from .key_words import spelled
 from .keymap import Keymap
-from .opening import Opening
-from .openings import Openings
 from .plain_output import AsciiFilter, ConsoleFilter
 from .run import Run
-from .screens.loading import Loading
 from .screens.playing import PlayingScreen
 from .screens.prompt import Prompt
 from .sources import Entry, entries, run_of
@@ -48,8 +47,8 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 DEFAULT_THEME: Final = "dark"
-PATIENCE_S: Final = 0.3
-"""What is opened so soon is there when the screen is: no word is lost on it."""
+LEAVE_S: Final = 6.0
+"""So long a talk waits for the second `q`."""
 INTERRUPTED: Final = 130
 """What a shell shows for a program that SIGINT ended."""
 APP_KEYS: Final = tuple(key for key in keys.KEYS if keys.EVERYWHERE in key.screens)
@@ -59,7 +58,7 @@ MatrixPlace = tuple[str, str, Policies]
 """Where the matrix begins: a kind, a kernel ("" is the first), and the policies turned."""
 
 
-class LabApp(Openings):
+class LabApp(App[None]):
     """The app around the screens."""
 
     TITLE = "pfviz"
@@ -74,6 +73,8 @@ class LabApp(Openings):
         entries: Sequence[Entry] = (),
         compare: Sequence[str] = (),
         matrix: MatrixPlace | None = None,
+        talk: Talk | None = None,
+        stage: bool = False,
         theme: str | None = None,
         ascii_only: bool = False,
         fps: int | None = None,
@@ -81,22 +82,20 @@ class LabApp(Openings):
         captions: bool = True,
         play: bool = True,
         depth: str = "",
-        opening: Opening[Run] | None = None,
     ) -> None:
         """`fps` caps every repaint when it is given; `depth` is one of `terminal.DEPTHS`."""
         super().__init__()
         self.first_run = run
-        self.first_opening = opening
-        self.failure: Exception | None = None
-        """Why the app ended before it had begun: what was to be opened cannot be."""
         self.entries = tuple(entries)
         self.compare_modes = tuple(compare)
         self.matrix = matrix
+        self.talk, self.on_stage = talk, stage
         self.fps, repaints_per_s = terminal.frames_per_s(fps, os.environ)
         if repaints_per_s is not None:
             frame_rate.cap_repaints(repaints_per_s)
         self.glyphs, _ = terminal.glyphs_of(os.environ, ascii_only)
         self.play_at_once = play
+        self._leave_asked_s = -LEAVE_S
         self.token_left = ""
         """The share token of what was played when the app was left; "" when nothing was."""
         self.depth = depth or terminal.depth_here(os.environ)
@@ -149,44 +148,37 @@ class LabApp(Openings):
     def on_mount(self) -> None:
         """Open the first screen."""
         from .screens.gallery import Gallery
+        from .screens.lab import Lab
         from .screens.matrix import Matrix
 
         if self.entries:
             self.push_screen(Gallery(self.entries))
         if self.first_run is not None:
-            self._enter_lab(self.first_run)
-        elif self.first_opening is not None:
-            self.push_screen(Loading(self.first_opening, self.ascii_only), self._first_opened)
+            play = self.play_at_once and not self.on_stage
+            self.push_screen(Lab(self.first_run, play=play))
+            if self.compare_modes:
+                self.call_after_refresh(self._compare_at_once)
+            elif self.on_stage:
+                self.call_after_refresh(self._stage_at_once)
         if self.matrix is not None:
             self.push_screen(Matrix(*self.matrix))
+        if self.talk is not None:
+            from .screens.stage import Stage
+            from .stage_show import Show
+
+            self.push_screen(Stage(Show(self.talk)))
+
+    def _stage_at_once(self) -> None:
+        from .screens.lab import Lab
+
+        if isinstance(self.screen, Lab):
+            self.screen.action_stage()
 
     def exit(self, *args: Any, **named: Any) -> None:
         """Leave, and remember where."""
         played = [one for one in self.screen_stack if isinstance(one, PlayingScreen)]
         self.token_left = played[-1].token() if played and not self.token_left else self.token_left
         super().exit(*args, **named)
-
-    def _enter_lab(self, run: Run) -> None:
-        from .screens.lab import Lab
-
-        self.push_screen(Lab(run, play=self.play_at_once))
-        if self.compare_modes:
-            self.call_after_refresh(self._compare_at_once)
-
-    def _first_opened(self, ended: bool | None) -> None:
-        """What the command line named is there, cannot be, or is not wanted any more."""
-        assert self.first_opening is not None
-        if not ended:
-            self.report(f"{self.first_opening.what}: stopped.")
-            return
-        try:
-            run = self.first_opening.result()
-        except (ScenarioError, CaptureError) as error:
-            self.failure = error
-            self.exit()
-            return
-        spare_pauses()
-        self._enter_lab(run)
 
     def _compare_at_once(self) -> None:
         from .screens.lab import Lab
@@ -209,13 +201,12 @@ class LabApp(Openings):
 
     def action_help(self) -> None:
         """The help page, or back from it."""
-        from .screens.help import MATRIX_CODES, Help
-        from .screens.matrix import Matrix
+        from .screens.help import AT, Help
 
         if isinstance(self.screen, Help):
             self.pop_screen()
         elif not self.screen.is_modal:
-            self.push_screen(Help(MATRIX_CODES if isinstance(self.screen, Matrix) else ""))
+            self.push_screen(Help(AT.get(getattr(self.screen, "KEYS_OF", ""), "")))
 
     def action_matrix(self) -> None:
         """The matrix at the kernel (and the fault) that is played, or back from it."""
@@ -239,6 +230,19 @@ class LabApp(Openings):
         if kernel:
             below[0].go_to(kind, kernel)
             below[0].moved()
+
+    async def action_quit(self) -> None:
+        """Quit; during a talk only when it was asked for twice, wherever the speaker has gone."""
+        leave = next((one.LEAVE for one in self.screen_stack if hasattr(one, "LEAVE")), "")
+        asked_s, self._leave_asked_s = self._leave_asked_s, perf_counter()
+        if leave and self._leave_asked_s - asked_s > LEAVE_S:
+            self.report(leave)
+        else:
+            await super().action_quit()
+
+    def stay(self) -> None:
+        """Something else was asked for: the next `q` is a first one again."""
+        self._leave_asked_s = -LEAVE_S
 
     def action_help_quit(self) -> None:
         """Ctrl-C leaves, as everywhere else; the exit code says that it was an interrupt."""
@@ -284,7 +288,7 @@ class LabApp(Openings):
         """Every action of this screen, by its label, from the one table of keys."""
         name = getattr(screen, "KEYS_OF", keys.LAB)
         for key in self.keymap.of(name):
-            if key.id in ("palette", "pane.focus", "go.g"):
+            if key.id in keys.NO_COMMANDS:
                 continue
             label = f"{key.label}  ({spelled(key.keys)})"
             where = self if keys.EVERYWHERE in key.screens else screen
@@ -329,6 +333,7 @@ def run_app(
     captures: Sequence[str] = (),
     compare: Sequence[str] = (),
     matrix: MatrixPlace | None = None,
+    stage: bool = False,
     theme: str | None = None,
     ascii_only: bool = False,
     fps: int | None = None,
@@ -338,7 +343,8 @@ def run_app(
     """Show the app until it is left; the exit code.
 
     Without a source the gallery opens, with the bundled and own scenarios and `captures` in it.
-    `compare` names the modes to begin comparing in, `matrix` the cell to begin at.
+    `compare` names the modes to begin comparing in, `matrix` the cell to begin at; `stage` begins
+    on the large screen for talks, as a talk does by itself.
     A locale without UTF-8 means ASCII anyway.
 
     Raises:
@@ -349,14 +355,12 @@ def run_app(
     if why:
         sys.stderr.write(f"pfviz: {why}\n")
         return 2
-    opening = None
-    if source is not None:
-        opening = Opening(f"Opening {printable(source.name)}", partial(run_of, source))
-    soon = opening is not None and opening.wait(PATIENCE_S)
+    talk = None if source is None else source.talk
     app = LabApp(
-        run=opening.result() if opening is not None and soon else None,
-        opening=opening,
-        entries=entries(captures),
+        run=None if source is None or talk is not None else run_of(source),
+        entries=entries(captures) if talk is None else (),
+        talk=talk,
+        stage=stage,
         compare=compare,
         matrix=matrix,
         theme=theme,
@@ -368,8 +372,6 @@ def run_app(
     )
     spare_pauses()
     app.run()
-    if app.failure is not None:
-        raise app.failure
     if app.token_left and sys.stderr.isatty():
         sys.stderr.write(f"pfviz play {app.token_left}  # back to where you were\n")
     return app.return_code or 0

@@ -17,7 +17,7 @@ from pfviz.scenario.errors import ScenarioError, hint, printable
 
 from . import keys
 from .key_words import UNBOUND, character, first_typed, key_of, spelled, spelled_key
-from .keys import KEYS, PANE_DIGITS, Key
+from .keys import KEYS, PANE_DIGITS, SECOND, Key
 
 RESERVED: Final = {"ctrl+c": "interrupts pfviz", "ctrl+q": "quits pfviz"}
 """Keys that do the same everywhere, so that there is always a way out."""
@@ -66,7 +66,7 @@ class Keymap:
         `while_typing`: the first that does not type a letter where a line has the focus.
         """
         key = first_typed(self.by_id[name].keys, while_typing)
-        return spelled(key) * 2 if name == "go.g" and key else spelled(key)
+        return spelled(key) * 2 if name in SECOND.values() and key else spelled(key)
 
     def fill(self, text: str) -> str:
         """`{go.end} goes to the end` with the key in the place of the binding's id."""

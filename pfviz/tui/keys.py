@@ -22,9 +22,11 @@ HELP: Final = "help"
 LIST: Final = "list"
 COST: Final = "cost"
 PROMPT: Final = "prompt"
+STAGE: Final = "stage"
 EVERYWHERE: Final = "everywhere"
 SCREENS: Final = {
     LAB: "in the lab", COMPARE: "in compare", GALLERY: "in the gallery", MATRIX: "in the matrix",
+    STAGE: "on the stage",
     HELP: "on the help page", LIST: "in a list", COST: "in the table of costs",
     PROMPT: "where something is typed",
 }  # fmt: skip
@@ -34,8 +36,8 @@ MODAL: Final = (LIST, COST, PROMPT)
 PANE_DIGITS: Final = tuple("123456789")
 
 GROUPS: Final = (
-    "Play", "Move", "Look", "In the tree (4)", "Change", "In the matrix", "On pages and lists",
-    "Take away", "The app",
+    "Play", "Move", "Look", "In the tree (4)", "Change", "In the matrix", "On stage",
+    "On pages and lists", "Take away", "The app",
 )  # fmt: skip
 
 
@@ -218,6 +220,31 @@ KEYS: Final = (
         "Scroll what is said of cell and kernel.", "In the matrix", (MATRIX,)),
     Key("matrix.scroll_up", "K,shift+up", "scroll_words(-3)", "read back",
         "Scroll it back.", "In the matrix", (MATRIX,)),
+    # On stage
+    Key("stage.next", "pagedown,space,right,down,n,l", "next", "next",
+        "Go on to the next stop, or after the last one to the next scene; what moves is finished "
+        "at once. A click does it, too.", "On stage", (STAGE,)),
+    Key("stage.previous", "pageup,left,up,p,h,backspace", "previous", "previous",
+        "To the stop before, at once and exactly as it was, also in the scene before.",
+        "On stage", (STAGE,)),
+    Key("stage.blank", "b,B,full_stop", "blank", "blank",
+        "Blank the screen; any key of a clicker brings it back.", "On stage", (STAGE,)),
+    Key("stage.talk", "f5,shift+f5,f17", "talk", "the talk",
+        "Back to the talk where it was, from a blank screen or from the lab. Never restarts.",
+        "On stage", (STAGE,)),
+    Key("stage.manual", "S", "manual", "take over",
+        "The lab at this very moment, with all its keys; PgDn, F5 or esc is back where the talk "
+        "was. Esc does the same. On a scenario's own stage: back to the lab at the same place.",
+        "On stage", (STAGE,)),
+    Key("stage.number", "colon", "number", "go to scene",
+        "A number and enter go to that scene. Where a question is asked, a digit picks an answer "
+        "and shows which is right; after : it is the number of a scene there, too.",
+        "On stage", (STAGE,)),
+    Key("stage.enter", "enter", "enter", "next, or go",
+        "Next; after a number, to that scene.", "On stage", (STAGE,)),
+    Key("stage.restart", "home", "restart", "restart", "To the beginning of the talk.",
+        "On stage", (STAGE,)),
+    Key("stage.g", "g", "prefix_g", "gg: restart", "First half of `gg`.", "On stage", (STAGE,)),
     # On pages and lists
     Key("list.down", "j", "cursor(1)", "down", "In a list: the next line; so does the arrow.",
         "On pages and lists", (LIST,)),
@@ -266,7 +293,8 @@ KEYS: Final = (
         "Every kind of fault in every kernel: which lock serves it. Again goes back.",
         "The app", (EVERYWHERE,)),
     Key("quit", "q,ctrl+q", "quit", "quit",
-        "Quit. Ctrl-C does it too, with exit code 130.", "The app", (EVERYWHERE,), "q"),
+        "Quit; a talk asks once. Ctrl-C does it too, with exit code 130.", "The app",
+        (EVERYWHERE,), "q"),
     Key("help", "question_mark,f1", "help", "help",
         "This page: how to read the screen, every key, every word.", "The app",
         (EVERYWHERE,), "?"),
@@ -275,7 +303,9 @@ KEYS: Final = (
     Key("theme", "T", "theme", "theme",
         "Other colours: dark, light, high contrast, for a projector, your own.", "The app",
         (EVERYWHERE,)),
-    Key("stage", "S", "stage", "stage", "Large, quiet screen for talks.", "The app"),
+    Key("stage.open", "S", "stage", "stage",
+        "This scenario on a large, quiet screen: its cues and questions are the stops.",
+        "The app"),
     Key("back", "escape", "back", "back",
         "Stop what is under way, then back: from a prompt, a message, a search, a maximised pane, "
         "a followed thread. Pressed again it leaves the run.",
@@ -283,6 +313,12 @@ KEYS: Final = (
     Key("suspend", "ctrl+z", "suspend_process", "suspend", "Suspend; `fg` comes back.",
         "The app", (EVERYWHERE,)),
 )  # fmt: skip
+
+
+SECOND: Final = {"go.start": "go.g", "stage.restart": "stage.g"}
+"""What a letter pressed twice does, too: the first press of it is a binding of its own."""
+NO_COMMANDS: Final = ("palette", "pane.focus", *SECOND.values())
+"""Keys that are no command of their own."""
 
 
 def keys_of(screen: str, table: Sequence[Key] = KEYS) -> Iterator[Key]:
@@ -315,11 +351,11 @@ def bindings(keys: Iterable[Key]) -> list[BindingType]:
 
 def listed(group: str, table: Sequence[Key] = KEYS) -> list[tuple[str, str]]:
     """(keys as a person reads them, what they do) of one group; `gg` stands with its whole."""
-    second = {key.action.removeprefix("prefix_"): key for key in table if key.id == "go.g"}
+    second = {key.id: key for key in table if key.id in SECOND.values()}
     found = []
     for key in table:
-        if key.group == group and key.id != "go.g":
-            more = f" {twice(second['g'].keys)}" if key.id == "go.start" else ""
+        if key.group == group and key.id not in second:
+            more = f" {twice(second[SECOND[key.id]].keys)}" if key.id in SECOND else ""
             found.append((spelled(key.keys) + more, key.help))
     return found
 

@@ -97,7 +97,7 @@ def test_a_clash_in_a_file_is_told_with_its_line(nobody: Path) -> None:
 def test_keys_can_be_exchanged_and_taken_away() -> None:
     swapped = laid_over({"mode.next": ["M"], "mark.set": ["m"]})
     assert swapped.changes() == {"mode.next": "M", "mark.set": "m"}
-    assert laid_over({"stage": []}).changes() == {"stage": "unbound"}
+    assert laid_over({"stage.open": []}).changes() == {"stage.open": "unbound"}
     assert laid_over({"pane.3": ["#"]}).changes() == {"pane.3": "number_sign"}
 
 

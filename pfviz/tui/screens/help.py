@@ -27,6 +27,8 @@ EXAMPLES: Final = {
 }  # fmt: skip
 """What can be typed after a key, by its binding."""
 MATRIX_CODES: Final = "Codes of the matrix"
+AT: Final = {keys.MATRIX: MATRIX_CODES, keys.STAGE: "Keys: on stage"}
+"""Where the page opens for a screen."""
 
 
 class Help(Screen[None]):

@@ -362,8 +362,21 @@ class LabActions(PlayingScreen):
         self.moved()
 
     def action_stage(self) -> None:
-        """Not yet."""
-        self.say(
-            "There is no stage mode yet; {pane.zoom} maximises a pane, {theme} takes another theme."
-        )
-        self.moved()
+        """This run on the stage, from here; back from there at the place reached."""
+        from pfviz.tui.screens.stage import stage_of
+
+        player = self.player
+        was_playing = player.playing
+        player.pause()
+        self.hush()
+        stage = stage_of(player, was_playing)
+
+        def back(_: None) -> None:
+            leader = stage.show.act.leader
+            if leader is not None:
+                player.go(leader.index)
+                player.now_ns = max(player.now_ns, leader.now_ns)
+                player.rung = leader.rung
+            self.moved()
+
+        self.app.push_screen(stage, back)

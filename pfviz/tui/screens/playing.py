@@ -66,6 +66,10 @@ class PlayingScreen(Screen[None]):
         """Compute ahead for at most so long; whether more is to be computed soon."""
         return any(player.work(seconds) for player in self.players())
 
+    def is_waited_for(self) -> bool:
+        """Whether somebody waits for what is being computed."""
+        return any(player.errand for player in self.players())
+
     def paints(self) -> Mapping[str, Paint]:
         """Pane id -> how to paint it now, for all panes that are seen."""
         raise NotImplementedError
@@ -184,7 +188,7 @@ class PlayingScreen(Screen[None]):
         while True:
             await self._to_compute.wait()
             before = self._marks()
-            waited_for = any(player.errand for player in self.players())
+            waited_for = self.is_waited_for()
             more = self.work(SLICE_S)
             now_s = perf_counter()
             if self._marks() != before:

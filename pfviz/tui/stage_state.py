@@ -1,0 +1,30 @@
+"""Where a talk is, as a plain table for the speaker's notes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pfviz.views.stage_walk import WHY
+
+from .stage_show import Show
+
+
+def state_of(show: Show, is_blank: bool, is_manual: bool) -> dict[str, Any]:
+    """What the link tells."""
+    act, station = show.act, show.act.station
+    view = show.scene.view(station.reached)
+    asked = station.asked
+    return {
+        "talk": show.talk.path,
+        "title": show.talk.title,
+        "scene": show.scene.number,
+        "scenes": len(show.talk.scenes),
+        "station": act.at,
+        "kind": station.kind,
+        "reached": len(station.reached),
+        "caption": asked.why if asked and station.kind == WHY else asked.ask if asked else view.say,
+        "note": asked.note if asked else view.note,
+        "moving": act.heading,
+        "blank": is_blank,
+        "manual": is_manual,
+    }
