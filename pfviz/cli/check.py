@@ -49,7 +49,8 @@ def command(files: tuple[str, ...], seed: int | None, **options: Any) -> None:
         lines = [line for one in verdicts for line in one.lines()]
         failed = sum(not one.holds for one in verdicts)
         if len(verdicts) > 1:
-            lines.append(f"{len(verdicts) - failed} of {len(verdicts)} scenarios are as they claim")
+            what = "scenarios" if all(isinstance(one, Verdict) for one in verdicts) else "files"
+            lines.append(f"{len(verdicts) - failed} of {len(verdicts)} {what} are as they claim")
         write_lines(lines, options["output"])
     for wrong in errors:
         say(f"pfviz: {wrong}")

@@ -27,6 +27,7 @@ from pfviz.sim import event
 from pfviz.sim.engine import Engine
 from pfviz.sim.event import EventLog
 from pfviz.sim.told import Told, nobody, part
+from pfviz.views.numbers import duration
 from pfviz.views.speeds import IDLE_S
 
 CARD_S: Final = 3.0
@@ -179,7 +180,7 @@ def _never(scene: Scene, log: EventLog, at: dict[int, int]) -> Iterator[str]:
         told = f"stop {number + 1} at {moment(stop)} never comes"
         if stop.at_ns is not None:
             end_ns = log.row(len(log) - 1)[0] if len(log) else 0
-            yield f"{told}: the run is over at {end_ns} ns"
+            yield f"{told}: the run is over at {duration(end_ns)}"
             continue
         words = stop.when.split()
         looked = Moments([words[0], " ".join(w for w in words if not w.startswith("#"))])

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pfviz.scenario.talk import Asked, Scene, Stop, Talk
+from pfviz.views.numbers import duration
 
 _WIDTH = 78
 
@@ -66,7 +67,7 @@ def moment(stop: Stop | Asked) -> str:
     if stop.is_end:
         return "the end"
     if stop.at_ns is not None:
-        return f"{stop.at_ns} ns"
+        return duration(stop.at_ns)
     if stop.when:
         return stop.when
     assert isinstance(stop, Stop)
