@@ -19,6 +19,12 @@ def _measure_screen() -> list[Measurement]:
     return measure_screen()
 
 
+def _measure_bytes() -> Iterable[Measurement]:
+    from .bytes import measure_bytes
+
+    return measure_bytes()
+
+
 def _measure_maple() -> Iterable[Measurement]:
     from .maple import measure_maple
 
@@ -31,6 +37,7 @@ SUITE: Final[dict[str, Callable[[], Iterable[Measurement]]]] = {
     "capture": measure_capture,
     "maple": _measure_maple,
     "screen": _measure_screen,
+    "bytes": _measure_bytes,
 }
 
 

@@ -33,6 +33,7 @@ from pfviz.views import palettes
 from . import frame_rate, keys, terminal, themes
 from .key_words import spelled
 from .keymap import Keymap
+from .lean_output import lean_driver
 from .plain_output import AsciiFilter, ConsoleFilter
 from .run import Run
 from .screens.playing import PlayingScreen
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from rich.style import Style
     from textual import events
     from textual.binding import BindingType
+    from textual.driver import Driver
     from textual.screen import Screen
 
 DEFAULT_THEME: Final = "dark"
@@ -115,6 +117,10 @@ class LabApp(App[None]):
             *((AsciiFilter(),) if self.glyphs.ascii_only else ()),
             *((ConsoleFilter(),) if self.glyphs.is_console else ()),
         )
+
+    def get_driver_class(self) -> type[Driver]:
+        """What writes to this terminal, in as few bytes as will do."""
+        return lean_driver(super().get_driver_class())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Ours alone, for terminals without colour or UTF-8; none for all others.

@@ -76,7 +76,7 @@ async def _lab_frames(frames: int) -> tuple[float, float]:
     """(median CPU ms, mean lines repainted) of frames that each play on by a 15th of a second."""
     app = LabApp(run=storm(), play=False)
     async with app.run_test(size=SIZE) as pilot:
-        lab = await _settled_lab(app, pilot.pause)
+        lab = await settled_lab(app, pilot.pause)
         costs: list[float] = []
         lines: list[int] = []
         player = lab.player
@@ -94,7 +94,7 @@ async def _lab_frames(frames: int) -> tuple[float, float]:
     return median(costs), sum(lines) / len(lines)
 
 
-async def _settled_lab(app: LabApp, pause: Callable[[float], object]) -> Lab:
+async def settled_lab(app: LabApp, pause: Callable[[float], object]) -> Lab:
     """The lab once it computed far enough ahead that only painting is left to do."""
     await pause(0.3)  # type: ignore[misc]
     lab = app.screen

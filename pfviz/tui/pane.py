@@ -16,10 +16,23 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from pfviz.views.composition import HEAVY, ROUND, edge
-from pfviz.views.rows import Rows, clean, row_width
+from pfviz.views.rows import Row, Rows, cell_width, clean, row_width
 
 if TYPE_CHECKING:
     from textual import events
+
+
+def changed_cells(old: Row, new: Row) -> int:
+    """How many cells from the left hold all that differs in two rows of one width.
+
+    Textual can leave out the right end of a line, not the left one.
+    """
+    same = 0
+    for (old_text, old_style), (text, style) in zip(reversed(old), reversed(new), strict=False):
+        if text != old_text or style != old_style:
+            break
+        same += cell_width(text)
+    return row_width(new) - same
 
 
 class Pane(Widget, inherit_bindings=False):
@@ -101,25 +114,23 @@ class Pane(Widget, inherit_bindings=False):
             self.refresh()
             return
         edge = int(self.framed)
-        self._stale(
-            [y + edge for y, (old, new) in enumerate(zip(before, rows, strict=True)) if old != new]
-        )
+        regions: list[Region] = []
+        for y, (old, new) in enumerate(zip(before, rows, strict=True)):
+            if old != new:
+                self._drawn.pop(y + edge, None)
+                self.repainted_lines += 1
+                # Regions count from the content's corner.
+                regions.append(Region(-edge, y, changed_cells(old, new) + edge, 1))
+        if regions:
+            self.refresh(*regions)
 
     def _stale(self, lines: Iterable[int]) -> None:
-        """Lines of the widget (frame included) to be painted again."""
+        """Lines of the widget (frame included) to be painted again from end to end."""
         width, edge = self.outer_size.width, int(self.framed)
-        regions: list[Region] = []
         for y in lines:
             self._drawn.pop(y, None)
             self.repainted_lines += 1
-            # Regions count from the content's corner; neighbours become one region.
-            if regions and regions[-1].bottom == y - edge:
-                last = regions.pop()
-                regions.append(Region(-edge, last.y, width, last.height + 1))
-            else:
-                regions.append(Region(-edge, y - edge, width, 1))
-        if regions:
-            self.refresh(*regions)
+            self.refresh(Region(-edge, y - edge, width, 1))
 
     # Drawing
 
