@@ -79,7 +79,7 @@ async def _written(size: tuple[int, int], pictures: int, depth: str) -> Written:
         app.exit()
 
     spare_pauses()
-    await app.run_async(size=size, auto_pilot=pilot)  # type: ignore[arg-type]
+    await app.run_async(size=size, auto_pilot=pilot)
     return found
 
 
