@@ -72,7 +72,7 @@ def _show_matrix(
 
 def show(
     source: Source, plain: bool = False, as_json: bool = False, output: str = "-",
-    compare: bool = False, **screen: Any,
+    compare: bool = False, stage: bool = False, **screen: Any,
 ) -> int:  # fmt: skip
     """Show a source on the screen if there is one; else tell it. The exit code."""
     if not (plain or as_json or output != "-") and has_screen():
@@ -81,7 +81,7 @@ def show(
 
         modes = _modes(source) if compare else source.modes
         with _terminal_as_input(source) as shown:
-            return int(run_app(shown, compare=modes, **words) or 0)
+            return int(run_app(shown, compare=modes, stage=stage, **words) or 0)
     if source.talk is not None:
         return tell_talk(source.talk, as_json, output)
     if source.capture is not None:
