@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import click
 
-from pfviz.bench.suite import SUITE, as_json, as_line, measure
-from pfviz.cli.options import data_options
+from pfviz.cli.options import Word, data_options
 from pfviz.cli.output import STDOUT, write, write_json
 from pfviz.cli.progress import progress
 
 
+def _parts() -> tuple[str, ...]:
+    from pfviz.bench.suite import SUITE
+
+    return tuple(SUITE)
+
+
 @click.command("bench")
-@click.argument("parts", nargs=-1, type=click.Choice(tuple(SUITE)))
+@click.argument("parts", nargs=-1, type=Word("part", _parts))
 @data_options
 def command(parts: tuple[str, ...], output: str, **options: bool) -> None:
     """Measure how fast pfviz itself is: all PARTS, or those named."""
+    from pfviz.bench.suite import SUITE, as_json, as_line, measure
+
     wants_json = options["as_json"]
     found = []
     parts = parts or tuple(SUITE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,15 +11,14 @@ from pfviz.cli.input import run_to_read, scenario_in
 from pfviz.cli.options import SCENARIO, data_options
 from pfviz.cli.output import leave, say, write_json, write_lines
 from pfviz.cli.progress import progress
-from pfviz.report.check import Verdict, check
-from pfviz.report.source import open_scenario
-from pfviz.report.talk_check import TalkVerdict, check_talk
 from pfviz.scenario.errors import ScenarioError, printable
-from pfviz.scenario.load import bundled, find
+from pfviz.scenario.names import bundled
 from pfviz.scenario.overrides import NO_CHANGES
-from pfviz.scenario.talk_load import is_talk, open_talk
-from pfviz.scenario.token import is_token
 from pfviz.sim.told import Told
+
+if TYPE_CHECKING:
+    from pfviz.report.check import Verdict
+    from pfviz.report.talk_check import TalkVerdict
 
 
 @click.command("check")
@@ -60,6 +59,13 @@ def command(files: tuple[str, ...], seed: int | None, **options: Any) -> None:
 
 
 def _checked(name: str, seed: int | None, told: Told) -> Verdict | TalkVerdict:
+    from pfviz.report.check import check
+    from pfviz.report.source import open_scenario
+    from pfviz.report.talk_check import check_talk
+    from pfviz.scenario.load import find
+    from pfviz.scenario.talk_load import is_talk, open_talk
+    from pfviz.scenario.token import is_token
+
     if is_token(name):
         # Its seed counts: for which kernels and modes they are made, claims say themselves.
         source = run_to_read(name, NO_CHANGES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,12 +20,11 @@ from pfviz.cli.output import leave, write_json, write_lines
 from pfviz.cli.progress import progress
 from pfviz.cli.run import verdict
 from pfviz.mm.presets import PRESETS
-from pfviz.report.policy_cost import policy_cost, table_of
-from pfviz.report.run import Finished, Runs
-from pfviz.report.share import token_of
-from pfviz.report.text import comparison
 from pfviz.scenario.overrides import Overrides
 from pfviz.scenario.schema import Scenario
+
+if TYPE_CHECKING:
+    from pfviz.report.run import Finished
 
 MODES_COMPARED_MAX: Final = 3
 """So many runs stand side by side on the screen."""
@@ -49,6 +48,8 @@ def command(scenario: str, kernels: tuple[str, ...], modes: tuple[str, ...], **o
     pfviz compare maps-vs-smaps --mode per-vma --kernel 6.12 --kernel 6.18
     pfviz compare file-io-wait --policy io_wait=restart,hold
     """
+    from pfviz.report.text import comparison
+
     as_json, output = options.pop("as_json"), options.pop("output")
     asked: tuple[tuple[str, tuple[Any, ...]], ...] = tuple(options.pop("policy"))
     several = [(name, values) for name, values in asked if len(values) > 1]
@@ -78,6 +79,8 @@ def command(scenario: str, kernels: tuple[str, ...], modes: tuple[str, ...], **o
 
 def _run_each(opened: Scenario, settings: list[Overrides]) -> list[Finished]:
     """A run for each of the settings."""
+    from pfviz.report.run import Runs
+
     runs, finished = Runs(opened), []
     with progress(f"running {opened.name}") as shown:
         for number, one in enumerate(settings):
@@ -90,6 +93,8 @@ def _run_each(opened: Scenario, settings: list[Overrides]) -> list[Finished]:
 
 def _token(runs: Sequence[Finished]) -> str:
     """The token of runs that differ in their modes alone; "" where the screen compares no such."""
+    from pfviz.report.share import token_of
+
     first = runs[0]
     modes = tuple(one.object["mode"] for one in runs)
     if len(modes) > MODES_COMPARED_MAX or len({one.object["kernel"] for one in runs}) > 1:
@@ -102,6 +107,8 @@ def _compare_policies(
     output: str,
 ) -> None:  # fmt: skip
     """Print what a choice costs; a rule that a value breaks is part of the answer, no failure."""
+    from pfviz.report.policy_cost import policy_cost, table_of
+
     name, values = policy
     costs = []
     with progress(f"running {opened.name} with each {name}") as shown:

@@ -9,7 +9,6 @@ import click
 from pfviz.cli.options import data_options, overrides_of, run_options, screen_options
 from pfviz.cli.output import leave
 from pfviz.cli.play import show
-from pfviz.report.source import Source, open_scenario
 
 DEMO: Final = "smaps-monitor"
 
@@ -20,5 +19,7 @@ DEMO: Final = "smaps-monitor"
 @data_options
 def command(**options: Any) -> None:
     """Watch a monitor that reads smaps bring a process to a halt."""
+    from pfviz.report.source import Source, open_scenario
+
     overrides = overrides_of(options)
     leave(show(Source(open_scenario(DEMO), overrides), **options))

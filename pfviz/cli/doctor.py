@@ -14,7 +14,7 @@ import click
 import pfviz
 from pfviz.cli.options import data_options
 from pfviz.cli.output import leave, write_json, write_lines
-from pfviz.scenario.load import listing, own_folder
+from pfviz.scenario.names import own_folder
 
 NEEDS: Final = ("textual", "rich", "numpy", "click", "msgspec")
 COLUMNS_MIN, LINES_MIN = 80, 24
@@ -55,6 +55,8 @@ def _installation() -> list[dict[str, Any]]:
             rows.append(_row(name, metadata.version(name)))
         except metadata.PackageNotFoundError:
             rows.append(_row(name, "missing", "wrong", f"pip install {name}"))
+    from pfviz.scenario.load import listing
+
     known = listing()
     broken = [one.name for one in known if one.error]
     advice = f"pfviz scenario validate {' '.join(broken)}" if broken else ""

@@ -11,17 +11,18 @@ import select
 import stat
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.core import ParameterSource
 
 from pfviz.cli.output import Complaint, say
-from pfviz.report.source import Source, open_source
 from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import Overrides
 from pfviz.scenario.schema import Scenario
-from pfviz.scenario.token import is_token
+
+if TYPE_CHECKING:
+    from pfviz.report.source import Source
 
 STDIN: Final = "-"
 PATIENCE_MS: Final = 500
@@ -33,6 +34,9 @@ def run_to_read(name: str, overrides: Overrides) -> Source:
 
     Over a token only options count that were typed: it says all that the environment could.
     """
+    from pfviz.report.source import open_source
+    from pfviz.scenario.token import is_token
+
     if not is_token(name):
         return open_source(name, overrides)
     source = open_source(name, _typed(overrides))

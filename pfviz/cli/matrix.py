@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,10 +11,11 @@ from pfviz.cli.output import columns, leave, write_json, write_lines
 from pfviz.cli.play import has_screen
 from pfviz.cli.progress import progress
 from pfviz.cli.screen import screen_words
-from pfviz.report import matrix as report
 from pfviz.scenario.errors import nearest, printable
-from pfviz.scenario.fault_kinds import BY_ID, KINDS
-from pfviz.scenario.matrix import Policies
+
+if TYPE_CHECKING:
+    from pfviz.report.matrix import Asked
+    from pfviz.scenario.matrix import Policies
 
 
 class KindName(Word):
@@ -22,6 +23,8 @@ class KindName(Word):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The id, or an error with the nearest one and with who knows them all."""
+        from pfviz.scenario.fault_kinds import BY_ID, KINDS
+
         text = str(value)
         ids = {kind.title.casefold(): kind.id for kind in KINDS} | {name: name for name in BY_ID}
         if text.casefold() not in ids:
@@ -32,7 +35,13 @@ class KindName(Word):
         return ids[text.casefold()]
 
 
-KIND = KindName("kind", tuple(BY_ID))
+def _ids() -> tuple[str, ...]:
+    from pfviz.scenario.fault_kinds import BY_ID
+
+    return tuple(BY_ID)
+
+
+KIND = KindName("kind", _ids)
 
 
 @click.command("matrix")
@@ -79,6 +88,8 @@ def show_matrix(
 
         first = "".join(kinds[:1]), "".join(kernels[:1]), policy
         return int(run_app(matrix=first, **words) or 0)
+    from pfviz.report import matrix as report
+
     width = columns() if output == "-" else None
     asked = report.Asked(kinds, kernels, policy, width)
     with progress("running every fault under every kernel") as told:
@@ -92,7 +103,9 @@ def show_matrix(
     return 0
 
 
-def _text(asked: report.Asked) -> list[str]:
+def _text(asked: Asked) -> list[str]:
+    from pfviz.report import matrix as report
+
     if len(asked.kinds) == 1:
         return report.kind_lines(asked.kinds[0], asked)
     if len(asked.kernels) == 1:

@@ -13,12 +13,10 @@ from pfviz.cli.progress import quiet_option
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario import policies
 from pfviz.scenario.errors import hint, printable, version_hint
-from pfviz.scenario.load import listing
 from pfviz.scenario.machines import MACHINES, machine_kind
 from pfviz.scenario.overrides import SEED_MAX, THREADS_MAX, Overrides
 from pfviz.scenario.schema import MODES
 from pfviz.scenario.times import nanoseconds
-from pfviz.trace.samples import samples
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,9 +29,15 @@ else:
 class Word(ParamType):
     """One of some words."""
 
-    def __init__(self, name: str, words: Iterable[str]) -> None:
+    def __init__(self, name: str, words: Iterable[str] | Callable[[], Iterable[str]]) -> None:
+        """Words that are dear to find are given as a function, called when they are needed."""
         self.name = name
-        self.words = tuple(words)
+        self._words = words
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(self._words() if callable(self._words) else self._words)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The word, or an error with the nearest one."""
@@ -187,8 +191,10 @@ class ScenarioName(ParamType):
         incomplete: str,
     ) -> list[CompletionItem]:
         """Names that begin so, and files."""
-        known = [(one.name, one.title) for one in listing()]
-        known += [(one.name, one.title) for one in samples()]
+        from pfviz.scenario.names import titles
+        from pfviz.trace.samples import samples
+
+        known = [*titles(), *((one.name, one.title) for one in samples())]
         items = [
             CompletionItem(name, help=title) for name, title in known if name.startswith(incomplete)
         ]

@@ -12,7 +12,6 @@ from typing import NoReturn
 import click
 
 from pfviz.cli.progress import make_room
-from pfviz.report.json import encode
 from pfviz.report.whole_file import whole_file
 from pfviz.scenario.errors import ScenarioError, printable
 from pfviz.views.rows import beside as beside
@@ -70,6 +69,8 @@ def write(text: str, path: str = STDOUT, flush: bool = True) -> None:
 
 def write_json(value: object, path: str = STDOUT) -> None:
     """Write JSON."""
+    from pfviz.report.json import encode  # Not needed by those who only ask for words to complete.
+
     write(encode(value), path)
 
 

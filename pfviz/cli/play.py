@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,10 +18,12 @@ from pfviz.cli.output import STDOUT, beside, columns, leave, say, write_json, wr
 from pfviz.cli.progress import progress, reading
 from pfviz.cli.screen import screen_words
 from pfviz.mm.presets import preset
-from pfviz.report.source import Source
 from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES, Overrides, kernel_of
-from pfviz.scenario.talk import Talk
+
+if TYPE_CHECKING:
+    from pfviz.report.source import Source
+    from pfviz.scenario.talk import Talk
 
 MATRIX: Final = "matrix"
 """What is no scenario but has a name: the matrix of faults and kernels."""
@@ -170,6 +172,12 @@ def tell_capture(path: str, plain: bool, as_json: bool, output: str) -> int:
     return 0
 
 
+def _captured(path: str) -> Source:
+    from pfviz.report.source import Source
+
+    return Source(capture=path)
+
+
 @contextmanager
 def _terminal_as_input(source: Source) -> Iterator[Source]:
     """Give standard input back to the keyboard when the source came through it."""
@@ -180,7 +188,7 @@ def _terminal_as_input(source: Source) -> Iterator[Source]:
         if source.capture == STDOUT:
             copy = Path(folder, "stdin")
             copy.write_bytes(sys.stdin.buffer.read())
-            source = Source(capture=str(copy))
+            source = _captured(str(copy))
         with suppress(OSError):  # Without a terminal to read from, it can still be looked at.
             terminal = os.open("/dev/tty", os.O_RDONLY)
             os.dup2(terminal, 0)

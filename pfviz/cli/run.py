@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +10,9 @@ from pfviz.cli.input import run_to_read, scenario_in
 from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options
 from pfviz.cli.output import leave, say, write_json, write_lines
 from pfviz.cli.progress import progress
-from pfviz.report.run import EVERY_STEP, RULES_EVERY_STEPS, Finished, Runs
+
+if TYPE_CHECKING:
+    from pfviz.report.run import Finished
 
 
 @click.command("run")
@@ -27,6 +29,8 @@ def command(scenario: str, plain: bool, rules: bool, **options: Any) -> None:
     pfviz run smaps-monitor --without smaps --json    the same without the monitor
     pfviz run fork-vs-faults --kernel 6.4 --rules     what Linux 6.4.0 broke, and when
     """
+    from pfviz.report.run import EVERY_STEP, RULES_EVERY_STEPS, Runs
+
     as_json, output = options.pop("as_json"), options.pop("output")
     source = run_to_read(scenario, overrides_of(options))
     opened = scenario_in(source)

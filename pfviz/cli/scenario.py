@@ -19,14 +19,10 @@ from pfviz.cli.output import (
     write_json,
     write_lines,
 )
-from pfviz.report.source import open_scenario
-from pfviz.scenario import talk_schema
+from pfviz.scenario.documents import read_text
 from pfviz.scenario.errors import ScenarioError, printable
-from pfviz.scenario.load import find, listing, own_folder, read_text
-from pfviz.scenario.schema import json_schema
-from pfviz.scenario.talk_load import is_talk, open_talk
+from pfviz.scenario.names import own_folder
 from pfviz.scenario.template import TEMPLATE
-from pfviz.scenario.token import decode, is_token
 
 
 @click.group("scenario", cls=Group)
@@ -38,6 +34,8 @@ def command() -> None:
 @data_options
 def list_(as_json: bool, output: str) -> None:
     """List every scenario that can be opened by name."""
+    from pfviz.scenario.load import listing
+
     if as_json:
         known = [
             {"name": one.name, "title": one.title, "story": one.story, "path": one.path}
@@ -53,6 +51,9 @@ def list_(as_json: bool, output: str) -> None:
 @click.option("-o", "--output", default="-", metavar="FILE", help="Write to FILE.")
 def show(name: str, output: str) -> None:
     """Print the text of a scenario, to read it or to start from it."""
+    from pfviz.scenario.load import find
+    from pfviz.scenario.token import decode, is_token
+
     text = read_text(find(decode(name).name if is_token(name) else name))
     write("".join(char if char.isprintable() or char in "\n\t" else "?" for char in text), output)
 
@@ -81,6 +82,9 @@ def new(name: str, output: str) -> None:
 @data_options
 def validate(files: tuple[str, ...], as_json: bool, output: str) -> None:
     """Say what is wrong with FILES (scenarios or talks), without running them."""
+    from pfviz.report.source import open_scenario
+    from pfviz.scenario.talk_load import is_talk, open_talk
+
     found: list[dict[str, Any]] = []
     code = 0
     for name in files:
@@ -103,11 +107,16 @@ def validate(files: tuple[str, ...], as_json: bool, output: str) -> None:
 @click.option("--talk", is_flag=True, help="That of talk files instead.")
 def schema(output: str, talk: bool) -> None:
     """Print the JSON Schema of scenario files, for editors."""
+    from pfviz.scenario import talk_schema
+    from pfviz.scenario.schema import json_schema
+
     write_json(talk_schema.json_schema() if talk else json_schema(), output)
 
 
 def gallery_lines(width_max: int | None = None) -> list[str]:
     """The scenarios by name, with what each is about; a title too wide goes on under itself."""
+    from pfviz.scenario.load import listing
+
     known = listing()
     if not known:
         return [f"There are no scenarios: none is installed, and none is in {own_folder()}."]

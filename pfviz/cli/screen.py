@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pfviz.config.resolve import DEFAULT, resolve
-
 
 def screen_words(
     theme: str | None = None,
@@ -20,6 +18,7 @@ def screen_words(
 
     Raises ScenarioError (exit code 2): the configuration cannot be used.
     """
+    from pfviz.config.resolve import DEFAULT, resolve
     from pfviz.tui.keymap import keymap_of
 
     resolved = resolve({"theme": theme, "ascii": ascii_only, "fps": fps, "keymap": keymap})

@@ -15,8 +15,8 @@ import msgspec
 
 from pfviz.config.settings import NOT_SETTINGS, Settings, rebindings
 from pfviz.places import config_home, user_home
+from pfviz.scenario.documents import EMPTY, converted, read_text
 from pfviz.scenario.errors import ScenarioError
-from pfviz.scenario.load import EMPTY, converted, read_text
 from pfviz.scenario.positions import line_of, positions
 
 CONFIG_FILE: Final = "config.toml"

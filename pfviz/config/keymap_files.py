@@ -16,8 +16,8 @@ from msgspec import Meta
 
 from pfviz.config.settings import KeyWords, rebindings
 from pfviz.places import config_home
+from pfviz.scenario.documents import converted, read_text
 from pfviz.scenario.errors import ScenarioError, hint
-from pfviz.scenario.load import converted, read_text
 from pfviz.scenario.positions import positions
 
 DEFAULT: Final = "default"

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from pfviz.places import config_home
 from pfviz.scenario.complaints import not_toml
+from pfviz.scenario.documents import read_text
 from pfviz.scenario.errors import ScenarioError, hint, printable
-from pfviz.scenario.load import read_text
 from pfviz.scenario.positions import line_of, positions
 from pfviz.views.contrast import weak_spots
 from pfviz.views.palettes import PALETTES, SHORT_NAMES, Palette

@@ -15,8 +15,9 @@ import msgspec
 
 from pfviz.report.share import content_check
 from pfviz.scenario import checks, from_maps
+from pfviz.scenario.documents import STDIN
 from pfviz.scenario.errors import ScenarioError, nearest
-from pfviz.scenario.load import STDIN, bundled, find, load
+from pfviz.scenario.load import bundled, find, load
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
 from pfviz.scenario.schema import Scenario
 from pfviz.scenario.talk import Talk

@@ -16,7 +16,9 @@ from typing import Final
 import msgspec
 
 from pfviz.scenario import load
+from pfviz.scenario.documents import read_text
 from pfviz.scenario.errors import ScenarioError, hint
+from pfviz.scenario.names import kinds_folder
 from pfviz.scenario.schema import Cue, Scenario
 
 APP: Final = "app"
@@ -153,7 +155,7 @@ def kind_named(name: str) -> Kind:
 
 def path_of(kind: Kind) -> Path:
     """The file of a kind's scenario."""
-    return load.kinds_folder() / f"{kind.id}.toml"
+    return kinds_folder() / f"{kind.id}.toml"
 
 
 @lru_cache(maxsize=256)
@@ -166,7 +168,7 @@ def scenario_of(name: str) -> Scenario:
     if kind.missing:
         raise ScenarioError(name, 0, f"cannot be played yet: {kind.missing} is not modelled")
     path = path_of(kind)
-    scenario = load.parse(load.read_text(path), str(path))
+    scenario = load.parse(read_text(path), str(path))
     said = {cue.when for cue in scenario.cue}
     cues = tuple(cue for cue in common_cues() if cue.when not in said)
     return msgspec.structs.replace(scenario, name=kind.id, cue=(*scenario.cue, *cues))
@@ -175,5 +177,5 @@ def scenario_of(name: str) -> Scenario:
 @lru_cache(maxsize=1)
 def common_cues() -> tuple[Cue, ...]:
     """What is said in every kind: locks taken and given back, the way back, the end."""
-    text = (load.kinds_folder() / "_cues.toml").read_text(encoding="utf-8")
+    text = (kinds_folder() / "_cues.toml").read_text(encoding="utf-8")
     return msgspec.convert(tomllib.loads(text)["cue"], tuple[Cue, ...])

@@ -11,7 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from pfviz.scenario import load, talk_checks
+from pfviz.scenario import talk_checks
+from pfviz.scenario.documents import converted, read_text
 from pfviz.scenario.errors import ScenarioError, hint
 from pfviz.scenario.overrides import Overrides, kernel_of, mode_for
 from pfviz.scenario.positions import line_of, positions
@@ -55,7 +56,7 @@ def is_talk(name: str) -> bool:
     if not path.is_file():
         return os.sep not in name and not name.endswith(".toml") and name in _named()
     try:
-        return _SCENE.search(load.read_text(path)) is not None
+        return _SCENE.search(read_text(path)) is not None
     except ScenarioError:
         return False  # Opening it as a scenario will say why.
 
@@ -80,7 +81,7 @@ def open_talk(name: str) -> Talk:
     anything of that in a scenario that it shows.
     """
     path = talk_named(name)
-    return parse(load.read_text(path), str(path))
+    return parse(read_text(path), str(path))
 
 
 def parse(text: str, source: str) -> Talk:
@@ -88,7 +89,7 @@ def parse(text: str, source: str) -> Talk:
 
     `source` is the file's path: scenarios that are given by a path are looked for from there.
     """
-    table = load.converted(text, source, TalkTable)
+    table = converted(text, source, TalkTable)
     folder = Path(source).parent
     scenarios: dict[str, Scenario] = {}
     for problem in talk_checks.problems(table, folder, scenarios):
@@ -125,7 +126,7 @@ def bundled_folder() -> Path:
 
 def own_folder() -> Path:
     """Where a user's own talks live: $XDG_DATA_HOME/pfviz/talks."""
-    return load.own_folder().parent / "talks"
+    return data_home() / "talks"
 
 
 def _named() -> dict[str, Path]:
@@ -141,7 +142,7 @@ def _named() -> dict[str, Path]:
 def _short_name(path: Path, changed_ns: int) -> str:  # noqa: ARG001
     """The name that a talk gives itself; "" when it does not, or cannot be read."""
     try:
-        name = tomllib.loads(load.read_text(path)).get("name", "")
+        name = tomllib.loads(read_text(path)).get("name", "")
     except (ScenarioError, tomllib.TOMLDecodeError, RecursionError):
         return ""
     return name if isinstance(name, str) else ""

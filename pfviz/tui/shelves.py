@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from pfviz.scenario.load import bundled
+from pfviz.scenario.names import bundled
 
 from .sources import Entry
 

@@ -14,6 +14,7 @@ from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.fault_code import CODES
 from pfviz.scenario.fault_kinds import APP, KINDS, kind_named, scenario_of
 from pfviz.scenario.moments import Moments
+from pfviz.scenario.names import kinds_folder
 from pfviz.scenario.overrides import Overrides
 from pfviz.sim.machine import FOREVER_NS
 from pfviz.views.fault_codes import meaning
@@ -40,7 +41,7 @@ def test_every_kind_keeps_all_rules_under_every_kernel_and_mode(kind: str) -> No
 
 @pytest.mark.parametrize("kind", PLAYABLE)
 def test_what_a_kinds_own_captions_speak_of_happens(kind: str) -> None:
-    path = load.kinds_folder() / f"{kind}.toml"
+    path = kinds_folder() / f"{kind}.toml"
     own = load.parse(path.read_text(), str(path)).cue
     happened: set[str] = set()
     for kernel in PRESETS:
