@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from pfviz.cli.groups import Group
 from pfviz.cli.input import run_to_read
@@ -16,12 +17,14 @@ from pfviz.cli.options import SCENARIO, Word, overrides_of, run_options
 from pfviz.cli.output import STDOUT, Complaint, beside, columns, say, write_lines
 from pfviz.cli.progress import make_room, progress, quiet_option
 from pfviz.report.formats import FORMATS, Format, format_named
-from pfviz.report.recording import Piece, record
-from pfviz.report.source import Source
 from pfviz.report.whole_file import whole_file
 from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES
 from pfviz.sim.told import Told
+
+if TYPE_CHECKING:
+    from pfviz.report.recording import Piece
+    from pfviz.report.source import Source
 
 Option = Callable[[Any], Any]
 
@@ -54,6 +57,15 @@ class Formats(Group):
 
             return command_for(chosen)
         return _command_for(chosen)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The formats that begin so, from the table."""
+        found = [
+            CompletionItem(one.name, help=one.about)
+            for one in FORMATS
+            if one.name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter  # noqa: ARG002
@@ -162,6 +174,8 @@ def write_pieces(pieces: Iterable[Piece], total: int, file: BinaryIO, told: Told
 
 def _write(chosen: Format, source: Source, options: dict[str, Any], file: BinaryIO) -> None:
     with progress(f"{chosen.name} of {source.name}") as shown:
+        from pfviz.report.recording import record
+
         recording = record(source, shown.part(0, 2, f"reading {source.name}"))
         told = shown.part(1, 2, f"writing {chosen.name}")
         write_pieces(chosen.write(recording, **options), len(recording.log), file, told)

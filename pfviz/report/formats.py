@@ -9,11 +9,12 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pfviz.report.recording import Piece, Recording
+if TYPE_CHECKING:
+    from pfviz.report.recording import Piece, Recording
 
-Writer = Callable[..., Iterator[Piece]]
+Writer = Callable[..., "Iterator[Piece]"]
 """`writer(recording, **options)` yields the file piece by piece; the options are the format's."""
 
 

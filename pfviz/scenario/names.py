@@ -11,6 +11,7 @@ from typing import Final
 from pfviz.places import data_home
 
 _TITLE: Final = re.compile(r'^title = "([^"\\]*)"', re.M)
+_NAME: Final = re.compile(r'^name = "([^"\\]*)"', re.M)
 
 
 def bundled() -> tuple[Path, ...]:
@@ -40,11 +41,23 @@ def named() -> Iterator[Path]:
             yield path
 
 
+def talk_folders() -> tuple[Path, Path]:
+    """Where talks are: a person's own ($XDG_DATA_HOME/pfviz/talks), and those that ship."""
+    return data_home() / "talks", Path(str(resources.files("pfviz.bundled"))) / "talks"
+
+
 def titles() -> Iterator[tuple[str, str]]:
-    """(name, title) of them, at once and unchecked: for lists that must not keep one waiting."""
+    """(name, title) of scenarios and talks, at once and unchecked: for lists that cannot wait."""
     for path in named():
-        try:
-            found = _TITLE.search(path.read_text("utf-8", "replace"))
-        except OSError:
-            found = None
-        yield path.stem, found[1] if found else ""
+        yield path.stem, _said(path, _TITLE)
+    for folder in talk_folders():
+        for path in sorted(folder.glob("*.toml")):
+            yield _said(path, _NAME) or path.stem, _said(path, _TITLE)
+
+
+def _said(path: Path, pattern: re.Pattern[str]) -> str:
+    try:
+        found = pattern.search(path.read_text("utf-8", "replace"))
+    except OSError:
+        return ""
+    return found[1] if found else ""

@@ -7,13 +7,13 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from pfviz.scenario import talk_checks
 from pfviz.scenario.documents import converted, read_text
 from pfviz.scenario.errors import ScenarioError, hint
+from pfviz.scenario.names import talk_folders
 from pfviz.scenario.overrides import Overrides, kernel_of, mode_for
 from pfviz.scenario.positions import line_of, positions
 from pfviz.scenario.schema import Cue, Layout, Scenario
@@ -119,19 +119,9 @@ def shares(planned: list[float | None], total: float) -> list[float]:
     return [share if minutes is None else minutes for minutes in planned]
 
 
-def bundled_folder() -> Path:
-    """Where the talks that ship with pfviz are."""
-    return Path(str(resources.files("pfviz.bundled"))) / "talks"
-
-
-def own_folder() -> Path:
-    """Where a user's own talks live: $XDG_DATA_HOME/pfviz/talks."""
-    return data_home() / "talks"
-
-
 def _named() -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for folder in (own_folder(), bundled_folder()):
+    for folder in talk_folders():
         for path in sorted(folder.glob("*.toml")) if folder.is_dir() else ():
             for name in (_short_name(path, path.stat().st_mtime_ns), path.stem):
                 found.setdefault(name or path.stem, path)
