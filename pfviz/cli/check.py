@@ -48,7 +48,9 @@ def command(files: tuple[str, ...], seed: int | None, **options: Any) -> None:
         lines = [line for one in verdicts for line in one.lines()]
         failed = sum(not one.holds for one in verdicts)
         if len(verdicts) > 1:
-            what = "scenarios" if all(isinstance(one, Verdict) for one in verdicts) else "files"
+            from pfviz.report.check import Verdict as Single
+
+            what = "scenarios" if all(isinstance(one, Single) for one in verdicts) else "files"
             lines.append(f"{len(verdicts) - failed} of {len(verdicts)} {what} are as they claim")
         write_lines(lines, options["output"])
     for wrong in errors:
