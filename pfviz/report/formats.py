@@ -82,6 +82,11 @@ FORMATS: Final = (
         "ui.perfetto.dev, chrome://tracing, speedscope", "pfviz.report.chrome",
     ),
     Format(
+        "ftrace", ".ftrace.txt",
+        "The kernel's own trace text, and all that no kernel traces; pfviz reads it again.",
+        "ui.perfetto.dev, grep, pfviz play, pfviz trace stats", "pfviz.report.ftrace",
+    ),
+    Format(
         "csv", ".csv", "A table: events, faults, locks or operations, a row each.",
         "LibreOffice, Excel, pandas", "pfviz.report.spreadsheet",
     ),

@@ -10,19 +10,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from pfviz.report.json import ascii_line
+from pfviz.report.log_head import head_objects
 from pfviz.report.names import names_of
 from pfviz.report.recording import Piece, Recording
-from pfviz.trace.jsonl import SCHEMA
 from pfviz.trace.named_rows import RowNamer, kind_name
 
 
 def pieces(recording: Recording) -> Iterator[Piece]:
     """The lines of the file, some thousand events a piece."""
     log = recording.log
-    head: list[dict[str, Any]] = [{"pfviz": SCHEMA, "rows": len(log), "meta": dict(log.meta)}]
-    head += [{"step_number": n, **_plain(step)} for n, step in enumerate(log.steps)]
-    head.append({"texts": log.texts})
-    yield 0, b"".join(ascii_line(line) + b"\n" for line in head)
+    yield 0, b"".join(ascii_line(one) + b"\n" for one in head_objects(log))
     names, namer = names_of(log), RowNamer(log)
     for first, rows in recording.rows():
         lines = []
@@ -43,7 +40,3 @@ def pieces(recording: Recording) -> Iterator[Piece]:
     unused = namer.unused_details()
     if unused:
         yield len(log), ascii_line({"unused_details": unused}) + b"\n"
-
-
-def _plain(step: Any) -> dict[str, str]:
-    return {name: getattr(step, name) for name in ("name", "function", "source", "story", "cost")}

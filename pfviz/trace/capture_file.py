@@ -20,6 +20,9 @@ from pfviz.sim.told import Told, nobody
 _BLOCK_BYTES = 1 << 18
 _LINE_CHARS_MAX = 1 << 16  # The kernel's lines end below 8 KiB; longer is not text of ours.
 
+LINE_CHARS_MAX = 1 << 26
+"""A line of what pfviz itself wrote may hold a hundred texts, or a large detail."""
+
 # Everything that could move a cursor: C0 but for newline and tab, and DEL.
 _CONTROL = bytes(b for b in (*range(0x20), 0x7F) if b not in (0x09, 0x0A))
 _NO_CONTROL = bytes.maketrans(_CONTROL, b"?" * len(_CONTROL))
@@ -75,6 +78,8 @@ class CaptureFile:
         self._bytes = self._lines = 0
         self.name = "<stdin>" if str(path) == "-" else printable(str(path))
         self.lost: str | None = None
+        self.ends_midline = False
+        """Whether the last line had no end; known when `blocks` has come to it."""
         self._stream = self._open(str(path))
         self._first = self._read()
         if not self._first:
@@ -144,6 +149,7 @@ class CaptureFile:
                 yield _lines(rest[:line_chars_max] + b"\n")
                 rest = b""
             block = self._read()
+        self.ends_midline = bool(rest)
         if rest and not self.lost:
             yield _lines(rest + b"\n")
         self._stream.close()

@@ -5,18 +5,13 @@ It looks at how the file begins; what the lines mean, others know.
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
-from typing import Final
 
 from pfviz.sim.event import EventLog
 from pfviz.sim.told import Told, nobody
-from pfviz.trace import jsonl
-from pfviz.trace.capture_file import CaptureFile
+from pfviz.trace import jsonl, own_ftrace
+from pfviz.trace.capture_file import CaptureError, CaptureFile
 from pfviz.trace.infer import infer_log
-
-_LINE_CHARS_MAX: Final = 1 << 26
-"""A line of JSON may hold every text of a log."""
 
 
 def read_log(
@@ -29,6 +24,13 @@ def read_log(
     """
     file = CaptureFile(path, told)
     if file.begin.startswith(jsonl.BEGIN.encode()):
-        lines = chain.from_iterable(file.blocks(_LINE_CHARS_MAX))
-        return jsonl.read_jsonl(lines, file.name)
+        return jsonl.read_jsonl(file)
+    if file.begin.startswith(own_ftrace.BEGIN.encode()):
+        log = own_ftrace.read_own_ftrace(file)
+        if log is not None:
+            return log
+        if str(path) == "-":
+            reason = f"no pfviz event is left; take the lines with {own_ftrace.HEAD.strip()!r} out"
+            raise CaptureError(file.name, 0, reason)
+        file = CaptureFile(path)  # Somebody left only the kernel's lines.
     return infer_log(path, maps, file)

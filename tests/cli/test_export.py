@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pytest
 from click.testing import CliRunner, Result
 
 from pfviz.cli import main
 from pfviz.report import formats, jsonl
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def export(*words: str) -> Result:
@@ -61,9 +58,10 @@ def test_a_file_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> No
     assert "cannot be written: No such file" in wrong.stderr
 
 
-def test_what_was_exported_can_be_played(tmp_path: Path) -> None:
-    path = str(tmp_path / "run.jsonl")
-    assert export("jsonl", "hello-fault", "-o", path).exit_code == 0
+@pytest.mark.parametrize("name", ["jsonl", "ftrace"])
+def test_what_was_exported_can_be_played(name: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "run")
+    assert export(name, "hello-fault", "-o", path).exit_code == 0
     told = CliRunner().invoke(main, ["play", path, "--plain"])
     asked = CliRunner().invoke(main, ["run", "hello-fault", "--plain"])
     assert told.exit_code == 0
