@@ -33,9 +33,17 @@ _TABLE = click.option(
     show_default=True, help="events, faults, locks or operations: a row each.",
 )  # fmt: skip
 
+_OF = click.option(
+    "--of", default="faults", show_default=True, metavar="WHAT",
+    help="faults; vma_lock, mmap_lock or lockless: those that ended so; waits for locks; or an "
+    "operation such as mmap.",
+)  # fmt: skip
+
 OPTIONS: Final[dict[str, tuple[Option, ...]]] = {
     # format: options of its own; they are handed to its writer by name
     "csv": (_TABLE,),
+    "hgrm": (_OF,),
+    "parquet": (_TABLE,),
 }
 
 

@@ -94,6 +94,15 @@ FORMATS: Final = (
         "jsonl", ".jsonl", "A JSON object per event; pfviz reads it again.",
         "jq, pandas, pfviz play", "pfviz.report.jsonl",
     ),
+    Format(
+        "parquet", ".parquet", "The same tables as csv, with types.",
+        "pandas, DuckDB, Spark", "pfviz.report.parquet",
+        binary=True, extra="parquet", needs="pyarrow",
+    ),
+    Format(
+        "hgrm", ".hgrm", "Latencies of faults, waits or an operation as percentiles.",
+        "HdrHistogram plotters", "pfviz.report.hgrm",
+    ),
 )  # fmt: skip
 
 
