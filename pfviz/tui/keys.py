@@ -22,16 +22,17 @@ HELP: Final = "help"
 LIST: Final = "list"
 COST: Final = "cost"
 PROMPT: Final = "prompt"
+QUESTION: Final = "question"
 STAGE: Final = "stage"
 EVERYWHERE: Final = "everywhere"
 SCREENS: Final = {
     LAB: "in the lab", COMPARE: "in compare", GALLERY: "in the gallery", MATRIX: "in the matrix",
     STAGE: "on the stage",
     HELP: "on the help page", LIST: "in a list", COST: "in the table of costs",
-    PROMPT: "where something is typed",
+    PROMPT: "where something is typed", QUESTION: "where a question is asked",
 }  # fmt: skip
 """Screen -> how a message says where that is."""
-MODAL: Final = (LIST, COST, PROMPT)
+MODAL: Final = (LIST, COST, PROMPT, QUESTION)
 """Screens over another one, to which the keys of everywhere do not get through."""
 PANE_DIGITS: Final = tuple("123456789")
 
@@ -138,7 +139,8 @@ KEYS: Final = (
         "Show more time in the thread lanes.", "Look", BOTH),
     Key("lanes.closer", "plus", "window(-1)", "closer lanes",
         "Show less time in the thread lanes, in more detail.", "Look", BOTH),
-    Key("captions", "C", "captions", "captions", "Captions of cues on or off.", "Look"),
+    Key("captions", "C", "captions", "captions", "Captions of cues, and questions, on or off.",
+        "Look"),
     # In the tree
     Key("tree.open", "x", "tree_open", "open / fold",
         "Show or fold what is below the node at the cursor ({row.down} and {row.up} move it); a "
@@ -253,6 +255,11 @@ KEYS: Final = (
         "On pages and lists", (LIST,)),
     Key("prompt.leave", "escape", "leave", "leave", "Leave a line without doing what it says.",
         "On pages and lists", (PROMPT,)),
+    Key("question.go", "enter,space,pagedown,right", "go", "reveal, go on",
+        "Where a scenario asks (captions off: it does not): show the right answer, then play on. "
+        "A digit answers.", "On pages and lists", (QUESTION,)),
+    Key("question.skip", "escape", "skip", "skip", "Play on without an answer.",
+        "On pages and lists", (QUESTION,)),
     Key("page.down", "j,down", "scroll(1)", "down", "On this page: a line down.",
         "On pages and lists", (HELP,)),
     Key("page.up", "k,up", "scroll(-1)", "up", "A line up.", "On pages and lists", (HELP,)),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pfviz.scenario.schema import Question
 from pfviz.views import timeline as grains
 from pfviz.views.bars import speed_text
 from pfviz.views.frame import Frame
@@ -60,6 +61,10 @@ class Player:
         self.playing = False
         self.heeds_stops = True
         """Whether breakpoints and pausing cues stop it; a preview runs through."""
+        self.asks = False
+        """Whether the scenario's questions stop it, too; who looks at `asked` asks them."""
+        self.asked: Question | None = None
+        """The question that has stopped it."""
         self.errand: Errand | None = None
         self.unit = self.units[0]
         self.skipped_ns = 0
@@ -163,6 +168,8 @@ class Player:
         stop = None
         if self.heeds_stops:
             stop = self.marks.first_stop(self.run.cues.found(), self.index, target)
+        if self.asks and self._stopped_by_question(target if stop is None else stop[0]):
+            return
         if stop is not None:
             target, why = stop
             self._place(target)
@@ -175,7 +182,17 @@ class Player:
             self.now_ns = max(self.now_ns, until_ns)
         if self.at_end:
             self.playing = False
-            self.say(_words_of_end(self.run))
+            self.say(self.run.words_of_end())
+
+    def _stopped_by_question(self, upto: int) -> bool:
+        """Stop at the first question in what is played next, a stop at the same place included."""
+        for place in self.run.askings.found():
+            if self.index < place.position <= upto:
+                self._place(place.position)
+                self.playing = False
+                self.asked = self.run.questions[place.number - 1]
+                return True
+        return False
 
     # Moving
 
@@ -378,12 +395,3 @@ class Player:
     def speed_text(self) -> str:
         """The speed as the header writes it: `1 s = 2 µs`."""
         return speed_text(self.speed_ns)
-
-
-def _words_of_end(run: Run) -> str:
-    """What to say at the end of a run, and what to do next."""
-    if run.cut:
-        return f"The run is cut here, after {len(run.log):,} events; it would go on."
-    if run.is_capture:
-        return "The capture ends here. {go.g} goes to its start."
-    return "The run ends here. {go.g} goes to its start, {mode.next} tries another lock mode."

@@ -14,7 +14,7 @@ from pfviz.scenario import policies
 from pfviz.scenario.build import build_with
 from pfviz.scenario.overrides import Overrides, kernel_of, mode_for, until_ns_of
 from pfviz.scenario.policies import BY_NAME, SWITCHES
-from pfviz.scenario.schema import Cue, Layout, Scenario
+from pfviz.scenario.schema import Cue, Layout, Question, Scenario
 from pfviz.scenario.times import nanoseconds
 from pfviz.sim.machine import FOREVER_NS
 
@@ -85,6 +85,11 @@ class Recipe:
         """The cues that are true under this kernel and mode."""
         return tuple(cue for cue in self.scenario.cue if cue.comes_in(self.kernel, self.mode))
 
+    def _questions(self) -> tuple[Question, ...]:
+        """The questions whose answers are right under this kernel and mode."""
+        listed = self.scenario.question
+        return tuple(one for one in listed if one.comes_in(self.kernel, self.mode))
+
     def start(self) -> Run:
         """A run at its very beginning.
 
@@ -105,6 +110,7 @@ class Recipe:
             wanted_speed_ns=_wanted_speed_ns(self.scenario),
             chooser=chooser,
             source_cues=self._cues(),
+            questions=self._questions(),
             origin=len(engine.log),
         )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pfviz.mm import rules
 from pfviz.report.run import RULES_EVERY_STEPS
 from pfviz.report.source import Shared
-from pfviz.scenario.schema import Cue
+from pfviz.scenario.schema import Cue, Question
 from pfviz.sim.engine import Engine
 from pfviz.sim.event import EventLog
 from pfviz.sim.machine import FOREVER_NS
@@ -51,6 +51,7 @@ class Run:
     wanted_speed_ns: int = 0
     chooser: Chooser | None = None
     source_cues: tuple[Cue, ...] = ()
+    questions: tuple[Question, ...] = ()
     shared: Shared | None = None
     """Where a share token says to begin; None is the start."""
     origin: int = 0
@@ -60,11 +61,15 @@ class Run:
     _computed: bool = False
     timeline: Timeline = field(init=False)
     cues: Cues = field(init=False)
+    askings: Cues = field(init=False)
+    """Where the questions come; a place's number is that of its question, from 1."""
 
     def __post_init__(self) -> None:
         self._computed = self.engine is None
         self.timeline = Timeline(self.log, events_max=0)
         self.cues = Cues(self.source_cues, self.log, lambda: self.known_ns)
+        asked = [Cue(caption=one.ask, at=one.at, when=one.when) for one in self.questions]
+        self.askings = Cues(asked, self.log, lambda: self.known_ns)
 
     @property
     def is_capture(self) -> bool:
@@ -124,3 +129,11 @@ class Run:
     def count(self, unit: str = STEP) -> int:
         """How many steps (events, faults, ...) are known."""
         return self.timeline.count(len(self.timeline), unit)
+
+    def words_of_end(self) -> str:
+        """What to say at the end of a run, and what to do next."""
+        if self.cut:
+            return f"The run is cut here, after {len(self.log):,} events; it would go on."
+        if self.is_capture:
+            return "The capture ends here. {go.g} goes to its start."
+        return "The run ends here. {go.g} goes to its start, {mode.next} tries another lock mode."

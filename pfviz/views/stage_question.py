@@ -26,21 +26,26 @@ class Posed:
     revealed: bool = False
 
 
-def paint_question(asked: Posed, width: int, height: int, glyphs: Glyphs = UNICODE) -> Rows:
-    """The question over its answers, in the middle of so many rows; blank lines where they fit."""
+def paint_question(
+    asked: Posed, width: int, height: int, glyphs: Glyphs = UNICODE, spaced: bool = True
+) -> Rows:
+    """The question over its answers, in at most so many rows.
+
+    `spaced`: in the middle of them, with blank lines between answers where they fit.
+    """
     measure = min(width - 2, MEASURE_MAX)
     left = " " * ((width - measure) // 2)
     rows: list[Row] = [((left + line, "stage-ask"),) for line in wrap(asked.ask, measure, 6)]
     blocks = [_answer(asked, number, measure, left, glyphs)
               for number in range(1, len(asked.answers) + 1)]  # fmt: skip
     needed = len(rows) + sum(map(len, blocks))
-    roomy = needed + len(blocks) + 1 <= height
+    roomy = spaced and needed + len(blocks) + 1 <= height
     if needed + 1 <= height:
         rows.append(())
     for number, block in enumerate(blocks):
         rows += [()] if roomy and number else []
         rows += block
-    above = (height - len(rows)) // 2 if height >= SPACED_LINES else 0
+    above = (height - len(rows)) // 2 if spaced and height >= SPACED_LINES else 0
     return (*((),) * max(above, 0), *rows)[:height]
 
 

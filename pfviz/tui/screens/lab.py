@@ -23,7 +23,7 @@ from pfviz.scenario.schema import Layout
 from pfviz.tui import chrome, keys
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Player
-from pfviz.tui.screens.lab_tree import LabTree
+from pfviz.tui.screens.lab_questions import LabQuestions
 from pfviz.tui.screens.playing import Paint
 from pfviz.views import painters
 from pfviz.views.followed import Followed
@@ -44,7 +44,7 @@ FRAME_CELLS: Final = 2
 """What a pane's border takes of its width and height."""
 
 
-class Lab(LabTree):
+class Lab(LabQuestions):
     """Seven panes over one run."""
 
     BINDINGS = keys.bindings_of(keys.LAB)

@@ -19,6 +19,7 @@ class ManualLab(Lab):
     """The lab at the moment that the stage shows."""
 
     BINDINGS = [BACK]  # noqa: RUF012
+    asks_questions = False  # They would come unasked, in front of the audience.
 
     def __init__(self, player: Player, moment: StageMoment) -> None:
         """A lab on a player's run, where it is, looking at what the stage looked at."""
