@@ -92,11 +92,12 @@ SHAPES: Final[Mapping[str, tuple[Box, ...]]] = {
 SHADES: Final[Mapping[str, str]] = {"░": ".3", "▒": ".5", "▓": ".75"}
 """Characters that are a whole cell, with so much of their colour."""
 
-_CORNERS: Final[Mapping[str, str]] = {
-    "╭": "M{x5} {b}v-5q0-5 5-5", "╮": "M{x0} {m}q5 0 5 5v5",
-    "╰": "M{x5} {t}v5q0 5 5 5", "╯": "M{x0} {m}q5 0 5-5v-5",
+CORNERS: Final[Mapping[str, tuple[float, float, str]]] = {
+    "╭": (5, 20, "v-5q0-5 5-5"), "╮": (0, 10, "q5 0 5 5v5"),
+    "╰": (5, 0, "v5q0 5 5 5"), "╯": (0, 10, "q5 0 5-5v-5"),
 }  # fmt: skip
-_DRAWN: Final = frozenset((*SHAPES, *SHADES, *_CORNERS))
+"""Characters that are drawn as a line: where it begins in the cell, and how it goes on."""
+DRAWN: Final = frozenset((*SHAPES, *SHADES, *CORNERS))
 
 
 def number(value: float) -> str:
@@ -110,6 +111,12 @@ def escaped(text: str) -> str:
     for char, name in (("&", "amp"), ("<", "lt"), (">", "gt"), ('"', "quot"), ("'", "#39")):
         text = text.replace(char, f"&{name};")
     return text
+
+
+def colors_of(ink: Ink, palette: Palette) -> tuple[str, str]:
+    """The colours of an ink's letters and of its ground; "" for the picture's own ground."""
+    color, ground = ink.color or palette.text, ink.ground
+    return (ground or palette.ground, color) if ink.reverse else (color, ground)
 
 
 class Pen:
@@ -136,23 +143,22 @@ class Pen:
 
     def row(self, row: Row) -> str:
         """The markup of one row; x counts from its left end, y from its baseline."""
+        grounds: dict[str, list[str]] = {}
         shapes: dict[str, list[str]] = {}
         texts: list[str] = []
         column = 0
         for text, style in row:
             ink = self._inks.get(style) or Ink()
-            color, ground = ink.color or self._palette.text, ink.ground
-            if ink.reverse:
-                color, ground = ground or self._palette.ground, color
+            color, ground = colors_of(ink, self._palette)
             width = cell_width(text)
             if ground:
                 box = _boxes(((0, 0, CELL_WIDTH * width, CELL_HEIGHT),), column, 1)
-                shapes.setdefault(f"fill:{ground}", []).append(box)
+                grounds.setdefault(f"fill:{ground}", []).append(box)
             self._letters(text, column, color, ink, shapes, texts)
             column += width
         drawn = [
             f"<path class='{self._class(rule)}' d='{''.join(paths)}'/>"
-            for rule, paths in shapes.items()
+            for rule, paths in (*grounds.items(), *shapes.items())
         ]
         return "".join(drawn + texts)
 
@@ -161,12 +167,12 @@ class Pen:
         texts: list[str],
     ) -> None:  # fmt: skip
         """Split a text into what is drawn and what is written."""
-        if not text.isascii() and not _DRAWN.isdisjoint(text):
+        if not text.isascii() and not DRAWN.isdisjoint(text):
             at = 0
             written: list[str] = []
             while at < len(text):
                 char = text[at]
-                if char not in _DRAWN:
+                if char not in DRAWN:
                     written.append(char)
                     at += 1
                     continue
@@ -199,16 +205,14 @@ class Pen:
 
 def _drawn(char: str, column: int, count: int, color: str) -> tuple[str, str]:
     """The rule and the path of a run of one character that is drawn."""
-    if char in _CORNERS:
-        left = column * CELL_WIDTH
+    if char in CORNERS:
+        x, y, rest = CORNERS[char]
         paths = [
-            _CORNERS[char].format(
-                x0=number(left + step * CELL_WIDTH), x5=number(left + step * CELL_WIDTH + 5),
-                t=-BASELINE, m=-BASELINE + 10, b=-BASELINE + CELL_HEIGHT,
-            )
+            f"M{number((column + step) * CELL_WIDTH + x)} {number(y - BASELINE)}{rest}"
             for step in range(count)
-        ]  # fmt: skip
-        return f"fill:none;stroke:{color};stroke-width:{THIN}", "".join(paths)
+        ]
+        rule = f"fill:none;stroke:{color};stroke-width:{THIN}"
+        return rule, "".join(paths).replace(" -", "-")
     if char in SHADES:
         whole = ((0.0, 0.0, float(CELL_WIDTH), float(CELL_HEIGHT)),)
         return f"fill:{color};opacity:{SHADES[char]}", _boxes(whole, column, count)

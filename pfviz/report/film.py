@@ -6,7 +6,7 @@ It is what the writers of casts, moving pictures and pages are given; a still ha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pfviz.views.inks import Ink, ink_table
 from pfviz.views.palettes import Palette
@@ -51,7 +51,7 @@ class Film:
     def marks(self) -> tuple[Mark, ...]:
         """Its captions, in the order of time."""
         return tuple(
-            Mark(part.at_us + mark.at_us, mark.caption, mark.index)
+            replace(mark, at_us=part.at_us + mark.at_us)
             for part in self.parts
             for mark in part.reel.marks
         )

@@ -72,6 +72,10 @@ FORMATS: Final = (
         "browsers, READMEs, slides", "pfviz.report.svg", film=True,
     ),
     Format(
+        "html", ".html", "A page that plays the screen, with the captions as text.",
+        "any browser", "pfviz.report.html", film=True,
+    ),
+    Format(
         "perfetto", ".pftrace",
         "Threads, CPUs, locks with holders and waiters, and arrows from release to acquire.",
         "ui.perfetto.dev, trace_processor", "pfviz.report.perfetto",

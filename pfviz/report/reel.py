@@ -10,6 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
+from pfviz.views import narrator
 from pfviz.views.cues import Place
 
 from .footage import Footage
@@ -48,6 +49,8 @@ class Mark:
     at_us: int
     caption: str
     index: int
+    said: str = ""
+    """What the narrator says of the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,9 @@ class _Film:
             self.seen += 1
         for cue in here:
             self._show(playing=False)
-            self.marks.append(Mark(self.at_us, cue.caption, cue.position))
+            said = narrator.sentence(self.timeline.at(cue.position))
+            sentence = "".join(text for text, _ in said)
+            self.marks.append(Mark(self.at_us, cue.caption, cue.position, sentence))
         if here:
             # Of several at one moment the last one's caption is shown.
             self._wait(reading_us(here[-1].caption))
