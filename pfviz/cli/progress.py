@@ -19,16 +19,13 @@ import click
 
 from pfviz.scenario.errors import printable
 from pfviz.sim.told import Told, part
-from pfviz.views.rows import cell_width, clip
+from pfviz.views.progress import line
 
 PATIENCE_S: Final = 0.5
 """Work that is done sooner says nothing."""
 EVERY_S: Final = 0.1
-ETA_AFTER_S: Final = 1.0
-BAR_CELLS: Final = 20
 STOPS: Final = "ctrl-C stops"
 _QUIET: Final = "pfviz.quiet"
-_BARS: Final = {"utf8": ("━", "─"), "ascii": ("#", "-")}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,24 +86,11 @@ class Progress:
 
     def line(self, done: int, total: int, lasted_s: float, width: int) -> str:
         """The line, in at most so many cells: the bar goes first, then the words behind it."""
-        if total > 0 or self._share:
-            share = self._share
-            facts = f"{share:4.0%}"
-            if share and lasted_s > ETA_AFTER_S:
-                facts += f"  {_time(lasted_s * (1 - share) / share)} left"
-            full, empty = _BARS["utf8" if _is_utf8(self._stream) else "ascii"]
-            filled = round(share * BAR_CELLS)
-            bar = full * filled + empty * (BAR_CELLS - filled)
-        else:
-            bar, facts = "", f"{done:,} {self._unit}".rstrip()
-            if done and lasted_s > ETA_AFTER_S:
-                facts += f", {done / lasted_s:,.0f} a second"
-        what = printable(self.what)
-        for parts in ((what, bar, facts, STOPS), (what, facts, STOPS), (what, facts)):
-            said = "  ".join(part for part in parts if part)
-            if cell_width(said) <= width:
-                return said
-        return clip(said, max(width, 0))
+        share = self._share if total > 0 or self._share else -1.0
+        return line(
+            printable(self.what), share, done, lasted_s, width, unit=self._unit, ends=STOPS,
+            ascii_only=not _is_utf8(self._stream),
+        )  # fmt: skip
 
     def clear(self) -> None:
         """Take the line away; the next one comes when it is time to."""
@@ -161,10 +145,3 @@ def _is_utf8(stream: TextIO | None) -> bool:
         return False
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return encoding.lower().replace("-", "") == "utf8"
-
-
-def _time(seconds: float) -> str:
-    """So long, roughly: `3 s`, `2 min`, `5 h`."""
-    if seconds < 100:
-        return f"{max(round(seconds), 1)} s"
-    return f"{round(seconds / 60)} min" if seconds < 6000 else f"{round(seconds / 3600):,} h"

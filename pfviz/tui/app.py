@@ -17,13 +17,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.filter import LineFilter, NoColor
 
 from pfviz.config import theme_files
 from pfviz.places import state_home
 from pfviz.report.source import Source
-from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.errors import ScenarioError, printable
 from pfviz.scenario.fault_kinds import BY_ID
 from pfviz.scenario.matrix import Policies
 from pfviz.scenario.talk import Talk
@@ -34,8 +34,11 @@ from . import frame_rate, keys, terminal, themes
 from .key_words import spelled
 from .keymap import Keymap
 from .lean_output import lean_driver
+from .opening import Opening
+from .openings import Openings
 from .plain_output import AsciiFilter, ConsoleFilter
 from .run import Run
+from .screens.loading import Loading
 from .screens.playing import PlayingScreen
 from .screens.prompt import Prompt
 from .sources import Entry, entries, run_of
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
 DEFAULT_THEME: Final = "dark"
 LEAVE_S: Final = 6.0
 """So long a talk waits for the second `q`."""
+PATIENCE_S: Final = 0.3
+"""What is opened so soon is there when the screen is: no word is lost on it."""
 INTERRUPTED: Final = 130
 """What a shell shows for a program that SIGINT ended."""
 APP_KEYS: Final = tuple(key for key in keys.KEYS if keys.EVERYWHERE in key.screens)
@@ -60,7 +65,7 @@ MatrixPlace = tuple[str, str, Policies]
 """Where the matrix begins: a kind, a kernel ("" is the first), and the policies turned."""
 
 
-class LabApp(App[None]):
+class LabApp(Openings):
     """The app around the screens."""
 
     TITLE = "pfviz"
@@ -84,10 +89,14 @@ class LabApp(App[None]):
         captions: bool = True,
         play: bool = True,
         depth: str = "",
+        opening: Opening[Run] | None = None,
     ) -> None:
         """`fps` caps every repaint when it is given; `depth` is one of `terminal.DEPTHS`."""
         super().__init__()
         self.first_run = run
+        self.first_opening = opening
+        self.failure: Exception | None = None
+        """Why the app ended before it had begun: what was to be opened cannot be."""
         self.entries = tuple(entries)
         self.compare_modes = tuple(compare)
         self.matrix = matrix
@@ -154,18 +163,14 @@ class LabApp(App[None]):
     def on_mount(self) -> None:
         """Open the first screen."""
         from .screens.gallery import Gallery
-        from .screens.lab import Lab
         from .screens.matrix import Matrix
 
         if self.entries:
             self.push_screen(Gallery(self.entries))
         if self.first_run is not None:
-            play = self.play_at_once and not self.on_stage
-            self.push_screen(Lab(self.first_run, play=play))
-            if self.compare_modes:
-                self.call_after_refresh(self._compare_at_once)
-            elif self.on_stage:
-                self.call_after_refresh(self._stage_at_once)
+            self._enter_lab(self.first_run)
+        elif self.first_opening is not None:
+            self.push_screen(Loading(self.first_opening, self.ascii_only), self._first_opened)
         if self.matrix is not None:
             self.push_screen(Matrix(*self.matrix))
         if self.talk is not None:
@@ -185,6 +190,30 @@ class LabApp(App[None]):
         played = [one for one in self.screen_stack if isinstance(one, PlayingScreen)]
         self.token_left = played[-1].token() if played and not self.token_left else self.token_left
         super().exit(*args, **named)
+
+    def _enter_lab(self, run: Run) -> None:
+        from .screens.lab import Lab
+
+        self.push_screen(Lab(run, play=self.play_at_once and not self.on_stage))
+        if self.compare_modes:
+            self.call_after_refresh(self._compare_at_once)
+        elif self.on_stage:
+            self.call_after_refresh(self._stage_at_once)
+
+    def _first_opened(self, ended: bool | None) -> None:
+        """What the command line named is there, cannot be, or is not wanted any more."""
+        assert self.first_opening is not None
+        if not ended:
+            self.report(f"{self.first_opening.what}: stopped.")
+            return
+        try:
+            run = self.first_opening.result()
+        except (ScenarioError, CaptureError) as error:
+            self.failure = error
+            self.exit()
+            return
+        spare_pauses()
+        self._enter_lab(run)
 
     def _compare_at_once(self) -> None:
         from .screens.lab import Lab
@@ -362,8 +391,13 @@ def run_app(
         sys.stderr.write(f"pfviz: {why}\n")
         return 2
     talk = None if source is None else source.talk
+    opening = None
+    if source is not None and talk is None:
+        opening = Opening(f"Opening {printable(source.name)}", partial(run_of, source))
+    soon = opening is not None and opening.wait(PATIENCE_S)
     app = LabApp(
-        run=None if source is None or talk is not None else run_of(source),
+        run=opening.result() if opening is not None and soon else None,
+        opening=opening,
         entries=entries(captures) if talk is None else (),
         talk=talk,
         stage=stage,
@@ -378,6 +412,8 @@ def run_app(
     )
     spare_pauses()
     app.run()
+    if app.failure is not None:
+        raise app.failure
     if app.token_left and sys.stderr.isatty():
         sys.stderr.write(f"pfviz play {app.token_left}  # back to where you were\n")
     return app.return_code or 0

@@ -12,7 +12,8 @@ from pfviz.mm import rules
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario import policies
 from pfviz.scenario.build import build_with
-from pfviz.scenario.overrides import Overrides, kernel_of, mode_for, until_ns_of
+from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.overrides import Overrides, kernel_of, mode_for, threads_of, until_ns_of
 from pfviz.scenario.policies import BY_NAME, SWITCHES
 from pfviz.scenario.schema import Cue, Layout, Question, Scenario
 from pfviz.scenario.times import nanoseconds
@@ -27,6 +28,10 @@ POLICY_CHOICES: Final[dict[str, tuple[Any, ...]]] = {
     if switch.values and switch.name != "tree_in_place"
 }
 """The policies that can be switched while watching, and what they can be."""
+
+THREADS_AT_ONCE: Final = 128
+VMAS_AT_ONCE: Final = 2_000
+"""Worlds up to this size are built within 0.1 s."""
 
 POLICY_MEANINGS: Final = {name: BY_NAME[name].meaning for name in POLICY_CHOICES}
 
@@ -80,6 +85,21 @@ class Recipe:
         """The same run under another policy."""
         others = tuple(pair for pair in self.overrides.policy if pair[0] != name)
         return self.with_changes(policy=(*others, (name, value)))
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a keypress should not wait until its world is built."""
+        try:
+            threads = sum(group.count for group in threads_of(self.scenario, self.overrides))
+        except ScenarioError:
+            return False
+        return threads > THREADS_AT_ONCE or len(self.scenario.vma) > VMAS_AT_ONCE
+
+    def begin(self) -> Run:
+        """A run whose first stretch is computed; raises as `start` does."""
+        run = self.start()
+        run.prepare()
+        return run
 
     def _cues(self) -> tuple[Cue, ...]:
         """The cues that are true under this kernel and mode."""

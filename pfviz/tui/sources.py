@@ -10,6 +10,7 @@ from typing import Final
 from pfviz.report.source import Source, open_source
 from pfviz.scenario.load import Listing, listing
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
+from pfviz.sim.told import Told, nobody
 from pfviz.trace.read_log import read_log
 from pfviz.trace.samples import samples
 
@@ -72,7 +73,9 @@ def _of(found: Listing) -> Entry:
     return Entry(found.name, found.title, story, found.path, found.error)
 
 
-def open_entry(entry: Entry, overrides: Overrides = NO_CHANGES) -> Run:
+def open_entry(
+    entry: Entry, overrides: Overrides = NO_CHANGES, told: Told = nobody
+) -> Run:  # fmt: skip
     """A run at its beginning.
 
     Raises:
@@ -80,20 +83,25 @@ def open_entry(entry: Entry, overrides: Overrides = NO_CHANGES) -> Run:
         CaptureError: the capture cannot be read.
     """
     if entry.is_capture:
-        return run_of(Source(capture=entry.path, title=entry.story))
-    return run_of(open_source(entry.path, overrides))
+        return run_of(Source(capture=entry.path, title=entry.story), told)
+    return run_of(open_source(entry.path, overrides), told)
 
 
-def run_of(source: Source) -> Run:
-    """A run of a scenario or a capture; the errors are those of `open_entry`."""
+def run_of(source: Source, told: Told = nobody) -> Run:
+    """A run of a scenario or a capture, its beginning computed; errors are those of `open_entry`.
+
+    `told` hears how much of a capture has been read.
+    """
     if source.scenario is not None:
-        run = Recipe(source.scenario, source.overrides).start()
+        run = Recipe(source.scenario, source.overrides).begin()
         run.shared = source.shared
         return run
     assert source.capture is not None
-    log = read_log(source.capture)
+    log = read_log(source.capture, told=told)
     story = source.title or "A capture of a real kernel."
     path = Path(source.capture)
     # Captures are often called trace.txt; the folder says of what.
     name = f"{path.parent.name}/{path.name}" if path.stem.startswith("trace") else source.name
-    return Run(log, name.removeprefix("/"), story, origin=log.index_at(-1))
+    run = Run(log, name.removeprefix("/"), story, origin=log.index_at(-1))
+    run.prepare()
+    return run

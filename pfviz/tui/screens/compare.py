@@ -21,7 +21,6 @@ from pfviz.tui import chrome, keys
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Errand, Player
 from pfviz.tui.race import BY_OPERATIONS, BY_TIME, Race
-from pfviz.tui.recipe import Recipe
 from pfviz.tui.screens.playing import Paint, PlayingScreen
 from pfviz.tui.shared_moment import token_at
 from pfviz.tui.workload_position import WorkloadPosition
@@ -36,6 +35,8 @@ from pfviz.views.timeline import FAULT, OPERATION
 if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
+
+    from pfviz.tui.run import Run
 
 ROOMY: Final = 110
 """From this width on, sentences need not be short."""
@@ -54,13 +55,13 @@ class Compare(PlayingScreen):
     AUTO_FOCUS = ""
 
     def __init__(
-        self, recipes: Sequence[Recipe], place: WorkloadPosition | None = None, play: bool = True
+        self, runs: Sequence[Run], place: WorkloadPosition | None = None, play: bool = True
     ) -> None:
         """Compare from a place in the workload on, playing or not."""
         super().__init__()
-        self.recipes = tuple(recipes)
+        self.recipes = tuple(run.recipe for run in runs if run.recipe is not None)
         self._place, self._play = place, play
-        self.race = Race([Player(recipe.start(), self.say) for recipe in recipes])
+        self.race = Race([Player(run, self.say) for run in runs])
         self.look = Look()
         self._g_pressed = False
         self._header = self._hints = chrome.Chrome(())

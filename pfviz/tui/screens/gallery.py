@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from textual import events, work
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from pfviz.scenario.errors import ScenarioError
-from pfviz.trace.capture_file import CaptureError
+from pfviz.scenario.overrides import NO_CHANGES
 from pfviz.tui import chrome, keys
+from pfviz.tui.opening import Opening
 from pfviz.tui.pane import Pane
 from pfviz.tui.run import Run
 from pfviz.tui.screens.gallery_preview import GalleryPreview
@@ -27,6 +27,7 @@ from pfviz.tui.sources import Entry, open_entry
 from pfviz.views.rows import Rows, fit_rows, wrap
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.app import ComposeResult
 
 AGAIN_S: Final = 3.0
@@ -282,19 +283,9 @@ class Gallery(GalleryPreview):
         elif entry.error:
             self.say(f"It cannot be opened: {entry.error}")
         else:
-            self.say(f"Opening {entry.title} …")
-            self._open(entry)
+            opening = Opening(f"Opening {entry.title}", partial(open_entry, entry, NO_CHANGES))
+            self.app.take(opening, self._enter, self._failed)
         self.moved()
-
-    @work(thread=True, exclusive=True, group="open")
-    def _open(self, entry: Entry) -> None:
-        """Read and build away from the event loop: a capture can take seconds."""
-        try:
-            run = open_entry(entry)
-        except (ScenarioError, CaptureError) as error:
-            self.app.call_from_thread(self._failed, str(error))
-        else:
-            self.app.call_from_thread(self._enter, run)
 
     def _failed(self, why: str) -> None:
         self.say(why)

@@ -5,14 +5,15 @@ A new run starts from the same seed and goes to the same place in the workload, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from pfviz.mm.presets import PRESETS
 from pfviz.report.source import Shared
 from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.fault_kinds import BY_ID
 from pfviz.tui import kernel_words
+from pfviz.tui.opening import Opening
 from pfviz.tui.player import Errand, Player
 from pfviz.tui.recipe import Recipe
 from pfviz.tui.screens.compare import Compare
@@ -22,6 +23,9 @@ from pfviz.views.bars import MODE_TITLES
 
 if TYPE_CHECKING:
     from pfviz.tui.chooser import Decision
+    from pfviz.tui.run import Run
+
+T = TypeVar("T")
 
 RECORDED = "This is a recording of a real kernel: what happened cannot be changed."
 
@@ -45,12 +49,34 @@ class LabChanges(LabActions):
 
         With the captions of this run's `moments`, it goes to the first one that is another.
         """
-        try:
-            run = recipe.start()
-        except ScenarioError as error:
-            self.say(error.reason)
-            self.moved()
+
+        def remade(run: Run) -> None:
+            self._go_on(run, why, position, moments)
+
+        self._make(recipe, f"Making {recipe.scenario.title} again", Recipe.begin, remade)
+
+    def _make(
+        self, recipe: Recipe, what: str, make: Callable[[Recipe], T], then: Callable[[T], None]
+    ) -> None:
+        """Make something of a recipe, at once when it is small; say why when it cannot be."""
+        if recipe.is_large:
+            opening = Opening(what, lambda _: make(recipe))
+            self.app.take(opening, then, self._not_made)
             return
+        try:
+            made = make(recipe)
+        except ScenarioError as error:
+            self._not_made(error.reason)
+            return
+        then(made)
+
+    def _not_made(self, why: str) -> None:
+        self.say(why)
+        self.moved()
+
+    def _go_on(
+        self, run: Run, why: str, position: int | None, moments: list[str] | None
+    ) -> None:  # fmt: skip
         before = self.player
         place = WorkloadPosition.of(before)
         player = Player(run, self.say)
@@ -163,15 +189,17 @@ class LabChanges(LabActions):
             return
         was_playing = self.player.playing
         self.player.pause()
-        try:
-            recipes = [recipe.with_changes(mode=mode) for mode in modes[:3]]
-            screen = Compare(recipes, WorkloadPosition.of(self.player), was_playing)
+        place = WorkloadPosition.of(self.player)
+
+        def begun(recipe: Recipe) -> list[Run]:
+            return [recipe.with_changes(mode=mode).begin() for mode in modes[:3]]
+
+        def compare(runs: list[Run]) -> None:
+            screen = Compare(runs, place, was_playing)
             screen.race.leader.run.shared = shared
-        except ScenarioError as error:
-            self.say(error.reason)
-            self.moved()
-            return
-        self.app.push_screen(screen)
+            self.app.push_screen(screen)
+
+        self._make(recipe, f"Comparing {recipe.scenario.title}", begun, compare)
 
     def action_restart(self) -> None:
         """The same run from its start."""

@@ -1,0 +1,56 @@
+"""What an app does with openings: it shows that one is under way, and hands over what it gives."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from textual.app import App
+
+from pfviz.scenario.errors import ScenarioError
+from pfviz.trace.capture_file import CaptureError
+
+from .opening import Opening
+from .screens.loading import Loading
+
+AT_ONCE_S: Final = 0.05
+"""What is there so soon needs no screen that says it is coming; keys can wait that long."""
+
+T = TypeVar("T")
+
+
+class Openings(App[None]):
+    """An app that makes runs away from its event loop."""
+
+    ascii_only = False
+    under_way: Opening[Any] | None = None
+    """What somebody waits for: one thing at a time."""
+
+    def take(
+        self, opening: Opening[T], then: Callable[[T], None], failed: Callable[[str], None]
+    ) -> None:
+        """Call `then` with what is opened, or `failed` with why it cannot be; at once or later.
+
+        When it was given up, `failed` is told so. An opening that was waited for is given up.
+        """
+        if self.under_way is not None and not self.under_way.ended:
+            self.under_way.give_up()
+        self.under_way = opening
+
+        def finish(ended: bool | None) -> None:
+            if not ended:
+                failed(f"{opening.what}: stopped.")
+                return
+            try:
+                made = opening.result()
+            except (ScenarioError, CaptureError) as error:
+                failed(str(error))
+                return
+            gc.freeze()  # It lives as long as the app: the collector need not look at it.
+            then(made)
+
+        if opening.wait(AT_ONCE_S):
+            finish(True)
+        else:
+            self.push_screen(Loading(opening, self.ascii_only), finish)
