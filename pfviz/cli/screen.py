@@ -30,4 +30,5 @@ def screen_words(
         "fps": None if resolved.origins["fps"] == DEFAULT else settings.fps,
         "keymap": keymap_of(resolved),
         "captions": settings.captions,
+        "watches": settings.watch,
     }

@@ -37,6 +37,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     captions: Annotated[
         bool, Meta(description="Show the captions of cues when a run opens.")
     ] = True  # fmt: skip
+    watch: Annotated[
+        bool, Meta(description="Play a scenario anew when its file is saved.")
+    ] = True  # fmt: skip
     keys: Annotated[
         dict[str, KeyWords | dict[str, KeyWords]],
         Meta(

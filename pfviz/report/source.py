@@ -55,6 +55,8 @@ class Source:
     talk: Talk | None = None
     shared: Shared | None = None
     """What a share token says beyond the scenario and its changes."""
+    path: str = ""
+    """The file that the scenario was read from; "" where there is none to look at again."""
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -96,13 +98,28 @@ def open_source(name: str, overrides: Overrides = NO_CHANGES) -> Source:
     if is_talk(name):
         return Source(talk=open_talk(name))
     try:
-        return Source(open_scenario(name), overrides)
+        return Source(open_scenario(name), overrides, path=_file_of(name))
     except ScenarioError as error:
         near = nearest(name, [*(one.name for one in samples()), *talk_names()])
         if near is None or "is one of" not in error.reason:
             raise
         reason = f'is neither a file nor a name that is known here; did you mean "{near}"?'
         raise ScenarioError(name, 0, reason) from None
+
+
+def files_of(path: str) -> tuple[Path, ...]:
+    """The file of a scenario, and the one it takes its VMAs from, where it can be read."""
+    file = Path(path)
+    try:
+        maps = load(path).maps
+    except ScenarioError:
+        maps = ""
+    return (file, file.parent / maps) if maps else (file,)
+
+
+def _file_of(name: str) -> str:
+    """The file behind the name of a scenario, from wherever it is looked at later."""
+    return "" if name == STDIN else str(find(name).absolute())
 
 
 def open_token(token: Token, overrides: Overrides = NO_CHANGES) -> Source:

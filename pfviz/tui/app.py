@@ -87,6 +87,7 @@ class LabApp(Openings):
         fps: int | None = None,
         keymap: Keymap | None = None,
         captions: bool = True,
+        watches: bool = True,
         play: bool = True,
         depth: str = "",
         opening: Opening[Run] | None = None,
@@ -117,6 +118,8 @@ class LabApp(Openings):
         self.worn = ""
         """The name of the theme, as it would be said on the command line."""
         self.wear(theme or DEFAULT_THEME)
+        self.watches = watches
+        """Whether files of scenarios are read again when they were saved."""
         self.captions = captions
         """Whether a lab begins with the captions of cues shown."""
         self.keymap = keymap or Keymap()
@@ -374,6 +377,7 @@ def run_app(
     fps: int | None = None,
     keymap: Keymap | None = None,
     captions: bool = True,
+    watches: bool = True,
 ) -> int:
     """Show the app until it is left; the exit code.
 
@@ -409,6 +413,7 @@ def run_app(
         keymap=keymap,
         play=source is None or source.shared is None or source.shared.moment is None,
         captions=captions,
+        watches=watches,
     )
     spare_pauses()
     app.run()

@@ -52,6 +52,8 @@ class Run:
     chooser: Chooser | None = None
     source_cues: tuple[Cue, ...] = ()
     questions: tuple[Question, ...] = ()
+    path: str = ""
+    """The file of its scenario, where it was read from one."""
     shared: Shared | None = None
     """Where a share token says to begin; None is the start."""
     origin: int = 0

@@ -94,7 +94,7 @@ def run_of(source: Source, told: Told = nobody) -> Run:
     """
     if source.scenario is not None:
         run = Recipe(source.scenario, source.overrides).begin()
-        run.shared = source.shared
+        run.shared, run.path = source.shared, source.path
         return run
     assert source.capture is not None
     log = read_log(source.capture, told=told)

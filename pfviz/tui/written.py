@@ -14,9 +14,10 @@ from textual._compositor import LayoutUpdate
 from textual.drivers.headless_driver import HeadlessDriver
 
 from . import terminal
-from .app import LabApp, spare_pauses
+from .app import LabApp
 from .lean_output import lean
 from .measure import settled_lab, storm
+from .openings import spare_pauses
 from .screens.lab import Lab
 
 FPS: Final = 30

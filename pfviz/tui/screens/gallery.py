@@ -23,7 +23,8 @@ from pfviz.tui.run import Run
 from pfviz.tui.screens.gallery_preview import GalleryPreview
 from pfviz.tui.screens.playing import Paint
 from pfviz.tui.shelves import MATRIX, MATRIX_ENTRY, arranged, in_order
-from pfviz.tui.sources import Entry, open_entry
+from pfviz.tui.sources import Entry, entries, open_entry
+from pfviz.tui.watch import LOOK_EVERY_S, Watch, own_files
 from pfviz.views.rows import Rows, fit_rows, wrap
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Gallery(GalleryPreview):
         """What stands on each line of the list; None is the name of a shelf."""
         self._story_top = 0
         self._named = False
+        self._own = Watch(())
 
     def compose(self) -> ComposeResult:
         """Filter and list beside story and preview."""
@@ -97,6 +99,9 @@ class Gallery(GalleryPreview):
         self.fill("")
         self.begin()
         self.set_interval(AGAIN_S, self._again)
+        if self.app.watches:
+            self._own = Watch(own_files())
+            self.set_interval(LOOK_EVERY_S, self.look_at_own)
 
     # The list
 
@@ -170,6 +175,23 @@ class Gallery(GalleryPreview):
         """The highlighted entry."""
         at = self.query_one("#titles", OptionList).highlighted
         return self._lines[at] if at is not None and at < len(self._lines) else None
+
+    def look_at_own(self) -> None:
+        """List a person's own scenarios anew when one of their files was saved, made or removed."""
+        files = own_files()
+        if not self.is_seen or (files == self._own.paths and not self._own.changed()):
+            return
+        if files != self._own.paths:
+            self._own = Watch(files)
+        others = [one for one in self.entries if one.is_capture or one.path == MATRIX]
+        scenarios = [one for one in entries() if not one.is_capture]
+        self.entries = in_order((*scenarios, *others))
+        at = self.current()
+        self._previewed = ""
+        self._refill()
+        names = [one.path if one is not None else "" for one in self._lines]
+        if at is not None and at.path in names:
+            self.query_one("#titles", OptionList).highlighted = names.index(at.path)
 
     # Story and preview
 

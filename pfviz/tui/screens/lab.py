@@ -18,12 +18,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from textual.containers import Container, Horizontal
+from textual.widgets import Static
 
 from pfviz.scenario.schema import Layout
 from pfviz.tui import chrome, keys
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Player
-from pfviz.tui.screens.lab_questions import LabQuestions
+from pfviz.tui.screens.lab_reload import LabReload
 from pfviz.tui.screens.playing import Paint
 from pfviz.views import painters
 from pfviz.views.followed import Followed
@@ -44,7 +45,7 @@ FRAME_CELLS: Final = 2
 """What a pane's border takes of its width and height."""
 
 
-class Lab(LabQuestions):
+class Lab(LabReload):
     """Seven panes over one run."""
 
     BINDINGS = keys.bindings_of(keys.LAB)
@@ -76,6 +77,7 @@ class Lab(LabQuestions):
                         yield Pane(id=name, number=PANES.index(name) + 1, title=title)
         yield Pane(id="sentence")
         yield Pane(id="hints")
+        yield Static("", id="file-problem", markup=False)
 
     def on_mount(self) -> None:
         """Dress the panes and begin."""
@@ -86,6 +88,7 @@ class Lab(LabQuestions):
         self.begin()
         self.focus_pane(self.pane_name)
         self.begin_shared()
+        self.begin_to_watch()
         self.moved()
 
     def players(self) -> tuple[Player, ...]:

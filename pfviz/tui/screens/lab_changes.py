@@ -44,7 +44,8 @@ class LabChanges(LabActions):
         return recipe
 
     def _remake(self, recipe: Recipe, why: str, position: int | None = None,
-                moments: list[str] | None = None) -> None:  # fmt: skip
+                moments: list[str] | None = None,
+                failed: Callable[[str], None] | None = None) -> None:  # fmt: skip
         """Run another recipe and go on at the same place in the workload (or at `position`).
 
         With the captions of this run's `moments`, it goes to the first one that is another.
@@ -53,20 +54,22 @@ class LabChanges(LabActions):
         def remade(run: Run) -> None:
             self._go_on(run, why, position, moments)
 
-        self._make(recipe, f"Making {recipe.scenario.title} again", Recipe.begin, remade)
+        self._make(recipe, f"Making {recipe.scenario.title} again", Recipe.begin, remade, failed)
 
     def _make(
-        self, recipe: Recipe, what: str, make: Callable[[Recipe], T], then: Callable[[T], None]
-    ) -> None:
+        self, recipe: Recipe, what: str, make: Callable[[Recipe], T], then: Callable[[T], None],
+        failed: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
         """Make something of a recipe, at once when it is small; say why when it cannot be."""
+        failed = failed or self._not_made
         if recipe.is_large:
             opening = Opening(what, lambda _: make(recipe))
-            self.app.take(opening, then, self._not_made)
+            self.app.take(opening, then, failed)
             return
         try:
             made = make(recipe)
         except ScenarioError as error:
-            self._not_made(error.reason)
+            failed(error.reason)
             return
         then(made)
 
