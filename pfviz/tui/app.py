@@ -7,7 +7,6 @@ E, F2, pfviz matrix --tui  matrix ──enter──▸ lab
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,10 +34,9 @@ from .key_words import spelled
 from .keymap import Keymap
 from .lean_output import lean_driver
 from .opening import Opening
-from .openings import Openings
+from .openings import Openings, spare_pauses
 from .plain_output import AsciiFilter, ConsoleFilter
 from .run import Run
-from .screens.loading import Loading
 from .screens.playing import PlayingScreen
 from .screens.prompt import Prompt
 from .sources import Entry, entries, run_of
@@ -96,8 +94,6 @@ class LabApp(Openings):
         super().__init__()
         self.first_run = run
         self.first_opening = opening
-        self.failure: Exception | None = None
-        """Why the app ended before it had begun: what was to be opened cannot be."""
         self.entries = tuple(entries)
         self.compare_modes = tuple(compare)
         self.matrix = matrix
@@ -173,7 +169,7 @@ class LabApp(Openings):
         if self.first_run is not None:
             self._enter_lab(self.first_run)
         elif self.first_opening is not None:
-            self.push_screen(Loading(self.first_opening, self.ascii_only), self._first_opened)
+            self.take_first(self.first_opening, self._enter_lab)
         if self.matrix is not None:
             self.push_screen(Matrix(*self.matrix))
         if self.talk is not None:
@@ -202,21 +198,6 @@ class LabApp(Openings):
             self.call_after_refresh(self._compare_at_once)
         elif self.on_stage:
             self.call_after_refresh(self._stage_at_once)
-
-    def _first_opened(self, ended: bool | None) -> None:
-        """What the command line named is there, cannot be, or is not wanted any more."""
-        assert self.first_opening is not None
-        if not ended:
-            self.report(f"{self.first_opening.what}: stopped.")
-            return
-        try:
-            run = self.first_opening.result()
-        except (ScenarioError, CaptureError) as error:
-            self.failure = error
-            self.exit()
-            return
-        spare_pauses()
-        self._enter_lab(run)
 
     def _compare_at_once(self) -> None:
         from .screens.lab import Lab
@@ -342,16 +323,6 @@ def why_unwearable(theme: str | None) -> str:
     except ScenarioError as error:
         return str(error)
     return ""
-
-
-def spare_pauses() -> None:
-    """Let the garbage collector look at old objects seldom: in a large world it takes 0.1 s.
-
-    What lives now lives as long as the app; what is thrown away while playing has no cycles.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 100)
 
 
 def write_screenshot(svg: str, folder: Path) -> Path:

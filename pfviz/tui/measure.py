@@ -21,7 +21,8 @@ from textual.strip import Strip
 from pfviz.scenario.load import load
 from pfviz.scenario.overrides import Overrides
 
-from .app import LabApp, spare_pauses
+from .app import LabApp
+from .openings import spare_pauses
 from .recipe import Recipe
 from .run import Run
 from .screens.lab import Lab

@@ -27,6 +27,27 @@ class Openings(App[None]):
     under_way: Opening[Any] | None = None
     """What somebody waits for: one thing at a time."""
 
+    failure: Exception | None = None
+    """Why the app ended before it had begun: what was to be opened cannot be."""
+
+    def take_first(self, opening: Opening[T], then: Callable[[T], None]) -> None:
+        """Show how far the opening is that the app was begun with; if it fails, the app ends."""
+
+        def finish(ended: bool | None) -> None:
+            if not ended:
+                self.notify(f"{opening.what}: stopped.", markup=False)
+                return
+            try:
+                made = opening.result()
+            except (ScenarioError, CaptureError) as error:
+                self.failure = error
+                self.exit()
+                return
+            spare_pauses()
+            then(made)
+
+        self.push_screen(Loading(opening, self.ascii_only), finish)
+
     def take(
         self, opening: Opening[T], then: Callable[[T], None], failed: Callable[[str], None]
     ) -> None:
@@ -54,3 +75,13 @@ class Openings(App[None]):
             finish(True)
         else:
             self.push_screen(Loading(opening, self.ascii_only), finish)
+
+
+def spare_pauses() -> None:
+    """Let the garbage collector look at old objects seldom: in a large world it takes 0.1 s.
+
+    What lives now lives as long as the app; what is thrown away while playing has no cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
