@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from pfviz.views.compare import Alignment, Divergence
-from pfviz.views.timeline import FAULT, OPERATION
+from pfviz.views.timeline import OPERATION
+from pfviz.views.workload_position import WorkloadPosition, as_far
 
 from .player import Player
-from .workload_position import WorkloadPosition
 
 BY_OPERATIONS: Final = "operations"
 BY_TIME: Final = "time"
@@ -47,24 +47,8 @@ class Race:
                 _place(player, player.run.timeline.index_at(now_ns), now_ns)
             return
         for player in self.players[1:]:
-            index = self._as_far(player)
+            index = as_far(player, leader)
             _place(player, index, player.run.timeline.time_at(index))
-
-    def _as_far(self, player: Player) -> int:
-        """Where a follower has done as much as the leader.
-
-        Between two places of the workload it is as far (in events) as the leader between the same
-        two, so that it moves with every step and not only with every fault.
-        """
-        leader = self.leader
-        place = WorkloadPosition.of(leader)
-        index = place.find(player)
-        if index is None:
-            return len(player.run.timeline)
-        begin, end = place.find(leader), _next_place(leader, leader.index)
-        begin = leader.run.origin if begin is None else begin
-        length = _next_place(player, index) - index
-        return index + (leader.index - begin) * length // max(end - begin, 1)
 
     def work(self, seconds: float) -> bool:
         """Compute ahead for the leader and for whoever cannot keep up; whether more is to do."""
@@ -97,11 +81,6 @@ class Race:
             if self.divergence is not None:
                 self.leader.marks.parted = self.divergence.index_first
         return self.divergence
-
-
-def _next_place(player: Player, index: int) -> int:
-    timeline = player.run.timeline
-    return min(timeline.next(index, FAULT), timeline.next(index, OPERATION))
 
 
 def _place(player: Player, index: int, now_ns: int) -> None:

@@ -12,9 +12,9 @@ from typing import Final
 from pfviz.report.share import log_check, token_of
 from pfviz.report.source import Shared
 from pfviz.scenario.token import Moment
+from pfviz.views.workload_position import WorkloadPosition
 
 from .player import Errand, Player
-from .workload_position import WorkloadPosition
 
 RUNS_DIFFERENTLY: Final = "This pfviz runs it differently from the one that made the token."
 

@@ -1,8 +1,8 @@
 """Players side by side: the same place in the workload, or the same time."""
 
 from pfviz.tui.race import BY_TIME, Race
-from pfviz.tui.workload_position import WorkloadPosition
 from pfviz.views.timeline import FAULT, OPERATION, STEP
+from pfviz.views.workload_position import WorkloadPosition
 
 from .runs import player
 

@@ -3,8 +3,8 @@
 from pfviz.tui.player import Player
 from pfviz.tui.recipe import Recipe
 from pfviz.tui.run import Run
-from pfviz.tui.workload_position import WorkloadPosition
 from pfviz.views.timeline import FAULT, OPERATION
+from pfviz.views.workload_position import WorkloadPosition
 
 from .runs import player, recipe
 

@@ -15,7 +15,7 @@ from pfviz.tui.run import Run
 from pfviz.tui.screens.compare import Compare
 from pfviz.tui.shared_moment import RUNS_DIFFERENTLY, errand_to, token_at
 from pfviz.tui.sources import run_of
-from pfviz.tui.workload_position import WorkloadPosition
+from pfviz.views.workload_position import WorkloadPosition
 
 from .runs import RACE, capture, player
 from .screen_text import lab_of, settle, text_of

@@ -17,7 +17,7 @@ from pfviz.tui.screens.help import Help
 from pfviz.tui.screens.lab import Lab
 from pfviz.tui.screens.prompt import Prompt
 from pfviz.tui.sources import entries, run_of
-from pfviz.tui.workload_position import WorkloadPosition
+from pfviz.views.workload_position import WorkloadPosition
 
 from .runs import capture, race
 from .screen_text import lab_of, settle, text_of

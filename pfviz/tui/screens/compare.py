@@ -23,7 +23,6 @@ from pfviz.tui.player import Errand, Player
 from pfviz.tui.race import BY_OPERATIONS, BY_TIME, Race
 from pfviz.tui.screens.playing import Paint, PlayingScreen
 from pfviz.tui.shared_moment import token_at
-from pfviz.tui.workload_position import WorkloadPosition
 from pfviz.views import compare_table, latency, painters, threads
 from pfviz.views.bars import MODE_TITLES
 from pfviz.views.look import Look
@@ -31,6 +30,7 @@ from pfviz.views.numbers import clock, count, duration
 from pfviz.views.painters import Scene, playing_span, stretched
 from pfviz.views.rows import Cell, Row, Rows, fit_rows, row_width
 from pfviz.views.timeline import FAULT, OPERATION
+from pfviz.views.workload_position import WorkloadPosition
 
 if TYPE_CHECKING:
     from textual import events

@@ -18,8 +18,8 @@ from pfviz.tui.player import Errand, Player
 from pfviz.tui.recipe import Recipe
 from pfviz.tui.screens.compare import Compare
 from pfviz.tui.screens.lab_actions import LabActions
-from pfviz.tui.workload_position import WorkloadPosition
 from pfviz.views.bars import MODE_TITLES
+from pfviz.views.workload_position import WorkloadPosition
 
 if TYPE_CHECKING:
     from pfviz.tui.chooser import Decision

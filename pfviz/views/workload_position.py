@@ -6,10 +6,37 @@ Times and steps differ between lock modes and kernels; operations and their faul
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from pfviz.views.timeline import FAULT, OPERATION
+from .timeline import FAULT, OPERATION, Timeline
 
-from .player import Player
+
+class Watched(Protocol):
+    """A run as far as it is known."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """What is known of it."""
+
+    @property
+    def origin(self) -> int:
+        """The position at which it begins."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether that is everything that will ever happen."""
+
+
+class Watcher(Protocol):
+    """Somebody who looks at one moment of a run."""
+
+    @property
+    def run(self) -> Watched:
+        """The run."""
+
+    @property
+    def index(self) -> int:
+        """How many of its events have happened there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +49,7 @@ class WorkloadPosition:
     """All faults so far: what remains to go by where so many operations never come."""
 
     @classmethod
-    def of(cls, player: Player) -> WorkloadPosition:
+    def of(cls, player: Watcher) -> WorkloadPosition:
         """The position of a player's cursor."""
         timeline, index = player.run.timeline, player.index
         operations = timeline.count(index, OPERATION)
@@ -30,7 +57,7 @@ class WorkloadPosition:
         in_all = timeline.count(index, FAULT)
         return cls(operations, in_all - timeline.count(since, FAULT), in_all)
 
-    def find(self, player: Player) -> int | None:
+    def find(self, player: Watcher) -> int | None:
         """Where this is in another run, None while that run is not known so far."""
         timeline, run = player.run.timeline, player.run
         if timeline.count(len(timeline), OPERATION) < self.operations:
@@ -44,7 +71,7 @@ class WorkloadPosition:
         known = timeline.count(len(timeline), OPERATION) > self.operations or run.finished
         return max(base, next_operation - 1) if known else None
 
-    def _without_operations(self, player: Player) -> int:
+    def _without_operations(self, player: Watcher) -> int:
         """Whoever works on and on does more in a run that takes longer: faults are left, then."""
         timeline = player.run.timeline
         if 0 < self.faults_in_all <= timeline.count(len(timeline), FAULT):
@@ -64,3 +91,24 @@ class WorkloadPosition:
             f" and {self.faults} fault" + ("" if self.faults == 1 else "s") if self.faults else ""
         )
         return f"At the same place in the workload: {done}{more} done."
+
+
+def as_far(player: Watcher, leader: Watcher) -> int:
+    """Where a run has done as much as the leader's has where the leader looks.
+
+    Between two places of the workload it is as far (in events) as the leader between the same two,
+    so that it moves with every step and not only with every fault.
+    """
+    place = WorkloadPosition.of(leader)
+    index = place.find(player)
+    if index is None:
+        return len(player.run.timeline)
+    begin, end = place.find(leader), _next_place(leader, leader.index)
+    begin = leader.run.origin if begin is None else begin
+    length = _next_place(player, index) - index
+    return index + (leader.index - begin) * length // max(end - begin, 1)
+
+
+def _next_place(player: Watcher, index: int) -> int:
+    timeline = player.run.timeline
+    return min(timeline.next(index, FAULT), timeline.next(index, OPERATION))
