@@ -39,12 +39,14 @@ def _scene(talk: Talk, scene: Scene) -> Iterator[str]:
     yield f"{scene.number} of {len(talk.scenes)}  {scene.title}"
     yield f"  from {begins}, {clock(scene.minutes * 60)} long{topics}"
     yield from _block("begin", scene.say, scene.note)
-    for number, stop in enumerate(scene.stops, 1):
+    number = 0
+    for beat in scene.beats:
         yield ""
-        yield from _block(f"stop {number}: {moment(stop)}", stop.say, stop.note)
-    for question in scene.questions:
-        yield ""
-        yield from _question(question)
+        if isinstance(beat, Asked):
+            yield from _question(beat)
+            continue
+        number += 1
+        yield from _block(f"stop {number}: {moment(beat)}", beat.say, beat.note)
 
 
 def _block(title: str, say: str, note: str) -> Iterator[str]:

@@ -39,6 +39,8 @@ class Stop:
     pause: bool = True
     is_cue: bool = False
     """It is a cue of the scenario, not a stop that the talk has written."""
+    line: int = 0
+    """Where in the talk's file it stands; 0 for what it has from elsewhere."""
 
     @property
     def is_end(self) -> bool:
@@ -63,6 +65,7 @@ class Asked:
     at_ns: int | None = None
     when: str = ""
     is_of_scenario: bool = False
+    line: int = 0
 
     @property
     def is_end(self) -> bool:
@@ -132,6 +135,15 @@ class Scene:
     where its last caption does.
     """
     questions: tuple[Asked, ...] = ()
+
+    @property
+    def beats(self) -> tuple[Stop | Asked, ...]:
+        """Stops and questions in the order of the file, which is that in which they should come.
+
+        What is the scenario's own stands behind them.
+        """
+        beats: list[Stop | Asked] = [*self.stops, *self.questions]
+        return tuple(sorted(beats, key=lambda one: (not one.line, one.line)))
 
     @property
     def runs(self) -> tuple[Overrides, ...]:

@@ -15,6 +15,7 @@ from pfviz.scenario.documents import converted, read_text
 from pfviz.scenario.errors import ScenarioError, hint
 from pfviz.scenario.names import talk_folders
 from pfviz.scenario.overrides import Overrides, kernel_of, mode_for
+from pfviz.scenario.positions import Path as Key
 from pfviz.scenario.positions import line_of, positions
 from pfviz.scenario.schema import Cue, Layout, Scenario
 from pfviz.scenario.talk import PANES, Asked, MatrixPart, Scene, Stop, Talk, asked_of
@@ -90,13 +91,13 @@ def parse(text: str, source: str) -> Talk:
     `source` is the file's path: scenarios that are given by a path are looked for from there.
     """
     table = converted(text, source, TalkTable)
-    folder = Path(source).parent
+    folder, lines = Path(source).parent, positions(text)
     scenarios: dict[str, Scenario] = {}
     for problem in talk_checks.problems(table, folder, scenarios):
-        raise ScenarioError(source, line_of(positions(text), problem.path), problem.reason)
+        raise ScenarioError(source, line_of(lines, problem.path), problem.reason)
     minutes = shares([scene.minutes for scene in table.scene], table.minutes)
     scenes = tuple(
-        _scene(scene, index, minutes[index - 1], folder, scenarios)
+        _scene(scene, index, minutes[index - 1], folder, scenarios, lines)
         for index, scene in enumerate(table.scene, 1)
     )
     return Talk(
@@ -147,14 +148,21 @@ def _listed(name: str, path: Path) -> Listed:
 
 
 def _scene(
-    table: SceneTable, number: int, minutes: float, folder: Path, scenarios: dict[str, Scenario]
-) -> Scene:
+    table: SceneTable, number: int, minutes: float, folder: Path,
+    scenarios: dict[str, Scenario], lines: dict[Key, int],
+) -> Scene:  # fmt: skip
     name = talk_checks.scenario_path(table.scenario, folder) if table.scenario else ""
     overrides = talk_checks.overrides_of(table)
     compared = tuple(talk_checks.compared(overrides, words) for words in table.compare)
     at_ns, when = _begin(table.begin)
-    stops = [_stop(one) for one in table.stop]
-    questions = [_question(one) for one in table.question]
+    path = ("scene", number - 1)
+    stops = [
+        _stop(one, line_of(lines, (*path, "stop", index))) for index, one in enumerate(table.stop)
+    ]
+    questions = [
+        _question(one, line_of(lines, (*path, "question", index)))
+        for index, one in enumerate(table.question)
+    ]
     if name:
         stops, questions = _with_cues(
             table, stops, questions, scenarios[name], (compared or (overrides,))[0]
@@ -219,12 +227,12 @@ def _matrix(table: SceneTable) -> MatrixPart | None:
     return MatrixPart(part.kind, part.kernel, part.kernels, part.kinds)
 
 
-def _stop(table: StopTable) -> Stop:
+def _stop(table: StopTable, line: int) -> Stop:
     at_ns = None if table.at in (None, END) else nanoseconds(str(table.at))
     speed_ns = None if table.speed is None else nanoseconds(table.speed)
     return Stop(
         table.say, table.note, at_ns, table.when, table.kind, table.kernel, table.panes,
-        table.focus, speed_ns, table.thread, table.pause,
+        table.focus, speed_ns, table.thread, table.pause, line=line,
     )  # fmt: skip
 
 
@@ -233,9 +241,11 @@ def _cue(cue: Cue) -> Stop:
     return Stop(cue.caption, cue.note, at_ns, cue.when, focus=cue.focus, is_cue=True)
 
 
-def _question(table: QuestionTable) -> Asked:
+def _question(table: QuestionTable, line: int) -> Asked:
     at_ns = None if table.at in (None, END) else nanoseconds(str(table.at))
-    return Asked(table.ask, table.answers, table.right, table.why, table.note, at_ns, table.when)
+    return Asked(
+        table.ask, table.answers, table.right, table.why, table.note, at_ns, table.when, line=line
+    )
 
 
 def _begin(text: str) -> tuple[int | None, str]:

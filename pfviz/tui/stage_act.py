@@ -32,7 +32,7 @@ from pfviz.views.stage_walk import (
 )
 
 from .player import Player
-from .race import Race
+from .race import BY_OPERATIONS, BY_TIME, Race
 from .recipe import Recipe
 from .run import FIRST_EVENTS, Run
 
@@ -126,6 +126,7 @@ class Act:
         """The runs have something to show: make their players."""
         players = [Player(run) for run in self._runs]
         self.race = Race(players)
+        self.race.by = BY_TIME if self.scene.align == "time" else BY_OPERATIONS
         for player in players:
             player.heeds_stops = False
         run = self._runs[0]

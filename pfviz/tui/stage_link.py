@@ -15,14 +15,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 from pfviz.places import state_home
 
 HOST: Final = "127.0.0.1"
 FILE: Final = "stage.json"
-COMMANDS: Final = ("next", "previous")
-"""What a follower may ask for."""
+NEXT: Final = "next"
+PREVIOUS: Final = "previous"
+COMMANDS: Final = (NEXT, PREVIOUS)
+"""What a follower may ask the stage for."""
+RESTART_CLOCK: Final = "clock"
+"""What it may ask the link for: that the talk begins now."""
 BEAT_S: Final = 1.0
 SILENCE_S: Final = 4.0
 """A stage that has said nothing for so long is gone."""
@@ -48,6 +53,8 @@ class StageLink:
         self._file = (folder or state_home()) / FILE
         self._secret = secrets.token_hex(16)
         self._state: dict[str, Any] = {}
+        self._began_s: float | None = None
+        """When the talk left its beginning."""
         self._followers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._beating: asyncio.Task[None] | None = None
@@ -70,9 +77,19 @@ class StageLink:
         self._beating = asyncio.create_task(self._beat())
 
     def tell(self, state: Mapping[str, Any]) -> None:
-        """Send a new state, which replaces the one before, to all who follow now or later."""
-        self._state = dict(state)
+        """Send a new state, which replaces the one before, to all who follow now or later.
+
+        The talk's time runs from the first state that is not where the first one was.
+        """
+        before, self._state = self._state, dict(state)
+        if self._began_s is None and before and _place(before) != _place(self._state):
+            self._began_s = monotonic()
         self._send_all()
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long the talk has been going on."""
+        return 0.0 if self._began_s is None else monotonic() - self._began_s
 
     async def close(self) -> None:
         """Let all followers go and take the file away, unless another stage has written it."""
@@ -103,7 +120,18 @@ class StageLink:
             self._followers.discard(writer)
             writer.transport.abort()
             return
-        writer.write(json.dumps(self._state).encode() + b"\n")
+        told = self._state | {
+            "elapsed_s": round(self.elapsed_s, 2),
+            "began": self._began_s is not None,
+        }
+        writer.write(json.dumps(told).encode() + b"\n")
+
+    def _hear(self, asked: object) -> None:
+        if asked in COMMANDS:
+            self._command(str(asked))
+        elif asked == RESTART_CLOCK:
+            self._began_s = monotonic()
+            self._send_all()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -116,9 +144,7 @@ class StageLink:
             self._followers.add(writer)
             self._send(writer)
             while True:
-                asked = (await _line(reader)).get("do")
-                if asked in COMMANDS:
-                    self._command(str(asked))
+                self._hear((await _line(reader)).get("do"))
         except (TimeoutError, OSError, EOFError, ValueError):
             pass  # Whoever it was has gone, or does not speak our language.
         finally:
@@ -149,7 +175,7 @@ class StageFollower:
         return self._writer is not None
 
     def ask(self, command: str) -> bool:
-        """Send one of COMMANDS; False when nobody is there to hear it."""
+        """Send one of COMMANDS or RESTART_CLOCK; False when nobody is there to hear it."""
         if self._writer is None or self._writer.is_closing():
             return False
         self._writer.write(json.dumps({"do": command}).encode() + b"\n")
@@ -184,6 +210,10 @@ class StageFollower:
         finally:
             self._writer = None
             writer.close()
+
+
+def _place(state: Mapping[str, Any]) -> tuple[object, object]:
+    return state.get("scene"), state.get("station")
 
 
 async def _line(reader: asyncio.StreamReader) -> dict[str, Any]:

@@ -24,7 +24,21 @@ def state_of(show: Show, is_blank: bool, is_manual: bool) -> dict[str, Any]:
         "reached": len(station.reached),
         "caption": asked.why if asked and station.kind == WHY else asked.ask if asked else view.say,
         "note": asked.note if asked else view.note,
+        "next": _next(show),
+        "asked": show.scene.questions.index(asked) if asked else -1,
+        "stations": act.stations.count_in_all,
         "moving": act.heading,
         "blank": is_blank,
         "manual": is_manual,
     }
+
+
+def _next(show: Show) -> str:
+    """What the audience will read next; "" at the end of the talk, and while nobody knows."""
+    target = show.act.target
+    if target is None:
+        following = show.talk.scenes[show.scene.number :]
+        return (following[0].say or following[0].title) if show.act.is_over and following else ""
+    if target.asked is not None:
+        return target.asked.why if target.kind == WHY else target.asked.ask
+    return show.scene.view(target.reached).say

@@ -235,15 +235,16 @@ def _with_runs(
     for label, overrides, run in zip(scene.labels, scene.runs, runs, strict=True):
         _, mode = _kernel_and_mode(scenario, overrides)
         name = MODE_TITLES.get(label) or (f"Linux {label}" if label in PRESETS else label)
-        said = duration(run.now_ns)
+        said = duration(run.now_ns) if scene.align == "work" else ""
         columns.append(Column(name, f"mode-{mode}", _seen(run, view), said))
     kernels = {kernel_of(scenario, overrides) for overrides in scene.runs}
     return replace(
         moment,
         kernel=kernels.pop() if len(kernels) == 1 else "",
+        now_ns=-1 if scene.align == "work" else runs[0].now_ns,
         panes=panes,
         columns=tuple(columns),
-        verdict=_verdict(columns, runs),
+        verdict=_verdict(columns, runs) if scene.align == "work" else "",
     )
 
 

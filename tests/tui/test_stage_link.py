@@ -27,6 +27,34 @@ async def heard_until(heard: list[Heard], wanted: Any) -> None:
             await asyncio.sleep(0.01)
 
 
+def has(heard: Heard, **wanted: object) -> bool:
+    """Whether a state was heard with these values in it."""
+    state = heard.state or {}
+    return all(state.get(name) == value for name, value in wanted.items())
+
+
+async def test_the_talk_has_begun_when_it_leaves_its_beginning_or_when_the_speaker_says_so(
+    tmp_path: Path,
+) -> None:
+    link = StageLink(print, tmp_path)
+    await link.open()
+    link.tell({"scene": 1, "station": 0})
+    link.tell({"scene": 1, "station": 0, "blank": True})
+    assert link.elapsed_s == 0.0
+    link.tell({"scene": 1, "station": 1})
+    await asyncio.sleep(0.15)
+    elapsed_s = link.elapsed_s
+    assert elapsed_s >= 0.1
+    heard: list[Heard] = []
+    follower = StageFollower(heard.append, tmp_path)
+    following = asyncio.create_task(follower.follow())
+    await heard_until(heard, lambda one: has(one, began=True))
+    assert follower.ask(stage_link.RESTART_CLOCK)
+    await heard_until(heard, lambda one: (one.state or {"elapsed_s": 9})["elapsed_s"] < elapsed_s)
+    following.cancel()
+    await link.close()
+
+
 async def test_notes_hear_what_the_stage_tells_and_may_answer(tmp_path: Path) -> None:
     asked: list[str] = []
     heard: list[Heard] = []
@@ -35,10 +63,10 @@ async def test_notes_hear_what_the_stage_tells_and_may_answer(tmp_path: Path) ->
     await heard_until(heard, lambda one: one.why == "no stage is running")
     assert not follower.ask("next")
     await link.open()
-    link.tell({"scene": 1, "stop": 0})
-    await heard_until(heard, lambda one: one.state == {"scene": 1, "stop": 0})
-    link.tell({"scene": 2, "stop": 1})
-    await heard_until(heard, lambda one: one.state == {"scene": 2, "stop": 1})
+    link.tell({"scene": 1, "station": 0})
+    await heard_until(heard, lambda one: has(one, scene=1, station=0, began=False))
+    link.tell({"scene": 2, "station": 1})
+    await heard_until(heard, lambda one: has(one, scene=2, station=1, began=True))
     assert follower.ask("next")
     assert follower.ask("rm -rf /")
     assert follower.ask("previous")
@@ -53,7 +81,7 @@ async def test_notes_hear_what_the_stage_tells_and_may_answer(tmp_path: Path) ->
     again = StageLink(asked.append, tmp_path)
     await again.open()
     again.tell({"scene": 3})
-    await heard_until(heard, lambda one: one.state == {"scene": 3})
+    await heard_until(heard, lambda one: has(one, scene=3))
     following.cancel()
     await again.close()
 
@@ -109,6 +137,6 @@ async def test_a_file_left_by_a_stage_that_died_does_not_stop_the_notes(tmp_path
     link = StageLink(print, tmp_path)
     await link.open()
     link.tell({"scene": 1})
-    await heard_until(heard, lambda one: one.state is not None and one.state.get("scene") == 1)
+    await heard_until(heard, lambda one: has(one, scene=1))
     following.cancel()
     await link.close()
