@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run demo test lint bench screenshots clean
+.PHONY: run demo test lint bench screenshots docs clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pfviz needs Python 3.11 or newer")'
@@ -32,6 +32,14 @@ bench: $(VENV)/.ready
 # Every screen in every theme, to be looked at: out/screens.
 screenshots: $(VENV)/.ready
 	$(BIN)/python -m docs.screenshots
+
+# What is written from the program itself; a test says when it is to be done again.
+docs: $(VENV)/.ready
+	$(BIN)/python -m pfviz.cli.manual > docs/man/pfviz.1
+	$(BIN)/python -m pfviz.tui.key_list > docs/keys.md
+	$(BIN)/pfviz completion bash > completions/pfviz
+	$(BIN)/pfviz completion zsh > completions/_pfviz
+	$(BIN)/pfviz completion fish > completions/pfviz.fish
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -38,6 +38,14 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "completion": ("completion", "Print the completion script of a shell."),
 }
 
+EXIT_CODES: Final = (
+    (0, "fine"),
+    (1, "an expectation failed, a rule is broken, or runs differ"),
+    (2, "usage or configuration"),
+    (3, "input unreadable"),
+    (4, "search budget exhausted"),
+    (130, "interrupted"),
+)
 BROKEN_PIPE: Final = 0
 INTERRUPTED: Final = 130
 
@@ -115,8 +123,7 @@ class Verbs(Group):
     cls=Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 an expectation failed or a rule is broken, 2 usage, "
-    "3 input unreadable, 4 search budget exhausted, 130 interrupted.",
+    epilog=f"Exit codes: {', '.join(f'{code} {text}' for code, text in EXIT_CODES)}.",
 )
 @click.version_option(pfviz.__version__, prog_name="pfviz")
 @click.pass_context

@@ -88,6 +88,11 @@ def keymap_named(name: str) -> NamedKeymap:
     path = keymap_path(name)
     if path is None:
         raise ScenarioError(name, 0, why_unknown(name))
+    return read_keymap(path)
+
+
+def read_keymap(path: Path) -> NamedKeymap:
+    """Read the keymap of a file; ScenarioError (exit code 2) when it cannot be used."""
     label = str(path)
     try:
         text = read_text(path)
@@ -96,4 +101,4 @@ def keymap_named(name: str) -> NamedKeymap:
         raise ScenarioError(label, error.line, error.reason) from None
     found = {".".join(map(str, at[1:])): line for at, line in positions(text).items()
              if at[:1] == ("keys",) and len(at) > 1}  # fmt: skip
-    return NamedKeymap(name, file.title, path, rebindings(file.keys), found)
+    return NamedKeymap(path.stem, file.title, path, rebindings(file.keys), found)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
+
+from pfviz.config.keymap_files import read_keymap, shipped_folder
 
 from . import keys
 from .key_words import spelled, spelled_key
-from .keymap import Keymap
+from .keymap import Keymap, laid_over
 
 
 def objects(keymap: Keymap) -> list[dict[str, Any]]:
@@ -62,16 +65,51 @@ def written(words: str) -> list[str]:
     return found
 
 
-def markdown(keymap: Keymap) -> str:
-    """The tables of docs/keys.md, a group each."""
-    parts = []
-    for group in keys.GROUPS:
-        rows = [f"## {group}", "", "| Key | Id | Where | What it does |", "|---|---|---|---|"]
-        for key in keymap.table:
-            if key.group == group:
-                shown = spelled(key.keys).split(" ")
-                said = " ".join(f"`{one}`" for one in shown).replace("|", "\\|")
-                where = ", ".join(key.screens)
-                rows.append(f"| {said} | `{key.id}` | {where} | {keymap.fill(key.help)} |")
-        parts.append("\n".join(rows))
-    return "\n\n".join(parts) + "\n"
+def page() -> str:
+    """docs/keys.md: every key of the default keymap, and what the other ones that ship change."""
+    named = read_keymap(shipped_folder() / "vim.toml")
+    default, vim = Keymap(), laid_over(named.keys, named=named)
+    groups = "\n\n".join(_group(default, group) for group in keys.GROUPS)
+    changed = [
+        f"| {_code(now.keys)} | {_code(was.keys)} | `{now.id}` | {now.label} |"
+        for now, was in zip(vim.table, default.table, strict=True)
+        if now.keys != was.keys
+    ]
+    return "\n".join((HEAD, groups, "", VIM.format(title=vim.title), *changed, ""))
+
+
+def _group(keymap: Keymap, group: str) -> str:
+    rows = [f"## {group}", "", "| Key | What it does | Where | Id |", "|---|---|---|---|"]
+    rows += [
+        f"| {_code(key.keys)} | {keymap.fill(key.help)} | {', '.join(key.screens)} | `{key.id}` |"
+        for key in keymap.table
+        if key.group == group
+    ]
+    return "\n".join(rows)
+
+
+def _code(words: str) -> str:
+    shown = (spelled_key(one).replace("|", "\\|") for one in words.split(",") if one)
+    return " ".join("`` ` ``" if one == "`" else f"`{one}`" for one in shown)
+
+
+HEAD: Final = """\
+# Keys
+
+`make docs` writes this page from the table that all screens are made from (`pfviz/tui/keys.py`).
+`?` shows the same on the screen, and `ctrl+p` finds an action by its name.
+
+Every key can be changed by its id: see [configuring.md](configuring.md). `pfviz config keys` lists
+the keys that you have now.
+"""
+VIM: Final = """\
+## The vim keymap
+
+{title} `pfviz play NAME --keymap vim` takes it once, and
+`keymap = "vim"` in the configuration keeps it. What it does not name has the key above.
+
+| Key in vim | Key above | Id | What it does |
+|---|---|---|---|"""
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
