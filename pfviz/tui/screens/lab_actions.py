@@ -356,11 +356,6 @@ class LabActions(PlayingScreen):
         self.say("The sentence is in the clipboard, as far as this terminal allows it (OSC 52).")
         self.moved()
 
-    def action_export(self) -> None:
-        """Not from here yet."""
-        self.say("Nothing to export to from here yet: `pfviz run NAME --json` writes the figures.")
-        self.moved()
-
     def action_stage(self) -> None:
         """This run on the stage, from here; back from there at the place reached."""
         from pfviz.tui.screens.stage import stage_of

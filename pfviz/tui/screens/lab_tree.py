@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from pfviz.tui.screens.lab_policies import LabPolicies
+from pfviz.tui.screens.lab_exports import LabExports
 from pfviz.tui.screens.prompt import TREE_PROMPT
 from pfviz.tui.tree_place import address_of
 from pfviz.views import tree, tree_shape
@@ -19,7 +19,7 @@ OPEN_ALL_MAX: Final = 5_000
 """Trees of more nodes are not opened all at once."""
 
 
-class LabTree(LabPolicies):
+class LabTree(LabExports):
     """Actions on the tree pane; elsewhere they say where they work."""
 
     def inner_size(self, name: str) -> tuple[int, int]:
