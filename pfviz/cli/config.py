@@ -13,12 +13,13 @@ from pfviz import places
 from pfviz.cli.groups import Group
 from pfviz.cli.options import KeymapName, Word, data_options, look_options
 from pfviz.cli.output import Complaint, beside, columns, leave, say, write, write_json, write_lines
-from pfviz.config import keymap_files
+from pfviz.config import keymap_files, theme_files
 from pfviz.config.files import project_path, read, user_path
 from pfviz.config.resolve import Resolved, resolve
 from pfviz.config.sample import sample
 from pfviz.config.settings import json_schema, names
 from pfviz.scenario.errors import ScenarioError, printable
+from pfviz.views.palettes import Palette
 
 PLACES: Final = ("config", "project", "keymaps", "themes", "scenarios", "state", "cache")
 
@@ -59,7 +60,7 @@ def _places() -> dict[str, str]:
         "config": str(user_path(os.environ)),
         "project": "" if project is None else str(project),
         "keymaps": str(keymap_files.own_folder()),
-        "themes": str(places.config_home() / "themes"),
+        "themes": str(theme_files.themes_folder()),
         "scenarios": str(places.data_home() / "scenarios"),
         "state": str(places.state_home()),
         "cache": str(places.cache_home()),
@@ -126,6 +127,9 @@ def _checked(name: str) -> list[str]:
     if name:
         if not Path(name).is_file():
             raise ScenarioError(name, 0, "there is no such file")
+        if theme_files.is_theme(Path(name)):
+            _warn(name, theme_files.read_theme(Path(name)))
+            return [name]
         resolved = resolve(environ={"PFVIZ_CONFIG": name}, folder=Path("/"))
         read("user", Path(name))
         keymap_of(resolved)
@@ -133,7 +137,16 @@ def _checked(name: str) -> list[str]:
     resolved = resolve()
     keymap = keymap_of(resolved)
     files = [str(file.path) for file in resolved.files]
+    for path in theme_files.own_themes():
+        _warn(str(path), theme_files.read_theme(path))
+        files.append(str(path))
     return [*files, f"keymap {keymap.name}"] if files else [f"defaults, keymap {keymap.name}"]
+
+
+def _warn(name: str, palette: Palette) -> None:
+    """Say which colours of a theme can hardly be read; it can be worn all the same."""
+    for said in theme_files.warnings(palette):
+        say(f"{printable(name)}: {said}")
 
 
 @command.command("schema")

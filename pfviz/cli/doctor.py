@@ -3,86 +3,85 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 import sys
-from importlib import metadata
 from typing import Any, Final
 
 import click
 
-import pfviz
+from pfviz.cli.doctor_installation import configuration, libraries, things_to_play
+from pfviz.cli.doctor_row import MARKS, WRONG, Row
+from pfviz.cli.doctor_terminal import colours, glyphs_here, marks, terminal
 from pfviz.cli.options import data_options
-from pfviz.cli.output import leave, write_json, write_lines
-from pfviz.scenario.names import own_folder
+from pfviz.cli.output import STDOUT, beside, columns, leave, write_json, write_lines
 
-NEEDS: Final = ("textual", "rich", "numpy", "click", "msgspec")
-COLUMNS_MIN, LINES_MIN = 80, 24
+TEST_PATTERN: Final = (
+    "corners meet, lines have no gaps, the right edge is straight, blocks touch:",
+    "  ┌──────────┬──────────┐  ╭────╮",
+    "  │ ━━━═══── │ ███▓▓▒▒░ │  │ µs │",
+    "  ├──────────┼──────────┤  ╰────╯",
+    "  │ ▁▂▃▄▅▆▇█ │ ▌▊▚▞●■□▣ │  ◂◆▸",
+    "  └──────────┴──────────┘",
+)
 
 
 @click.command("doctor")
 @data_options
 def command(as_json: bool, output: str) -> None:
-    """Look at this terminal and this installation, and say what to do about what is wrong."""
-    found = [*_installation(), *_terminal()]
+    """Look at this terminal and this installation, and say what to do about what is wrong.
+
+    The exit code is 1 when something is broken, 0 otherwise: a small terminal is not broken.
+    """
+    sections = {
+        "terminal": terminal(os.environ),
+        "colours": colours(os.environ),
+        "marks": marks(os.environ),
+        "libraries": libraries(),
+        "configuration": configuration(),
+        "to play": things_to_play(),
+    }
     if as_json:
-        write_json(found, output)
+        write_json([_object(name, row) for name, rows in sections.items() for row in rows], output)
     else:
-        width = max(len(one["what"]) for one in found)
-        marks = {"fine": "ok  ", "note": "note", "wrong": "BAD "}
-        lines = [
-            f"{marks[one['state']]}  {one['what']:<{width}}  {one['value']}"
-            + (f"  -> {one['advice']}" if one["advice"] else "")
-            for one in found
-        ]
-        write_lines(lines, output)
-    leave(1 if any(one["state"] == "wrong" for one in found) else 0)
+        write_lines(_lines(sections, output), output)
+        if output == STDOUT and sys.stdout.isatty():
+            _show_colours()
+    rows = [row for section in sections.values() for row in section]
+    leave(1 if any(row.state == WRONG for row in rows) else 0)
 
 
-def _row(what: str, value: object, state: str = "fine", advice: str = "") -> dict[str, Any]:
-    return {"what": what, "value": str(value), "state": state, "advice": advice}
+def _object(section: str, row: Row) -> dict[str, Any]:
+    return {"section": section, "what": row.what, "value": row.value, "state": row.state,
+            "advice": row.advice}  # fmt: skip
 
 
-def _installation() -> list[dict[str, Any]]:
-    rows = [_row("pfviz", pfviz.__version__)]
-    is_old = sys.version_info < (3, 11)
-    rows.append(
-        _row("python", platform.python_version(), "wrong" if is_old else "fine",
-             "3.11 or newer is needed" if is_old else "")
-    )  # fmt: skip
-    for name in NEEDS:
-        try:
-            rows.append(_row(name, metadata.version(name)))
-        except metadata.PackageNotFoundError:
-            rows.append(_row(name, "missing", "wrong", f"pip install {name}"))
-    from pfviz.scenario.load import listing
-
-    known = listing()
-    broken = [one.name for one in known if one.error]
-    advice = f"pfviz scenario validate {' '.join(broken)}" if broken else ""
-    if not known:
-        advice = "the installation is not whole: install pfviz again"
-    state = "wrong" if broken or not known else "fine"
-    rows.append(_row("scenarios", f"{len(known)}, own ones in {own_folder()}", state, advice))
-    return rows
+def _lines(sections: dict[str, list[Row]], output: str) -> list[str]:
+    width_max = columns() if output == STDOUT else None
+    width = max(len(row.what) for rows in sections.values() for row in rows)
+    lines: list[str] = []
+    for name, rows in sections.items():
+        lines += ["", name] if lines else [name]
+        for row in rows:
+            head = f"  {MARKS[row.state]}  {row.what:<{width}}  "
+            lines += beside(head, row.value, width_max)
+            if row.advice:
+                lines += beside(" " * (7 + width) + "-> ", row.advice, width_max)
+    return [*lines, "", *_pattern()]
 
 
-def _terminal() -> list[dict[str, Any]]:
-    size = shutil.get_terminal_size()
-    is_small = size.columns < COLUMNS_MIN or size.lines < LINES_MIN
-    term = os.environ.get("TERM", "")
-    encoding = sys.stdout.encoding or "none"
-    colours = os.environ.get("COLORTERM", "") or ("256" if "256" in term else "16 or fewer")
-    has_utf8 = encoding.lower().replace("-", "") == "utf8"
-    rows = [
-        _row("terminal", "yes" if sys.stdout.isatty() else "no (output goes elsewhere)", "fine"),
-        _row("TERM", term or "not set", "note" if term in ("", "dumb") else "fine",
-             "no screen can be shown: text is printed instead" if term in ("", "dumb") else ""),
-        _row("size", f"{size.columns} x {size.lines}", "note" if is_small else "fine",
-             f"{COLUMNS_MIN} x {LINES_MIN} shows more" if is_small else ""),
-        _row("colours", colours),
-        _row("encoding", encoding, "fine" if has_utf8 else "note",
-             "" if has_utf8 else "ASCII glyphs are used; set a UTF-8 locale for better ones"),
-    ]  # fmt: skip
-    others = ("NO_COLOR", "FORCE_COLOR", "TMUX", "SSH_CONNECTION")
-    return rows + [_row(name, "set") for name in others if os.environ.get(name)]
+def _pattern() -> list[str]:
+    """The test pattern, with the marks that would be used here; ASCII needs no test."""
+    glyphs, _ = glyphs_here(os.environ)
+    if glyphs.ascii_only:
+        return []
+    if glyphs.is_console:
+        from pfviz.tui.plain_output import console_only
+
+        return [console_only(line) for line in TEST_PATTERN]
+    return list(TEST_PATTERN)
+
+
+def _show_colours() -> None:
+    """The colours of every theme, as this terminal shows them."""
+    from pfviz.tui.swatches import swatches
+
+    sys.stdout.write("\n" + "\n".join(swatches(os.environ)) + "\n")

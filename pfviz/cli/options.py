@@ -104,9 +104,9 @@ class ThemeName(Named):
 
     def known(self) -> Iterable[str]:
         """The themes that ship, and a person's own."""
-        from pfviz.views import palettes
+        from pfviz.config.theme_files import theme_names
 
-        return palettes.SHORT_NAMES
+        return theme_names()
 
 
 class KeymapName(Named):

@@ -85,7 +85,7 @@ def listing() -> Iterator[ThemeListing]:
         except ScenarioError as error:
             yield ThemeListing(name, None, str(path), str(error))
         else:
-            yield ThemeListing(name, palette, str(path), "", tuple(_warnings(palette)))
+            yield ThemeListing(name, palette, str(path), "", tuple(warnings(palette)))
 
 
 def read_theme(path: Path) -> Palette:
@@ -122,6 +122,21 @@ def read_theme(path: Path) -> Palette:
     return replace(palette, name=path.stem, **changes)
 
 
+def is_theme(path: Path) -> bool:
+    """Whether a file is a theme: one of a folder `themes`, or one with `[colors]`."""
+    if path.parent.name == FOLDER:
+        return True
+    try:
+        return "colors" in tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+
+
+def own_themes() -> tuple[Path, ...]:
+    """The files of a person's own themes."""
+    return tuple(_own().values())
+
+
 def _text(path: Path) -> str:
     """The text of the file; an empty one is its base."""
     if path.is_file() and not path.read_bytes().strip():
@@ -137,12 +152,13 @@ def _wrong(label: str, text: str, at: tuple[str, ...], reason: str) -> ScenarioE
     return ScenarioError(label, line_of(positions(text), at), reason)
 
 
+def warnings(palette: Palette) -> Iterator[str]:
+    """What can hardly be read in a palette."""
+    for name, ratio, least in weak_spots(palette):
+        yield f"{name} has a contrast of {ratio:.1f} to its ground: {least:g} can be read"
+
+
 def _own() -> dict[str, Path]:
     folder = themes_folder()
     files = sorted(folder.glob("*.toml")) if folder.is_dir() else []
     return {path.stem: path for path in files}
-
-
-def _warnings(palette: Palette) -> Iterator[str]:
-    for name, ratio, least in weak_spots(palette):
-        yield f"{name} has a contrast of {ratio:.1f} to its ground: {least:g} can be read"

@@ -93,7 +93,7 @@ def test_a_broken_file_is_one_line_and_exit_code_2(home: Path, words: str) -> No
 
 @pytest.mark.parametrize(
     "words",
-    ["doctor", "config path", "config init -o -", "run hello-fault", "scenario list",
+    ["config path", "config init -o -", "run hello-fault", "scenario list",
      "play hello-fault", "completion bash"],
 )  # fmt: skip
 def test_verbs_that_show_no_screen_do_not_mind_a_broken_file(home: Path, words: str) -> None:
