@@ -52,7 +52,7 @@ class Palette:
 
 DARK: Final = Palette(
     name="pfviz-dark", dark=True, ground="#0f1118", raised="#181b25", line="#3b4152",
-    text="#ccd2e3", strong="#ffffff", dim="#8f97ad", faint="#5b6379", accent="#82aaff",
+    text="#ccd2e3", strong="#ffffff", dim="#8f97ad", faint="#6c748b", accent="#82aaff",
     vma="#1fb592", mmap="#f09a2a", lockless="#fff2a8", waiting="#dd4733", waiting_write="#ff8573",
     spin="#ffa0ee", io="#a48cf5", rcu="#67c7e8", user="#5b8def", kernel="#9fb1d8",
     entry="#c6d0ee", selected="#262c3d", ink="#0b0d12",
@@ -60,7 +60,7 @@ DARK: Final = Palette(
 
 LIGHT: Final = Palette(
     name="pfviz-light", dark=False, ground="#fbfaf6", raised="#efeee8", line="#b9b8ae",
-    text="#2b2e38", strong="#000000", dim="#62656f", faint="#8d8f96", accent="#1d5fd1",
+    text="#2b2e38", strong="#000000", dim="#62656f", faint="#7b7d85", accent="#1d5fd1",
     vma="#00806f", mmap="#984200", lockless="#9c8c12", waiting="#8f0a22", waiting_write="#c2185b",
     spin="#b23ac0", io="#7a68d8", rcu="#007fa8", user="#2b5fc0", kernel="#55607d",
     entry="#3f4657", selected="#e2e6f2", ink="#ffffff",
