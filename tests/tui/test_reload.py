@@ -17,7 +17,7 @@ from pfviz.tui.screens.gallery import Gallery
 from pfviz.tui.screens.lab import Lab
 from pfviz.tui.sources import entries, run_of
 from pfviz.tui.watch import Watch
-from pfviz.tui.workload_position import WorkloadPosition
+from pfviz.views.workload_position import WorkloadPosition
 from tests.tui.runs import RACE
 from tests.tui.screen_text import lab_of, settle, text_of
 
