@@ -78,8 +78,7 @@ def configuration() -> list[Row]:
 def things_to_play() -> list[Row]:
     """Scenarios and talks: how many, and those that cannot be used."""
     from pfviz.scenario.load import listing
-    from pfviz.scenario.names import own_folder
-    from pfviz.scenario.talk_load import own_folder as own_talks
+    from pfviz.scenario.names import own_folder, talk_folders
     from pfviz.scenario.talk_load import talks
 
     known = listing()
@@ -89,7 +88,7 @@ def things_to_play() -> list[Row]:
     rows += [row(one.name, one.error, f"pfviz scenario validate {one.path}", WRONG)
              for one in known if one.error]  # fmt: skip
     spoken = talks()
-    rows.append(row("talks", f"{len(spoken)}, own ones in {own_talks()}"))
+    rows.append(row("talks", f"{len(spoken)}, own ones in {talk_folders()[0]}"))
     rows += [row(one.name, one.error, f"pfviz check {one.path}", WRONG)
              for one in spoken if one.error]  # fmt: skip
     return rows
