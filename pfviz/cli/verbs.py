@@ -29,6 +29,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "matrix": ("matrix", "Which lock serves which fault in which kernel, by running each."),
     "import": ("import_", "Turn something real into a scenario."),
     "export": ("export", "Write a run or a capture in a format that other tools open."),
+    "notes": ("notes", "The speaker notes of a talk, in a second terminal or printed."),
     "trace": ("trace", "Say what a kernel capture counts up to."),
     "scenario": ("scenario", "List, show, write and validate scenarios."),
     "maple": ("maple", "Replay recorded operations on a maple tree."),

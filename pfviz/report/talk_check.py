@@ -13,7 +13,7 @@ from typing import Any, Final
 from pfviz.mm.world import World
 from pfviz.report.run import run_to_end
 from pfviz.report.source import open_scenario
-from pfviz.report.talk_text import clock, moment
+from pfviz.report.talk_text import moment
 from pfviz.scenario.build import build_with
 from pfviz.scenario.errors import ScenarioError, hint
 from pfviz.scenario.matrix import UNKNOWN, cell
@@ -27,7 +27,7 @@ from pfviz.sim import event
 from pfviz.sim.engine import Engine
 from pfviz.sim.event import EventLog
 from pfviz.sim.told import Told, nobody, part
-from pfviz.views.numbers import duration
+from pfviz.views.numbers import duration, minutes
 from pfviz.views.speeds import IDLE_S
 
 CARD_S: Final = 3.0
@@ -104,7 +104,7 @@ class TalkVerdict:
             stops = f"{one.stops} stop{'s' * (one.stops != 1)}"
             yield (
                 f"{mark}  {scene.number:>2}  {scene.title:<{width}}  {stops:>8}  "
-                f"{clock(one.seconds):>5} of {clock(scene.minutes * 60):>5}  "
+                f"{minutes(one.seconds):>5} of {minutes(scene.minutes * 60):>5}  "
                 f"{' '.join(scene.topics)}"
             ).rstrip()
             for problem in one.problems:
@@ -113,7 +113,7 @@ class TalkVerdict:
         stops_all = sum(one.stops for one in self.scenes)
         yield (
             f"{mark}  {self.talk.name}: {len(self.scenes)} scenes, {stops_all} stops, likely "
-            f"{clock(self.seconds)} of {clock(self.talk.minutes * 60)} planned"
+            f"{minutes(self.seconds)} of {minutes(self.talk.minutes * 60)} planned"
         )
 
 

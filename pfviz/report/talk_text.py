@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pfviz.scenario.talk import Asked, Scene, Stop, Talk
-from pfviz.views.numbers import duration
+from pfviz.views.numbers import duration, minutes
 
 _WIDTH = 78
 
@@ -35,9 +35,9 @@ def plain(talk: Talk) -> dict[str, Any]:
 
 def _scene(talk: Talk, scene: Scene) -> Iterator[str]:
     topics = f", {' '.join(scene.topics)}" if scene.topics else ""
-    begins = clock(talk.begins_min(scene) * 60)
+    begins = minutes(talk.begins_min(scene) * 60)
     yield f"{scene.number} of {len(talk.scenes)}  {scene.title}"
-    yield f"  from {begins}, {clock(scene.minutes * 60)} long{topics}"
+    yield f"  from {begins}, {minutes(scene.minutes * 60)} long{topics}"
     yield from _block("begin", scene.say, scene.note)
     number = 0
     for beat in scene.beats:
@@ -74,13 +74,6 @@ def moment(stop: Stop | Asked) -> str:
         return stop.when
     assert isinstance(stop, Stop)
     return " ".join(word for word in (stop.kind, stop.kernel) if word)
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds: 4:05, or -0:30 before the beginning."""
-    sign = "-" if round(seconds) < 0 else ""
-    minutes, rest = divmod(abs(round(seconds)), 60)
-    return f"{sign}{minutes}:{rest:02}"
 
 
 def _told(begin: str, text: str) -> Iterator[str]:

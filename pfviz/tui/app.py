@@ -39,6 +39,7 @@ from .plain_output import AsciiFilter, ConsoleFilter
 from .run import Run
 from .screens.playing import PlayingScreen
 from .screens.prompt import Prompt
+from .screenshot import write_screenshot
 from .sources import Entry, entries, run_of
 from .theme_choice import theme_choice
 
@@ -79,6 +80,7 @@ class LabApp(Openings):
         compare: Sequence[str] = (),
         matrix: MatrixPlace | None = None,
         talk: Talk | None = None,
+        notes: Talk | None = None,
         stage: bool = False,
         theme: str | None = None,
         ascii_only: bool = False,
@@ -97,7 +99,7 @@ class LabApp(Openings):
         self.entries = tuple(entries)
         self.compare_modes = tuple(compare)
         self.matrix = matrix
-        self.talk, self.on_stage = talk, stage
+        self.talk, self.notes, self.on_stage = talk, notes, stage
         self.fps, repaints_per_s = terminal.frames_per_s(fps, os.environ)
         if repaints_per_s is not None:
             frame_rate.cap_repaints(repaints_per_s)
@@ -177,6 +179,10 @@ class LabApp(Openings):
             from .stage_show import Show
 
             self.push_screen(Stage(Show(self.talk)))
+        if self.notes is not None:
+            from .screens.notes import Notes
+
+            self.push_screen(Notes(self.notes))
 
     def _stage_at_once(self) -> None:
         from .screens.lab import Lab
@@ -325,23 +331,13 @@ def why_unwearable(theme: str | None) -> str:
     return ""
 
 
-def write_screenshot(svg: str, folder: Path) -> Path:
-    """Write to the first free name `pfviz-1.svg`, `pfviz-2.svg`, ... of a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while (path := folder / f"pfviz-{number}.svg").exists():
-        number += 1
-    # Without this some viewers drop the blanks beside coloured words.
-    path.write_text(svg.replace("<text ", '<text xml:space="preserve" '), encoding="utf-8")
-    return path
-
-
 def run_app(
     source: Source | None = None,
     *,
     captures: Sequence[str] = (),
     compare: Sequence[str] = (),
     matrix: MatrixPlace | None = None,
+    notes: Talk | None = None,
     stage: bool = False,
     theme: str | None = None,
     ascii_only: bool = False,
@@ -354,7 +350,7 @@ def run_app(
 
     Without a source the gallery opens, with the bundled and own scenarios and `captures` in it.
     `compare` names the modes to begin comparing in, `matrix` the cell to begin at; `stage` begins
-    on the large screen for talks, as a talk does by itself.
+    on the large screen for talks, as a talk does by itself; `notes` are those of a talk.
     A locale without UTF-8 means ASCII anyway.
 
     Raises:
@@ -373,8 +369,9 @@ def run_app(
     app = LabApp(
         run=opening.result() if opening is not None and soon else None,
         opening=opening,
-        entries=entries(captures) if talk is None else (),
+        entries=entries(captures) if talk is None and notes is None else (),
         talk=talk,
+        notes=notes,
         stage=stage,
         compare=compare,
         matrix=matrix,

@@ -24,10 +24,11 @@ COST: Final = "cost"
 PROMPT: Final = "prompt"
 QUESTION: Final = "question"
 STAGE: Final = "stage"
+NOTES: Final = "notes"
 EVERYWHERE: Final = "everywhere"
 SCREENS: Final = {
     LAB: "in the lab", COMPARE: "in compare", GALLERY: "in the gallery", MATRIX: "in the matrix",
-    STAGE: "on the stage",
+    STAGE: "on the stage", NOTES: "in the notes",
     HELP: "on the help page", LIST: "in a list", COST: "in the table of costs",
     PROMPT: "where something is typed", QUESTION: "where a question is asked",
 }  # fmt: skip
@@ -38,7 +39,7 @@ PANE_DIGITS: Final = tuple("123456789")
 
 GROUPS: Final = (
     "Play", "Move", "Look", "In the tree (4)", "Change", "In the matrix", "On stage",
-    "On pages and lists", "Take away", "The app",
+    "In the notes", "On pages and lists", "Take away", "The app",
 )  # fmt: skip
 
 
@@ -247,6 +248,14 @@ KEYS: Final = (
     Key("stage.restart", "home", "restart", "restart", "To the beginning of the talk.",
         "On stage", (STAGE,)),
     Key("stage.g", "g", "prefix_g", "gg: restart", "First half of `gg`.", "On stage", (STAGE,)),
+    # In the notes
+    Key("notes.next", "pagedown,space,right,down,n,l,enter", "next", "next",
+        "In the second terminal, `pfviz notes`: on to the next stop; the stage goes with it.",
+        "In the notes", (NOTES,), "PgDn"),
+    Key("notes.previous", "pageup,left,up,p,h,backspace", "previous", "previous",
+        "To the stop before.", "In the notes", (NOTES,), "PgUp"),
+    Key("notes.clock", "r", "clock", "clock from now", "The talk begins now.",
+        "In the notes", (NOTES,), "r"),
     # On pages and lists
     Key("list.down", "j", "cursor(1)", "down", "In a list: the next line; so does the arrow.",
         "On pages and lists", (LIST,)),

@@ -35,6 +35,12 @@ def clock(ns: int) -> str:
     raise AssertionError("a microsecond is the smallest unit here")
 
 
+def minutes(seconds: float) -> str:
+    """A stretch of a talk in minutes and seconds: `4:05`, `61:00`, `-0:30`."""
+    whole, rest = divmod(abs(round(seconds)), 60)
+    return f"{'-' if round(seconds) < 0 else ''}{whole}:{rest:02}"
+
+
 def count(number: int) -> str:
     """A count with thousands separators."""
     return f"{number:,}"

@@ -186,3 +186,31 @@ def test_doctor_finds_this_installation_whole() -> None:
     done = pfviz("doctor", "--json")
     assert done.exit_code == 0
     assert {one["what"] for one in json.loads(done.stdout)} >= {"python", "textual", "scenarios"}
+
+
+def test_notes_are_printed_where_there_is_no_terminal() -> None:
+    talk = str(Path(__file__).parents[2] / "scenarios/talks/page-faults-in-three-minutes.toml")
+    printed = pfviz("notes", talk)
+    assert printed.exit_code == 0
+    assert "Page faults in three minutes (3 minutes)" in printed.stdout
+    assert "Priority inversion" in printed.stdout
+    wrong = pfviz("notes", "tlak")
+    assert wrong.exit_code == 2
+    assert "did you mean" in wrong.stderr
+
+
+def test_a_talk_is_checked_and_validated_like_a_scenario(tmp_path: Path) -> None:
+    talk = tmp_path / "talk.toml"
+    talk.write_text(
+        'schema_version = 1\ntitle = "t"\n[[scene]]\ntitle = "s"\nscenario = "hello-fault"\n'
+        '[[scene.stop]]\nwhen = "io_begin"\nsay = "never"\n'
+    )
+    assert pfviz("scenario", "validate", str(talk)).exit_code == 0
+    checked = pfviz("check", str(talk))
+    assert checked.exit_code == 1
+    assert "stop 1 at io_begin never comes" in checked.stdout
+    talk.write_text(talk.read_text().replace("io_begin", "io_begn"))
+    assert pfviz("scenario", "validate", str(talk)).exit_code == 2
+    said = pfviz("check", str(talk))
+    assert said.exit_code == 2
+    assert f'{talk}:7: event "io_begn" is not known here' in said.stderr

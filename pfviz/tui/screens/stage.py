@@ -268,7 +268,7 @@ class Stage(PlayingScreen):
 
     def action_enter(self) -> None:
         """Go to the scene whose number was typed; else next."""
-        number = self._typed.strip() if self._is_typing else ""
+        number = "".join(self._typed.split()) if self._is_typing else ""
         if not number:
             self.action_next()
             return

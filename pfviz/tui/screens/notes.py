@@ -1,0 +1,149 @@
+"""The speaker's second terminal: what to say now, what comes next, how late it is.
+
+It follows the stage where one runs on this machine, and turns it; without one it is paged by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from time import localtime, monotonic, strftime
+from typing import TYPE_CHECKING, Final
+
+from textual.screen import Screen
+
+from pfviz.tui import keys
+from pfviz.tui.notes_pages import Pages
+from pfviz.tui.pane import Pane
+from pfviz.tui.stage_link import NEXT, PREVIOUS, RESTART_CLOCK, Heard, StageFollower
+from pfviz.views.notes import paint
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+
+    from pfviz.scenario.talk import Talk
+    from pfviz.tui.app import LabApp
+
+EVERY_S: Final = 0.5
+SAID_S: Final = 4.0
+KEYS: Final = "{notes.next} next · {notes.previous} back · {notes.clock} clock · {quit} quit"
+
+
+class Notes(Screen[None]):
+    """The notes of one talk."""
+
+    app: LabApp
+    KEYS_OF = keys.NOTES
+    BINDINGS = keys.bindings_of(keys.NOTES)
+    AUTO_FOCUS = ""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__()
+        self.pages = Pages(talk)
+        self.follower = StageFollower(self.hear)
+        self.why = "looking for a stage"
+        """Why no stage is followed; "" while one is."""
+        self._began_s: float | None = None
+        self._message, self._said_s = "", -SAID_S
+        self._following: asyncio.Task[None] | None = None
+
+    def compose(self) -> ComposeResult:
+        """One pane is the whole screen."""
+        yield Pane(id="notes")
+
+    def on_mount(self) -> None:
+        """Begin to follow, and to look at the clock."""
+        self.dress()
+        self._following = asyncio.create_task(self.follower.follow())
+        self.set_interval(EVERY_S, self.paint_now)
+        self.call_after_refresh(self.paint_now)
+
+    def on_unmount(self) -> None:
+        """Follow no more."""
+        if self._following is not None:
+            self._following.cancel()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """The same page at another size."""
+        self.call_after_refresh(self.paint_now)
+
+    def dress(self) -> None:
+        """Give the pane the theme's styles."""
+        self.query_one(Pane).dress(self.app.styles_by_name)
+
+    # The stage
+
+    def hear(self, heard: Heard) -> None:
+        """The stage has told where it is, or is lost: then the notes are paged by hand."""
+        if heard.state is None:
+            if not self.why:
+                self.pages.turn(0)
+            self.why = heard.why
+        elif not self.pages.is_of_talk(heard.state):
+            self.why = "the stage shows another talk"
+        else:
+            self.why = ""
+            self.pages.follow(heard.state)
+            elapsed = heard.state.get("elapsed_s")
+            if heard.state.get("began") and isinstance(elapsed, int | float):
+                self._began_s = monotonic() - elapsed
+            elif not heard.state.get("began"):
+                self._began_s = None
+        self.paint_now()
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long the talk has been going on."""
+        return 0.0 if self._began_s is None else monotonic() - self._began_s
+
+    # Painting
+
+    def paint_now(self) -> None:
+        """Show the page as it is now."""
+        if not self.is_mounted:
+            return
+        width, height = self.app.size
+        moment = self.pages.moment()
+        message = self._message if monotonic() - self._said_s < SAID_S else ""
+        by_hand = f"{self.why}: paged by hand" if self.why else ""
+        moment = replace(
+            moment,
+            elapsed_s=self.elapsed_s,
+            began=self._began_s is not None,
+            behind_s=self.pages.behind_s(self.elapsed_s),
+            clock=strftime("%H:%M:%S", localtime()),
+            said=message or by_hand or moment.said,
+            is_warning=moment.is_warning,
+            keys=self.app.keymap.fill(KEYS),
+        )
+        self.query_one(Pane).show(paint(moment, width, height, self.app.glyphs))
+
+    def say(self, text: str) -> None:
+        """Say something in the last line, for a while."""
+        self._message, self._said_s = self.app.keymap.fill(text), monotonic()
+        self.paint_now()
+
+    # What keys do
+
+    def action_next(self) -> None:
+        """On to the next stop: the stage goes there and tells; without one, the next page."""
+        self._turn(NEXT, 1)
+
+    def action_previous(self) -> None:
+        """Back to the stop before."""
+        self._turn(PREVIOUS, -1)
+
+    def _turn(self, command: str, pages: int) -> None:
+        if not self.why and self.follower.ask(command):
+            return
+        if self._began_s is None and pages > 0:
+            self._began_s = monotonic()
+        self.pages.turn(pages)
+        self.paint_now()
+
+    def action_clock(self) -> None:
+        """The talk begins now."""
+        if self.why or not self.follower.ask(RESTART_CLOCK):
+            self._began_s = monotonic()
+        self.say("The clock runs from now on.")
