@@ -30,13 +30,15 @@ MATRIX: Final = "matrix"
 
 
 @click.command("play")
-@click.argument("source", type=SCENARIO)
+@click.argument("source", type=SCENARIO, required=False)
+@click.option("--last", is_flag=True, help="Go on with what was played last, where it was left.")
+@click.option("--recent", is_flag=True, help="List what was played lately.")
 @click.option("--compare", is_flag=True, help="Begin with the lock modes side by side.")
 @click.option("--stage", is_flag=True, help="Begin on the large, quiet screen for talks.")
 @run_options
 @screen_options
 @data_options
-def command(source: str, **options: Any) -> None:
+def command(source: str | None, last: bool, recent: bool, **options: Any) -> None:
     """Play SOURCE: a scenario (a name, a file or -), a capture (a file or -), a talk, or a token.
 
     Without a terminal, or with --plain, --json or -o, nothing is opened: the summary is printed.
@@ -47,9 +49,18 @@ def command(source: str, **options: Any) -> None:
     pfviz play pf1:dax:68kgtg2w           where the sender of a share token was
     pfviz play talk                       a talk: driven by a clicker, or by PgUp and PgDn
     pfviz play two-mallocs --stage        one scenario on the same large, quiet screen
+    pfviz play --last                     what was played last, where it was left
     pfviz play matrix                     which lock serves which fault, in every kernel
     """
     overrides = overrides_of(options)
+    if last or recent:
+        if source is not None:
+            raise click.UsageError("--last and --recent take no SOURCE")
+        from pfviz.cli.recent import last_played, list_recent
+
+        leave(show(last_played(), **options) if last else list_recent(**options))
+    if source is None:
+        raise click.UsageError("SOURCE is missing")
     if source == MATRIX and not Path(source).exists():
         leave(_show_matrix(overrides, **options))
     opened = run_to_read(source, overrides)

@@ -31,4 +31,5 @@ def screen_words(
         "keymap": keymap_of(resolved),
         "captions": settings.captions,
         "watches": settings.watch,
+        "remembers": settings.recent,
     }

@@ -40,6 +40,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     watch: Annotated[
         bool, Meta(description="Play a scenario anew when its file is saved.")
     ] = True  # fmt: skip
+    recent: Annotated[
+        bool, Meta(description="Remember what was played, and where it was left.")
+    ] = True  # fmt: skip
     keys: Annotated[
         dict[str, KeyWords | dict[str, KeyWords]],
         Meta(

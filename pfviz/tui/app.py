@@ -36,6 +36,7 @@ from .lean_output import lean_driver
 from .opening import Opening
 from .openings import Openings, spare_pauses
 from .plain_output import AsciiFilter, ConsoleFilter
+from .recent import TALK, Recent, remember
 from .run import Run
 from .screens.playing import PlayingScreen
 from .screens.prompt import Prompt
@@ -87,7 +88,6 @@ class LabApp(Openings):
         fps: int | None = None,
         keymap: Keymap | None = None,
         captions: bool = True,
-        watches: bool = True,
         play: bool = True,
         depth: str = "",
         opening: Opening[Run] | None = None,
@@ -116,8 +116,6 @@ class LabApp(Openings):
         self.worn = ""
         """The name of the theme, as it would be said on the command line."""
         self.wear(theme or DEFAULT_THEME)
-        self.watches = watches
-        """Whether files of scenarios are read again when they were saved."""
         self.captions = captions
         """Whether a lab begins with the captions of cues shown."""
         self.keymap = keymap or Keymap()
@@ -345,6 +343,7 @@ def run_app(
     keymap: Keymap | None = None,
     captions: bool = True,
     watches: bool = True,
+    remembers: bool = False,
 ) -> int:
     """Show the app until it is left; the exit code.
 
@@ -381,8 +380,10 @@ def run_app(
         keymap=keymap,
         play=source is None or source.shared is None or source.shared.moment is None,
         captions=captions,
-        watches=watches,
     )
+    app.watches, app.remembers = watches, remembers
+    if talk is not None and remembers:
+        remember(Recent(str(Path(talk.path).absolute()), talk.title, TALK, about="a talk"))
     spare_pauses()
     app.run()
     if app.failure is not None:

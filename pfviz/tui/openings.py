@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, runtime_checkable
 
 from textual.app import App
 
@@ -14,18 +14,46 @@ from pfviz.trace.capture_file import CaptureError
 from .opening import Opening
 from .screens.loading import Loading
 
+if TYPE_CHECKING:
+    from textual.await_complete import AwaitComplete
+
 AT_ONCE_S: Final = 0.05
 """What is there so soon needs no screen that says it is coming; keys can wait that long."""
 
 T = TypeVar("T")
 
 
+@runtime_checkable
+class Rememberable(Protocol):
+    """A screen that has something to go on with another day."""
+
+    def remember(self) -> None:
+        """Remember it."""
+
+
 class Openings(App[None]):
     """An app that makes runs away from its event loop."""
 
     ascii_only = False
+    watches = True
+    """Whether files of scenarios are read again when they were saved."""
+    remembers = False
+    """Whether what is played is remembered, and shown in the gallery."""
     under_way: Opening[Any] | None = None
     """What somebody waits for: one thing at a time."""
+
+    def exit(self, *args: Any, **named: Any) -> None:
+        """Leave, and remember what was played and where it was left."""
+        for screen in self.screen_stack:
+            if isinstance(screen, Rememberable):
+                screen.remember()
+        super().exit(*args, **named)
+
+    def pop_screen(self) -> AwaitComplete:
+        """One screen back; where it was left is known before the next one looks."""
+        if isinstance(self.screen, Rememberable):
+            self.screen.remember()
+        return super().pop_screen()
 
     failure: Exception | None = None
     """Why the app ended before it had begun: what was to be opened cannot be."""

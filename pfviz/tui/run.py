@@ -53,7 +53,7 @@ class Run:
     source_cues: tuple[Cue, ...] = ()
     questions: tuple[Question, ...] = ()
     path: str = ""
-    """The file of its scenario, where it was read from one."""
+    """The file of its scenario or capture, where it was read from one."""
     shared: Shared | None = None
     """Where a share token says to begin; None is the start."""
     origin: int = 0

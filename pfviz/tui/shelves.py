@@ -24,6 +24,7 @@ MATRIX_ENTRY: Final = Entry(
 )
 """What is no scenario but belongs to the first things to see."""
 
+RECENT: Final = "Recent"
 BEGIN: Final = "Begin here"
 OTHERS: Final = "More"
 OWN: Final = "Your own"
@@ -54,10 +55,12 @@ def arranged(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
     known = {name: shelf for shelf, names in SHELVES for name in names}
     order = {name: number for _, names in SHELVES for number, name in enumerate(names)}
     ours = {str(path) for path in bundled()} | {MATRIX}
-    on_shelf: dict[str, list[Entry]] = {OWN: []}
+    on_shelf: dict[str, list[Entry]] = {RECENT: [], OWN: []}
     on_shelf |= {shelf: [] for shelf in (*(shelf for shelf, _ in SHELVES), OTHERS, RECORDED)}
     for entry in entries:
-        if entry.is_capture:
+        if entry.recent is not None:
+            shelf = RECENT
+        elif entry.is_capture:
             shelf = OWN if Path(entry.path).name == entry.name else RECORDED
         elif entry.path not in ours:
             shelf = OWN
@@ -65,7 +68,7 @@ def arranged(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
             shelf = known.get(entry.name, OTHERS)
         on_shelf[shelf].append(entry)
     for shelf, stand in on_shelf.items():
-        if shelf not in (OWN, RECORDED):
+        if shelf not in (RECENT, OWN, RECORDED):
             stand.sort(key=lambda entry: (order.get(entry.name, 0), entry.name))
     return [(shelf, stand) for shelf, stand in on_shelf.items() if stand]
 

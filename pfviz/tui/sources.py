@@ -14,6 +14,7 @@ from pfviz.sim.told import Told, nobody
 from pfviz.trace.read_log import read_log
 from pfviz.trace.samples import samples
 
+from .recent import Recent, reopened
 from .recipe import Recipe
 from .run import Run
 
@@ -35,6 +36,8 @@ class Entry:
     error: str = ""
     """Why it cannot be opened; empty when it can."""
     is_capture: bool = False
+    recent: Recent | None = None
+    """Where it was left, when it was played lately."""
 
     def matches(self, words: str) -> bool:
         """Whether every word stands somewhere in its name, title or story."""
@@ -82,6 +85,8 @@ def open_entry(
         ScenarioError: the scenario cannot be read or built.
         CaptureError: the capture cannot be read.
     """
+    if entry.recent is not None:
+        return run_of(reopened(entry.recent), told)
     if entry.is_capture:
         return run_of(Source(capture=entry.path, title=entry.story), told)
     return run_of(open_source(entry.path, overrides), told)
@@ -103,5 +108,6 @@ def run_of(source: Source, told: Told = nobody) -> Run:
     # Captures are often called trace.txt; the folder says of what.
     name = f"{path.parent.name}/{path.name}" if path.stem.startswith("trace") else source.name
     run = Run(log, name.removeprefix("/"), story, origin=log.index_at(-1))
+    run.path, run.shared = str(path.absolute()), source.shared
     run.prepare()
     return run

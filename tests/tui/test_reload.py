@@ -149,7 +149,8 @@ async def test_a_change_that_does_not_fit_the_run_is_a_complaint_too(file: Path)
 
 
 async def test_nobody_looks_when_that_is_not_wanted(file: Path) -> None:
-    app = LabApp(run=run_of(open_source(str(file))), play=False, watches=False)
+    app = LabApp(run=run_of(open_source(str(file))), play=False)
+    app.watches = False
     async with app.run_test():
         await asyncio.sleep(0)
         assert lab_of(app).file_watch is None

@@ -15,10 +15,14 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.overrides import NO_CHANGES
+from pfviz.scenario.talk_load import open_talk
 from pfviz.tui import chrome, keys
 from pfviz.tui.opening import Opening
 from pfviz.tui.pane import Pane
+from pfviz.tui.recent import TALK
+from pfviz.tui.remembering import recent_entries
 from pfviz.tui.run import Run
 from pfviz.tui.screens.gallery_preview import GalleryPreview
 from pfviz.tui.screens.playing import Paint
@@ -96,6 +100,8 @@ class Gallery(GalleryPreview):
         """Fill the list; begin with its first entry."""
         self.look = replace(self.look, glyphs=self.app.glyphs)
         self.dress()
+        if self.app.remembers:
+            self.entries = in_order((*recent_entries(self.entries), *self.entries))
         self.fill("")
         self.begin()
         self.set_interval(AGAIN_S, self._again)
@@ -176,6 +182,10 @@ class Gallery(GalleryPreview):
         at = self.query_one("#titles", OptionList).highlighted
         return self._lines[at] if at is not None and at < len(self._lines) else None
 
+    def _known(self) -> tuple[Entry, ...]:
+        """All entries but those that repeat one because it was played lately."""
+        return tuple(entry for entry in self.entries if entry.recent is None)
+
     def look_at_own(self) -> None:
         """List a person's own scenarios anew when one of their files was saved, made or removed."""
         files = own_files()
@@ -183,15 +193,25 @@ class Gallery(GalleryPreview):
             return
         if files != self._own.paths:
             self._own = Watch(files)
-        others = [one for one in self.entries if one.is_capture or one.path == MATRIX]
+        others = [one for one in self._known() if one.is_capture or one.path == MATRIX]
         scenarios = [one for one in entries() if not one.is_capture]
-        self.entries = in_order((*scenarios, *others))
+        self._relist((*scenarios, *others))
+
+    def _relist(self, known: Sequence[Entry]) -> None:
+        """Other entries than before; the same one stays lit."""
+        recent = recent_entries(known) if self.app.remembers else ()
+        entries = in_order((*recent, *known))
+        if entries == self.entries:
+            return
         at = self.current()
+        self.entries = entries
         self._previewed = ""
         self._refill()
-        names = [one.path if one is not None else "" for one in self._lines]
-        if at is not None and at.path in names:
-            self.query_one("#titles", OptionList).highlighted = names.index(at.path)
+        same = [number for number, one in enumerate(self._lines)
+                if one is not None and at is not None
+                and (one.path, one.recent is None) == (at.path, at.recent is None)]  # fmt: skip
+        if same:
+            self.query_one("#titles", OptionList).highlighted = same[0]
 
     # Story and preview
 
@@ -241,7 +261,9 @@ class Gallery(GalleryPreview):
         return fit_rows(rows, width, height, self.app.glyphs.ascii_only)
 
     def on_screen_resume(self) -> None:
-        """Back from the lab: the preview goes on."""
+        """Back from the lab: what was played stands on top, the preview goes on."""
+        if self.panes:
+            self._relist(self._known())
         if self.player is not None:
             self.player.playing = True
             self.moved()
@@ -304,10 +326,24 @@ class Gallery(GalleryPreview):
             return
         elif entry.error:
             self.say(f"It cannot be opened: {entry.error}")
+        elif entry.recent is not None and entry.recent.kind == TALK:
+            self._stage(entry.path)
         else:
             opening = Opening(f"Opening {entry.title}", partial(open_entry, entry, NO_CHANGES))
             self.app.take(opening, self._enter, self._failed)
         self.moved()
+
+    def _stage(self, path: str) -> None:
+        """Give a talk."""
+        from pfviz.tui.screens.stage import Stage
+        from pfviz.tui.stage_show import Show
+
+        try:
+            talk = open_talk(path)
+        except ScenarioError as error:
+            self._failed(str(error))
+        else:
+            self.app.push_screen(Stage(Show(talk)))
 
     def _failed(self, why: str) -> None:
         self.say(why)
@@ -317,7 +353,8 @@ class Gallery(GalleryPreview):
         from pfviz.tui.screens.lab import Lab
 
         self.hush()
-        self.app.push_screen(Lab(run, play=True))
+        begins = run.shared is None or run.shared.moment is None
+        self.app.push_screen(Lab(run, play=begins))
 
     def go_back(self) -> None:
         """Clear the filter."""

@@ -24,6 +24,8 @@ from pfviz.scenario.schema import Layout
 from pfviz.tui import chrome, keys
 from pfviz.tui.pane import Pane
 from pfviz.tui.player import Player
+from pfviz.tui.recent import remember
+from pfviz.tui.remembering import recent_of
 from pfviz.tui.screens.lab_reload import LabReload
 from pfviz.tui.screens.playing import Paint
 from pfviz.views import painters
@@ -89,7 +91,14 @@ class Lab(LabReload):
         self.focus_pane(self.pane_name)
         self.begin_shared()
         self.begin_to_watch()
+        self.remember()
         self.moved()
+
+    def remember(self) -> None:
+        """Remember what is played, and the place."""
+        one = recent_of(self.player) if self.app.remembers else None
+        if one is not None:
+            remember(one)
 
     def players(self) -> tuple[Player, ...]:
         """The one player of the lab."""
