@@ -16,7 +16,7 @@ from .memory_state import (
     MmState,
     VmaState,
 )
-from .numbers import address, count, size
+from .numbers import address, count, counted, size
 from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad, pad_left
 
 Marks = dict[int, list[int]]
@@ -73,12 +73,12 @@ def summary(frame: Frame, height: int = 0, look: Look = DEFAULT) -> str:
         return ""
     mm = frame.mms[number]
     attached = sum(1 for vma in mm.vmas.values() if vma.detached_ns < 0)
-    text = f"{count(attached)} VMAs" if attached != 1 else "1 VMA"
+    text = counted(attached, "VMA")
     if 0 < height < attached:
         text += f" · {height} shown"
     if attached < len(mm.vmas):
         text += f" · {count(len(mm.vmas) - attached)} detached"
-    text += f" · {count(mm.pages_present)} page" + ("" if mm.pages_present == 1 else "s")
+    text += f" · {counted(mm.pages_present, 'page')}"
     return f"{mm.name} · {text}" if len(frame.mms) > 1 else text
 
 

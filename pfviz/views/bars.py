@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pfviz.scenario.policies import word
 
-from .numbers import clock, count, duration, round_duration
+from .numbers import clock, count, counted, duration, round_duration
 from .rows import Cell, Row, cell_width, clean, clip, fit, wrap
 
 MODE_TITLES: Final = {"mmap_lock": "mmap_lock", "per-vma": "per-VMA", "lockless": "lockless"}
@@ -278,7 +278,7 @@ SEEK_MARKS: Final = {
 
 def _end_of_bar(bar: Bar, width: int) -> str:
     """What stands at the bar's right end: the number of an event, since it counts events."""
-    text = f" {count(bar.events)} events"
+    text = f" {counted(bar.events, 'event')}"
     if bar.is_whole and width >= TIME_WIDTH_MIN:
         text += f", {duration(bar.end_ns)}"
     return f"{text} "

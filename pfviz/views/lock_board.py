@@ -11,7 +11,7 @@ from .fold_locks import RWSEM_KINDS
 from .frame import Frame, Hold, LockState
 from .lock_words import TREE_LOCK, is_of_mm, title, words
 from .look import DEFAULT, Look, absent, message, shown_mm
-from .numbers import count, duration
+from .numbers import counted, duration
 from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad_name, row_width
 
 HANDOFF_NS: Final = 4_000_000
@@ -61,7 +61,7 @@ def summary(frame: Frame) -> str:
     """The pane's foot: locks known, and how many threads wait."""
     waiting = sum(len(lock.waiters) for lock in frame.locks.values())
     spinning = sum(len(lock.spinners) for lock in frame.locks.values())
-    text = f"{count(len(frame.locks))} locks"
+    text = counted(len(frame.locks), "lock")
     if waiting:
         text += f" · {waiting} waiting"
     if spinning:
@@ -132,7 +132,7 @@ def _others(frame: Frame, shown: list[LockState], width: int) -> list[Row]:
         return []
     text = f"not listed, nobody waits for them: {', '.join(listed)}"
     if cell_width(text) > width:
-        text = f"and {count(sum(kinds.values()))} locks that nobody waits for"
+        text = f"and {counted(sum(kinds.values()), 'lock')} that nobody waits for"
     return [((clip(text, width), "faint"),)]
 
 

@@ -46,6 +46,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, what: str, several: str = "") -> str:
+    """A count of things in the grammar of English: `1 fault`, `1,204 faults`."""
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
+
+
 def size(pages: int) -> str:
     """The size of so many 4 KiB pages: `4 KiB`, `2 MiB`, `1.5 GiB`, `87.9 TiB`."""
     value = float(pages * 4)

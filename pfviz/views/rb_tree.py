@@ -12,7 +12,7 @@ from typing import Final
 from .frame import Frame, TaskState
 from .look import Look, selected_task, window
 from .memory_state import MmState, NodeState, VmaCacheState
-from .numbers import address_short, count, duration, size
+from .numbers import address_short, count, counted, duration, size
 from .rb_shape import DEPTH_MAX, Subtree, gather, opened_nodes
 from .rows import Cell, Row, cell_width, clip, pad
 from .tree_marks import is_writing, vma_name, walk_marks, walkers
@@ -141,7 +141,7 @@ def _put(drawing: Drawing, tree: Subtree, branch: str, under: str) -> None:
     drawing.add(tree.node.id, _node(drawing, tree, branch))
     if tree.node.id not in drawing.opened:
         if tree.children:
-            text = f"{glyphs.branch_last}… {count(tree.nodes - 1)} VMAs below"
+            text = f"{glyphs.branch_last}… {counted(tree.nodes - 1, 'VMA')} below"
             drawing.add(-1, ((text, "faint"),))
         return
     for child in tree.children:
@@ -154,7 +154,7 @@ def _put(drawing: Drawing, tree: Subtree, branch: str, under: str) -> None:
 def _folded(drawing: Drawing, tree: Subtree, branch: str) -> Row:
     row: list[Cell] = [
         (f"{branch}{tree.side} ", "faint"),
-        (f"… {count(tree.nodes)} VMAs ", drawing.name_style(tree, "faint")),
+        (f"… {counted(tree.nodes, 'VMA')} ", drawing.name_style(tree, "faint")),
     ]
     number = tree.node.id
     inside = [*drawing.here.get(number, []), *drawing.ways.get(number, ("", []))[1]]

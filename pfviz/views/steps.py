@@ -10,7 +10,7 @@ from pfviz.sim.event import StepInfo
 from . import states
 from .frame import Frame, TaskState
 from .look import DEFAULT, Look, absent, message, selected_task
-from .numbers import address, duration
+from .numbers import address, counted, duration
 from .rows import Cell, Row, Rows, clip, fit_rows, pad, wrap
 from .states import REGIME_NAMES, STATES
 
@@ -77,7 +77,7 @@ def summary(frame: Frame, look: Look = DEFAULT) -> str:
         return ""
     task = frame.tasks[number]
     parts = [f"op {task.op_index + 1} {task.op}"] if task.op else []
-    parts.append(f"{task.faults_done:,} faults")
+    parts.append(counted(task.faults_done, "fault"))
     return " · ".join(parts)
 
 

@@ -9,7 +9,7 @@ from .frame import RANGE_LOCK, Frame, TaskState
 from .lanes import Lanes
 from .lock_words import title
 from .look import DEFAULT, Look, letter_cell, message, selected_task, state_cells, window
-from .numbers import address, duration, round_duration
+from .numbers import address, counted, duration, round_duration
 from .rows import Cell, Row, Rows, cell_width, clip, clip_name, fit_rows, pad, pad_name
 from .states import STATES
 
@@ -106,9 +106,9 @@ def summary(frame: Frame, height: int = 0) -> str:
     people = len(frame.people())
     # A CPU whose first thread has not started yet is there, too.
     cpus = len(frame.cpus.keys() | {task.cpu for task in frame.people() if task.cpu >= 0})
-    text = f"{people} threads" if people != 1 else "1 thread"
+    text = counted(people, "thread")
     if cpus:
-        text += f" · {cpus} CPUs" if cpus != 1 else " · 1 CPU"
+        text += f" · {counted(cpus, 'CPU')}"
     shown = rows_for_threads(frame, height)
     if 0 < shown < people:
         text += f" · {shown} shown"

@@ -9,7 +9,7 @@ from typing import Final
 from .frame import Frame, TaskState
 from .look import Look
 from .memory_state import MmState, NodeState
-from .numbers import address_short, count, duration
+from .numbers import address_short, count, counted, duration
 from .rows import Cell, Row, cell_width, clip, pad
 from .tree_dead import readers_left, shade, waits_for
 from .tree_marks import gap_text, is_writing, vma_name, walk_marks
@@ -142,7 +142,7 @@ def _live(drawing: Drawing, line: Line) -> Row:
     marks = _marks(drawing, line)
     if line.is_folded:
         nodes, vmas = below(drawing.mm, node)
-        marks.append((f"… {count(vmas)} VMAs" if vmas >= 0 else f"… {nodes} nodes", "dim"))
+        marks.append((f"… {counted(vmas, 'VMA') if vmas >= 0 else counted(nodes, 'node')}", "dim"))
     if drawing.gap and drawing.width - _taken(row) - _taken(marks) >= GAP_WIDTH:
         gap = _gap(node)
         row.append((pad(f"gap {gap_text(gap)}" if gap else "", GAP_WIDTH), "gap"))

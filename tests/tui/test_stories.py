@@ -223,7 +223,7 @@ async def test_the_viewer_decides_who_runs() -> None:
         await settle(pilot)
         lab = lab_of(app)
         assert lab.player.run.recipe is not None
-        assert len(lab.player.run.recipe.choices) == 1
+        assert len(lab.player.run.recipe.overrides.choices) == 1
         assert lab.player.index == position
         assert "runs first now" in text_of(app)
 

@@ -26,7 +26,7 @@ from pfviz.tui.shared_moment import token_at
 from pfviz.views import compare_table, latency, painters, threads
 from pfviz.views.bars import MODE_TITLES
 from pfviz.views.look import Look
-from pfviz.views.numbers import clock, count, duration
+from pfviz.views.numbers import clock, count, counted, duration
 from pfviz.views.painters import Scene, playing_span, stretched
 from pfviz.views.rows import Cell, Row, Rows, fit_rows, row_width
 from pfviz.views.timeline import FAULT, OPERATION
@@ -188,7 +188,7 @@ class Compare(PlayingScreen):
         self.entitle(
             name,
             f"{MODE_TITLES[self.recipes[number].mode]} · {clock(player.now_ns)}",
-            f"{count(operations)} {ops} · {count(faults)} faults{more}",
+            f"{count(operations)} {ops} · {counted(faults, 'fault')}{more}",
         )
         return painters.paint("threads", scene, width, height)
 
@@ -236,7 +236,7 @@ class Compare(PlayingScreen):
             for player, recipe in zip(self.race.players, self.recipes, strict=True):
                 done = player.run.timeline.count(player.index, FAULT)
                 cells += [(f" {MODE_TITLES[recipe.mode]} ", f"mode-{recipe.mode}"),
-                          (f" {count(done)} faults  ", "text")]  # fmt: skip
+                          (f" {counted(done, 'fault')}  ", "text")]  # fmt: skip
             return tuple(cells)
         first_ns = max(self.race.leader.now_ns, 1)
         words = " as fast" if self.app.size.width >= ROOMY else ""
