@@ -329,7 +329,7 @@ async def test_the_theme_changes_and_ascii_stays_ascii() -> None:
     app = app_of(ascii_only=True)
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
-        await pilot.press("T", "f", "f")
+        await pilot.press("T", "j", "enter", "f", "f")
         await settle(pilot)
         assert app.theme == "pfviz-light"
         update = app.export_screenshot()
