@@ -24,6 +24,11 @@ _STYLES: Final = {
 }  # fmt: skip
 
 
+def linux(kernel: str) -> str:
+    """What a kernel is called: the one beyond all releases has no number."""
+    return f"Linux {kernel}" if kernel[:1].isdigit() else kernel
+
+
 def code_cells(code: str, on_ground: bool = False) -> list[Cell]:
     """A code in the colours of its locks; `on_ground` for the cell of the cursor."""
     cells = []

@@ -166,6 +166,7 @@ def _stage(p: Palette) -> dict[str, Ink]:
         "stage-here": Ink(color=p.accent),
         "stage-ahead": Ink(color=p.line),
         "stage-pane": Ink(color=p.dim, bold=True),
+        "stage-focus": Ink(color=p.accent, bold=True),
         "stage-card": Ink(color=p.strong, bold=True),
         "stage-caption": Ink(color=p.strong, ground=p.raised, bold=True),
         "stage-edge": Ink(color=p.accent, ground=p.raised),

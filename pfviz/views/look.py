@@ -39,6 +39,10 @@ class Look:
     """The threads that may have a lane, where others are hidden; empty lets the painter choose."""
     span_ns: int = 0
     """How much time the lanes show; 0 is chosen from what goes on."""
+    lane_lines: int = 1
+    """How high a lane may be where all threads have room for it; higher ones stand apart."""
+    lanes_only: bool = False
+    """Whether the lanes take the room of the words beside them."""
 
 
 DEFAULT = Look()

@@ -96,6 +96,7 @@ STYLES: Final[dict[str, str]] = {
     "stage-here": "the scene that plays, in the bar",
     "stage-ahead": "what is to come, in the bar",
     "stage-pane": "the name of a pane",
+    "stage-focus": "the name of the pane to look at",
     "stage-card": "the large letters of a title card",
     "stage-caption": "the caption, on its own ground",
     "stage-edge": "the left edge of that ground",

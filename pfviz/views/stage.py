@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from .fault_codes import linux
 from .glyphs import UNICODE, Glyphs
 from .letters import lettering
 from .numbers import clock
@@ -48,6 +49,8 @@ class StageMoment:
     now_ns: int = -1
     panes: tuple[str, ...] = ("threads", "locks")
     """At most three, the first is the largest."""
+    focus: str = ""
+    """The one to look at."""
     columns: tuple[Column, ...] = ()
     """One run, or those that are compared; none where there is nothing to play."""
     verdict: str = ""
@@ -95,7 +98,7 @@ def _head(moment: StageMoment, width: int, height: int, glyphs: Glyphs) -> list[
 def _tails(moment: StageMoment) -> list[Row]:
     """What stands at the right of the title, from all there is to nothing."""
     mode: Row = ((f" {moment.badge} ", moment.badge_style),) if moment.badge else ()
-    kernel: Row = ((f"Linux {moment.kernel}  ", "dim"),) if moment.kernel else ()
+    kernel: Row = ((f"{linux(moment.kernel)}  ", "dim"),) if moment.kernel else ()
     time: Row = ((f"{clock(moment.now_ns):>12}", "text"),) if moment.now_ns >= 0 else ()
     return [(*kernel, *mode, *time), (*mode, *time), mode, ()]
 
@@ -126,7 +129,7 @@ def _band(moment: StageMoment, width: int, room: int, glyphs: Glyphs) -> list[Ro
     """The caption on its own ground, as high as it always is at this size or as it needs."""
     margin = MARGIN if width >= 60 else 1
     measure = max(min(width - 2 * margin - 2, MEASURE_MAX), 1)
-    height = 3 if room < SMALL_LINES else 4 if room < 2 * SMALL_LINES else 5
+    height = 3 if room < 2 * SMALL_LINES else 4 if room < 3 * SMALL_LINES else 5
     if not moment.caption and (moment.card or moment.asked):
         height = 0
     lines = wrap(moment.caption, measure, max(height, room // 2))
@@ -170,7 +173,7 @@ def _body(moment: StageMoment, width: int, height: int, glyphs: Glyphs) -> Rows:
         rows = paint_columns(columns, moment.panes, moment.verdict, inner, room)
     elif moment.columns:
         scene = _dressed(moment.columns, glyphs)[0].scene
-        rows = paint_panes(moment.panes, scene, inner, room)
+        rows = paint_panes(moment.panes, scene, inner, room, moment.focus)
     else:
         return ()
     side: Cell = (" " * (MARGIN - 1), "text")

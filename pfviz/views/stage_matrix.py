@@ -11,7 +11,7 @@ from typing import Final
 
 from pfviz.scenario.fault_kinds import BY_ID
 
-from .fault_codes import code_cells, legend, meaning
+from .fault_codes import code_cells, legend, linux, meaning
 from .glyphs import UNICODE, Glyphs
 from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad, wrap
 
@@ -42,24 +42,22 @@ def paint_matrix(matrix: StageMatrix, width: int, height: int, glyphs: Glyphs = 
     room = height - len(told) - (2 if with_legend else 0) - 1
     longest = max((cell_width(BY_ID[kind].title) for kind in matrix.kinds), default=0) + 2
     names = max(TITLE_MIN, min(longest, TITLE_MAX, width // 2))
-    widest = max((len(code) for code in matrix.codes.values()), default=1)
-    widest = max(widest, *(len(name) for name in matrix.kernels)) + 2
-    count = max(min(len(matrix.kernels), (width - names) // widest), 1)
-    column = min((width - names) // count, max(COLUMN_MAX, widest))
-    kernels = _window(matrix.kernels, matrix.kernel, count)
-    rows: list[Row] = [_head(matrix, kernels, names, column)]
-    rows += [
-        _line(matrix, kind, kernels, names, column, glyphs) if kind else ()
-        for kind in _lines(matrix, room)
-    ]
-    rows += [()] * (height - len(told) - len(rows) - (1 if with_legend else 0))
-    if with_legend:
-        rows.append(legend(width))
-    return fit_rows((*rows, *told), width, height, glyphs.ascii_only)
+    lines = _lines(matrix, room)
+    columns = _columns(matrix, lines, width - names)
+    rows: list[Row] = [_head(matrix, columns, names)]
+    rows += [_line(matrix, kind, columns, names, glyphs) if kind else () for kind in lines]
+    legends = [legend(width)] if with_legend else []
+    blank: list[Row] = [()] * (height - len(told) - len(rows) - len(legends))
+    # What is told of the cell stands near few kinds, and at the foot of many.
+    few = len(blank) > len(rows) // 2
+    rows += [*told, *blank, *legends] if few else [*blank, *legends, *told]
+    return fit_rows(rows, width, height, glyphs.ascii_only)
 
 
 def _lines(matrix: StageMatrix, room: int) -> Sequence[str]:
-    """The kinds that are seen; a blank line between groups where all of them have room."""
+    """The kinds that are seen, with blank lines between all or between groups where they fit."""
+    if 2 * len(matrix.kinds) <= room:
+        return [line for kind in matrix.kinds for line in ("", kind)]
     grouped: list[str] = []
     for kind in matrix.kinds:
         if grouped and BY_ID[grouped[-1]].group != BY_ID[kind].group:
@@ -75,21 +73,45 @@ def _window(names: Sequence[str], keep: str, count: int) -> Sequence[str]:
     return names[first : first + max(count, 1)]
 
 
-def _head(matrix: StageMatrix, kernels: Sequence[str], names: int, column: int) -> Row:
+def _columns(matrix: StageMatrix, kinds: Sequence[str], room: int) -> list[tuple[str, int]]:
+    """The kernels that are seen, (name, cells) each: as many around the one that is talked about
+    as there is room for, and then as wide as they may be."""
+    widths = [
+        max(len(name), *(len(matrix.codes.get((kind, name), "")) for kind in kinds)) + 3
+        for name in matrix.kernels
+    ]
+    at = matrix.kernels.index(matrix.kernel) if matrix.kernel in matrix.kernels else 0
+    first = last = at
+    while True:
+        # What came before tells more than what comes after.
+        if first > 0 and sum(widths[first - 1 : last + 1]) <= room:
+            first -= 1
+        elif last + 1 < len(widths) and sum(widths[first : last + 2]) <= room:
+            last += 1
+        else:
+            break
+    spare = max(room - sum(widths[first : last + 1]), 0) // (last + 1 - first)
+    return [
+        (matrix.kernels[number], max(widths[number], min(widths[number] + spare, COLUMN_MAX)))
+        for number in range(first, last + 1)
+    ]
+
+
+def _head(matrix: StageMatrix, columns: Sequence[tuple[str, int]], names: int) -> Row:
     cells: list[Cell] = [(" " * names, "dim")]
-    for name in kernels:
+    for name, column in columns:
         style = "selected" if name == matrix.kernel else "strong"
         cells += [(f" {name} ", style), (" " * max(column - len(name) - 2, 0), "text")]
     return tuple(cells)
 
 
-def _line(matrix: StageMatrix, kind: str, kernels: Sequence[str], names: int, column: int,
+def _line(matrix: StageMatrix, kind: str, columns: Sequence[tuple[str, int]], names: int,
           glyphs: Glyphs) -> Row:  # fmt: skip
     here = kind == matrix.kind
     more = "~" if glyphs.ascii_only else "…"
     title = pad(f" {BY_ID[kind].title}", names - 1, more)
     cells: list[Cell] = [(title, "selected" if here else "text"), (" ", "text")]
-    for name in kernels:
+    for name, column in columns:
         code = matrix.codes.get((kind, name), "")
         on_ground = here and name == matrix.kernel
         side = (" ", "selected" if on_ground else "text")
@@ -103,7 +125,7 @@ def _told(matrix: StageMatrix, width: int) -> list[Row]:
     code = matrix.codes.get((matrix.kind, matrix.kernel), "")
     if not code:
         return []
-    what = f"{BY_ID[matrix.kind].title}, Linux {matrix.kernel}"
+    what = f"{BY_ID[matrix.kind].title}, {linux(matrix.kernel)}"
     rows: list[Row] = [(), ((clip(what, width), "stage-verdict"),)]
     for part, words in meaning(code):
         cells = code_cells(part)

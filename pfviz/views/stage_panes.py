@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import Final
 
 from . import painters, threads
+from .look import shown_mm
 from .painters import VIEWS, Scene
 from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, wrap
 
@@ -23,6 +24,8 @@ PANE_LINES_MIN: Final = 5
 GAP: Final = 3
 BOARD_LINES_MIN: Final = 5
 LANES_LINES_MAX: Final = 14
+WORDS_MIN: Final = 50
+"""In a narrower column the lanes are more telling than the words beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +38,40 @@ class Column:
     said: str = ""
 
 
-def paint_panes(panes: Sequence[str], scene: Scene, width: int, height: int) -> Rows:
-    """The panes of one run, the first one the largest; those without room are left out."""
+def paint_panes(
+    panes: Sequence[str], scene: Scene, width: int, height: int, focus: str = ""
+) -> Rows:
+    """The panes of one run, the first one the largest; those without room are left out.
+
+    The one in focus has its name lit, and is never left out.
+    """
     names = [name for name in panes if name in VIEWS][:3] or ["threads"]
     if len(names) == 1 or height < 2 * PANE_LINES_MIN:
-        return pane(names[0], scene, width, height)
-    below = height - _wanted(names[0], scene) - 1
+        return pane(focus if focus in names else names[0], scene, width, height, focus)
+    below = height - _needed(names[0], scene) - 1
     if width >= BESIDE_MIN and below < BELOW_LINES_MIN * (len(names) - 1):
         first = (width - GAP) * (58 if len(names) == 2 else 54) // 100
-        left = pane(names[0], scene, first, height)
-        right = _stacked(names[1:], scene, width - GAP - first, height)
+        left = pane(names[0], scene, first, height, focus)
+        right = _stacked(names[1:], scene, width - GAP - first, height, focus)
         return _beside([(left, first), (right, width - GAP - first)])
-    return _stacked(names, scene, width, height)
+    return _stacked(names, scene, width, height, focus)
 
 
-def _stacked(names: Sequence[str], scene: Scene, width: int, height: int) -> Rows:
+def _stacked(names: Sequence[str], scene: Scene, width: int, height: int, focus: str) -> Rows:
     """Panes below one another."""
     count = max(1, min(len(names), (height + 1) // (PANE_LINES_MIN + 1)))
     rows: list[Row] = []
-    for number, name in enumerate(names[:count]):
+    kept = [*names[:count]]
+    if focus in names and focus not in kept:
+        kept[-1] = focus
+    for number, name in enumerate(kept):
         left, rest = height - len(rows), count - number - 1
         lines = left
         if rest:
             share = left * (45 if rest == 2 else 56) // 100
             wanted = _wanted(name, scene)
             lines = max(min(share, wanted), PANE_LINES_MIN)
-        rows += pane(name, scene, width, lines)
+        rows += pane(name, scene, width, lines, focus)
         if rest:
             rows.append(())
     return tuple(rows[:height])
@@ -68,10 +79,22 @@ def _stacked(names: Sequence[str], scene: Scene, width: int, height: int) -> Row
 
 def _wanted(name: str, scene: Scene) -> int:
     """More lines than this a pane has no use for."""
-    return len(scene.frame.people()) + 5 if name == "threads" else 1 << 16
+    if name == "threads":
+        return len(scene.frame.people()) * (scene.look.lane_lines + 1) + 5
+    return _needed(name, scene)
 
 
-def pane(name: str, scene: Scene, width: int, height: int) -> Rows:
+def _needed(name: str, scene: Scene) -> int:
+    """So many lines a pane needs to show all that it has, as far as that is easily said."""
+    if name == "threads":
+        return len(scene.frame.people()) + 5
+    if name == "address":
+        mm = scene.frame.mms.get(shown_mm(scene.frame, scene.look))
+        return 8 if mm is None else len(mm.vmas) + 7
+    return 1 << 16
+
+
+def pane(name: str, scene: Scene, width: int, height: int, focus: str = "") -> Rows:
     """A pane under its name; its own words stand at the right of it."""
     if height <= 0 or width <= 0:
         return ()
@@ -79,7 +102,11 @@ def pane(name: str, scene: Scene, width: int, height: int) -> Rows:
     title = clip(title, width)
     foot = clip(foot, max(width - cell_width(title) - 2, 0))
     blank = width - cell_width(title) - cell_width(foot)
-    head: Row = ((title, "stage-pane"), (" " * blank, "text"), (foot, "faint"))
+    head: Row = (
+        (title, "stage-focus" if name == focus else "stage-pane"),
+        (" " * blank, "text"),
+        (foot, "faint"),
+    )
     return (head, *painters.paint(name, scene, width, height - 1))
 
 
@@ -93,24 +120,28 @@ def paint_columns(
         foot.insert(0, ())
     room = height - len(foot)
     cells = (width - GAP * (len(columns) - 1)) // max(len(columns), 1)
-    columns = _in_step(columns, room)
-    second = next((name for name in panes if name != "threads"), "locks")
+    columns = _in_step(columns, room, cells < WORDS_MIN)
+    second = next((name for name in panes if name != "threads"), "")
     painted = [(_column(one, second, cells, room), cells) for one in columns]
     return (*_beside(painted), *foot)
 
 
-def _in_step(columns: Sequence[Column], room: int) -> list[Column]:
+def _in_step(columns: Sequence[Column], room: int, lanes_only: bool) -> list[Column]:
     """The columns with one length of time, and the same threads, in their lanes."""
     frames = [one.scene.frame for one in columns]
     spans = [threads.span_of(one.scene.frame, one.scene.look) for one in columns]
-    lines = min(room - 3, LANES_LINES_MAX)
+    lines = min(room - 3, _lanes_lines_max(room))
     seen = min(threads.rows_for_threads(frame, lines) for frame in frames)
     people = threads.chosen_for_all(frames, seen)
     made = []
     for one in columns:
-        look = replace(one.scene.look, span_ns=max(spans), people=people)
+        look = replace(one.scene.look, span_ns=max(spans), people=people, lanes_only=lanes_only)
         made.append(replace(one, scene=replace(one.scene, look=look)))
     return made
+
+
+def _lanes_lines_max(room: int) -> int:
+    return max(LANES_LINES_MAX, room * 6 // 10)
 
 
 def _column(column: Column, second: str, width: int, height: int) -> Rows:
@@ -119,10 +150,10 @@ def _column(column: Column, second: str, width: int, height: int) -> Rows:
     blank = width - cell_width(label) - cell_width(said)
     rows: list[Row] = [((label, column.style), (" " * blank, "text"), (said, "strong")), ()]
     left = height - len(rows)
-    wanted = min(len(column.scene.frame.people()) + 3, LANES_LINES_MAX)
-    lanes = left if left < wanted + 1 + BOARD_LINES_MIN else wanted
+    wanted = min(_wanted("threads", column.scene), _lanes_lines_max(left))
+    lanes = min(left, wanted) if second and left >= wanted + 1 + BOARD_LINES_MIN else left
     rows += painters.paint("threads", column.scene, width, lanes)
-    if left > lanes + 1:
+    if second and left > lanes + 1:
         rows += [(), *pane(second, column.scene, width, left - lanes - 1)]
     return tuple(rows)
 

@@ -19,17 +19,20 @@ from pfviz.scenario.overrides import Overrides, kernel_of, mode_for
 from pfviz.scenario.schema import Scenario
 from pfviz.sim.event import EventLog
 
+from . import threads
 from .bars import MODE_TITLES
+from .fault_codes import linux
 from .frame import Frame
 from .look import Look
-from .numbers import duration
+from .numbers import count, duration
 from .painters import Scene, playing_span
 from .stage import StageMoment
 from .stage_matrix import StageMatrix
 from .stage_panes import Column
 from .stage_question import Posed
-from .timeline import Timeline
+from .timeline import FAULT, Timeline
 
+LANE_LINES: Final = 3
 CARD: Final = "card"
 BEGIN: Final = "begin"
 STOP: Final = "stop"
@@ -183,19 +186,19 @@ def moment_at(
     setting: Setting,
     station: Station,
     number: int,
-    count: int,
+    number_in_all: int,
     runs: Sequence[RunAt] = (),
     reached: tuple[talk.Stop, ...] | None = None,
     picked: int = 0,
 ) -> StageMoment:
     """What the stage shows at a station, or on the way from it with more stops `reached`.
 
-    `number` of `count` stations are behind; `picked` is the answer that somebody has chosen.
+    `number` of `number_in_all` stations are behind; `picked` is the answer chosen.
     """
     scene = setting.scene
     view = scene.view(station.reached if reached is None else reached)
     moment = StageMoment(
-        scene.title, view.say, scene.number, setting.scenes, number, max(count - 1, 0)
+        scene.title, view.say, scene.number, setting.scenes, number, max(number_in_all - 1, 0)
     )
     if station.kind == CARD:
         return replace(moment, card=scene.title, caption=scene.say if is_words_only(scene) else "")
@@ -216,7 +219,6 @@ def _with_runs(
     scene, scenario = setting.scene, setting.scenario
     if not runs:
         return moment
-    panes = (view.focus, *(name for name in view.panes if name != view.focus))
     if len(runs) == 1:
         kernel, mode = setting.kernel, setting.mode
         if scenario is not None and not kernel:
@@ -227,14 +229,15 @@ def _with_runs(
             badge=MODE_TITLES.get(mode, ""),
             badge_style=f"mode-{mode}",
             now_ns=runs[0].now_ns,
-            panes=panes,
+            panes=view.panes,
+            focus=view.focus if len(view.panes) > 1 else "",
             columns=(Column("", "text", _seen(runs[0], view)),),
         )
     assert scenario is not None
     columns = []
     for label, overrides, run in zip(scene.labels, scene.runs, runs, strict=True):
         _, mode = _kernel_and_mode(scenario, overrides)
-        name = MODE_TITLES.get(label) or (f"Linux {label}" if label in PRESETS else label)
+        name = MODE_TITLES.get(label) or (linux(label) if label in PRESETS else label)
         said = duration(run.now_ns) if scene.align == "work" else ""
         columns.append(Column(name, f"mode-{mode}", _seen(run, view), said))
     kernels = {kernel_of(scenario, overrides) for overrides in scene.runs}
@@ -242,9 +245,9 @@ def _with_runs(
         moment,
         kernel=kernels.pop() if len(kernels) == 1 else "",
         now_ns=-1 if scene.align == "work" else runs[0].now_ns,
-        panes=panes,
+        panes=view.panes,
         columns=tuple(columns),
-        verdict=_verdict(columns, runs) if scene.align == "work" else "",
+        verdict=_verdict(scene, columns, runs),
     )
 
 
@@ -257,8 +260,12 @@ def _seen(run: RunAt, view: talk.View) -> Scene:
     frame = run.timeline.at(run.index)
     # Between two events time goes on: waits grow, lanes move.
     frame.now_ns = max(frame.now_ns, run.now_ns)
-    look = Look(selected=task_named(frame, view.thread) if view.thread else run.followed)
-    look = replace(look, span_ns=playing_span(frame, look, run.speed_ns))
+    selected = task_named(frame, view.thread) if view.thread else run.followed
+    look = Look(selected=selected, lane_lines=LANE_LINES)
+    # As long as playing asks for, but not longer than there is something to be seen.
+    natural = threads.span_of(frame, look)
+    span_ns = min(playing_span(frame, look, run.speed_ns), threads.round_up(frame.now_ns))
+    look = replace(look, span_ns=max(span_ns, natural))
     return Scene(frame, run.timeline, look)
 
 
@@ -267,9 +274,15 @@ def task_named(frame: Frame, name: str) -> int:
     return next((task.id for task in frame.people() if frame.label(task.id) == name), -1)
 
 
-def _verdict(columns: Sequence[Column], runs: Sequence[RunAt]) -> str:
-    """How long each took to get as far as the first one is."""
-    first_ns = max(runs[0].now_ns, 1)
+def _verdict(scene: talk.Scene, columns: Sequence[Column], runs: Sequence[RunAt]) -> str:
+    """How long each took to get as far as the first one is, or what each did in the same time."""
+    first_ns = runs[0].now_ns
+    if not first_ns:
+        return ""
+    if scene.align == "time":
+        done = [run.timeline.count(run.index, FAULT) for run in runs]
+        said = [f"{one.label} {count(faults)}" for one, faults in zip(columns, done, strict=True)]
+        return f"Faults done in the same time: {', '.join(said)}."
     said = [f"To get here {columns[0].label} took {duration(runs[0].now_ns)}"]
     for column, run in zip(columns[1:], runs[1:], strict=True):
         times = f" ({first_ns / run.now_ns:.1f}× as fast)" if run.now_ns > 0 else ""

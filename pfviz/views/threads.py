@@ -37,14 +37,16 @@ def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFA
     keep = ids.index(selected) if selected in ids else -1
     first, last = window(len(people), room, look.top, keep)
     rows: list[Row] = [_header(plan, look)] if header else []
+    high = _lane_lines(last - first, room, look.lane_lines)
     seen: set[int] = set()
     for task in people[first:last]:
         cells = lanes.cells(task.id, plan.from_ns, frame.now_ns, plan.lane, frame.now_ns)
         seen.update(cells)
         seen.add(task.state)
         rows.append(_thread(frame, task, cells, plan, look, task.id == selected))
+        rows.extend(_more_of_lane(cells, plan, look, high))
     if legend:
-        spare = room - (last - first)
+        spare = room - (last - first) * _apart(high)
         rows.extend([()] if spare > 1 else [])
         rows.extend(_legend(seen, width, 1 + max(spare - 1, 0), look))
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
@@ -55,6 +57,17 @@ def _division(people: int, height: int) -> tuple[int, int, int]:
     legend = 1 if height >= 6 else 0
     header = 1 if height >= 8 or people + legend < height >= 3 else 0
     return header, legend, max(height - header - legend, 0)
+
+
+def _apart(lines: int) -> int:
+    """Rows from one lane to the next: between high ones there is one free."""
+    return lines + 1 if lines > 1 else 1
+
+
+def _lane_lines(count: int, room: int, lines_max: int) -> int:
+    """How high the lanes of so many threads can be."""
+    fitting = (lines for lines in range(lines_max, 1, -1) if count * _apart(lines) <= room)
+    return next(fitting, 1)
 
 
 def rows_for_threads(frame: Frame, height: int) -> int:
@@ -152,6 +165,8 @@ class _Plan:
         self.lane = max(rest * 11 // 20, min(rest, 8)) if width >= 24 else rest
         if rest >= TEXT_MIN + LANE_MIN:  # Which lock a thread has is worth a shorter lane.
             self.lane = max(min(self.lane, rest - TEXT_MIN), LANE_MIN)
+        if look.lanes_only:
+            self.lane = rest
         text = rest - self.lane
         if text > 58:  # No step name needs more; the lane takes the rest.
             self.lane += text - 58
@@ -205,7 +220,17 @@ def _thread(
     return tuple(row)
 
 
-def _lane(cells: bytes, look: Look) -> list[Cell]:
+def _more_of_lane(cells: bytes, plan: _Plan, look: Look, lines: int) -> list[Row]:
+    """The rows of a high lane under its first one, and the free one after it."""
+    head, now = (" " * plan.lead, "text"), (look.glyphs.now, "now")
+    blank: Row = (head, (" " * plan.lane, "text"), now)
+    # What is but a thin line stays one.
+    thick = bytes(states.NEW if state in _QUIET else state for state in cells)
+    lower: Row = (head, *_lane(thick, look, letters=False), now)
+    return [*[lower] * (lines - 1), blank] if lines > 1 else []
+
+
+def _lane(cells: bytes, look: Look, letters: bool = True) -> list[Cell]:
     row: list[Cell] = []
     start = 0
     while start < len(cells):
@@ -214,7 +239,8 @@ def _lane(cells: bytes, look: Look) -> list[Cell]:
         while stop < len(cells) and cells[stop] == state:
             stop += 1
         count = stop - start
-        if count >= LETTER_CELLS_MIN and state not in _QUIET and not look.glyphs.ascii_only:
+        telling = letters and state not in _QUIET and not look.glyphs.ascii_only
+        if telling and count >= LETTER_CELLS_MIN:
             row.append(letter_cell(state))
             count -= 1
         row.append(state_cells(state, look.glyphs, count))

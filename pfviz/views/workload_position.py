@@ -104,7 +104,8 @@ def as_far(player: Watcher, leader: Watcher) -> int:
     if index is None:
         return len(player.run.timeline)
     begin, end = place.find(leader), _next_place(leader, leader.index)
-    begin = leader.run.origin if begin is None else begin
+    # What comes before its origin sets a world up and is no work.
+    begin, index = max(leader.run.origin, begin or 0), max(player.run.origin, index)
     length = _next_place(player, index) - index
     return index + (leader.index - begin) * length // max(end - begin, 1)
 

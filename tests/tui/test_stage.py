@@ -133,7 +133,7 @@ async def test_it_plays_to_the_next_stop_by_itself_and_stands_there(talk: Talk) 
         await press(pilot, "right")
         await until(pilot, lambda: caption(pilot) == "Now the memory goes.")
         assert stage.show.act.heading, "this stop only changes the caption"
-        assert stage.moment().panes[0] == "locks"
+        assert stage.moment().focus == "locks"
         assert leader.speed_ns == 1_000
 
 

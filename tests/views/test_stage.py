@@ -45,7 +45,7 @@ def test_a_caption_has_room_around_it_and_is_never_cut_while_there_is_any() -> N
     text = plain(paint(StageMoment("A scene", long), 80, 24))
     assert "word59" in text
     short = paint(StageMoment("A scene", "Short."), 80, 24)
-    assert len(lines_with(short, "stage-caption")) >= 5
+    assert len(lines_with(short, "stage-edge")) == 5
 
 
 def test_a_question_shows_no_answer_before_it_is_revealed() -> None:
