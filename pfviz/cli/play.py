@@ -130,8 +130,15 @@ def open_gallery() -> None:
     write_lines([*gallery_lines(width), "", *recorded])
 
 
+def in_browser() -> bool:
+    """Whether `pfviz serve` started this, for a visitor's browser to show."""
+    return "PFVIZ_IN_BROWSER" in os.environ
+
+
 def has_screen() -> bool:
-    """Whether standard output is a terminal that can show a screen."""
+    """Whether standard output is a terminal that can show a screen, or a browser's page."""
+    if in_browser():
+        return True
     return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("dumb", "")
 
 
@@ -192,7 +199,7 @@ def _captured(path: str) -> Source:
 @contextmanager
 def _terminal_as_input(source: Source) -> Iterator[Source]:
     """Give standard input back to the keyboard when the source came through it."""
-    if sys.stdin.isatty():
+    if sys.stdin.isatty() or in_browser():
         yield source
         return
     with tempfile.TemporaryDirectory(prefix="pfviz-") as folder:

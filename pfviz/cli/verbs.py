@@ -33,6 +33,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "trace": ("trace", "Say what a kernel capture counts up to."),
     "scenario": ("scenario", "List, show, write and validate scenarios."),
     "maple": ("maple", "Replay recorded operations on a maple tree."),
+    "serve": ("serve", "Show pfviz on a web page, for this machine."),
     "bench": ("bench", "Measure how fast pfviz itself is."),
     "config": ("config", "Say which settings count, and where each comes from."),
     "doctor": ("doctor", "Look at this terminal and this installation."),

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -20,7 +19,6 @@ from textual.app import SystemCommand
 from textual.filter import LineFilter, NoColor
 
 from pfviz.config import theme_files
-from pfviz.places import state_home
 from pfviz.report.source import Source
 from pfviz.scenario.errors import ScenarioError, printable
 from pfviz.scenario.fault_kinds import BY_ID
@@ -40,7 +38,7 @@ from .recent import TALK, Recent, remember
 from .run import Run
 from .screens.playing import PlayingScreen
 from .screens.prompt import Prompt
-from .screenshot import write_screenshot
+from .screenshot import save_screenshot
 from .sources import Entry, entries, run_of
 from .theme_choice import theme_choice
 
@@ -58,6 +56,7 @@ PATIENCE_S: Final = 0.3
 """What is opened so soon is there when the screen is: no word is lost on it."""
 INTERRUPTED: Final = 130
 """What a shell shows for a program that SIGINT ended."""
+ALONE_EVERY_S: Final = 2.0
 APP_KEYS: Final = tuple(key for key in keys.KEYS if keys.EVERYWHERE in key.screens)
 
 
@@ -164,6 +163,8 @@ class LabApp(Openings):
         from .screens.gallery import Gallery
         from .screens.matrix import Matrix
 
+        if self.is_web:
+            self.set_interval(ALONE_EVERY_S, partial(self._leave_if_alone, os.getppid()))
         if self.entries:
             self.push_screen(Gallery(self.entries))
         if self.first_run is not None:
@@ -187,6 +188,11 @@ class LabApp(Openings):
 
         if isinstance(self.screen, Lab):
             self.screen.action_stage()
+
+    def _leave_if_alone(self, server: int) -> None:
+        """Leave when the server is gone without a word: nobody would end this process."""
+        if os.getppid() != server:
+            self.exit()
 
     def exit(self, *args: Any, **named: Any) -> None:
         """Leave, and remember where."""
@@ -273,16 +279,7 @@ class LabApp(Openings):
 
     def action_shot(self) -> None:
         """Save the screen as SVG, in the current directory or else in pfviz's state directory."""
-        svg = self.export_screenshot(title=self.TITLE)
-        try:
-            path = write_screenshot(svg, Path.cwd())
-        except OSError:
-            try:
-                path = write_screenshot(svg, state_home())
-            except OSError as error:
-                self.report(f"The screenshot could not be saved: {error.strerror or error}.")
-                return
-        self.report(f"Saved {path}.")
+        self.report(save_screenshot(self))
 
     async def action_back(self) -> None:
         """Out of what the screen is in, or one screen back."""
@@ -356,7 +353,8 @@ def run_app(
         ScenarioError: the source's scenario cannot be built.
         CaptureError: its capture cannot be read.
     """
-    why = terminal.why_no_screen(os.environ, sys.stdout.isatty()) or why_unwearable(theme)
+    is_shown = sys.stdout.isatty() or "PFVIZ_IN_BROWSER" in os.environ
+    why = terminal.why_no_screen(os.environ, is_shown) or why_unwearable(theme)
     if why:
         sys.stderr.write(f"pfviz: {why}\n")
         return 2

@@ -1,0 +1,23 @@
+// Runs before textual.js: tells it where the socket is, and what to show when the visit has ended.
+"use strict";
+
+document.addEventListener("DOMContentLoaded", () => {
+  const terminal = document.getElementById("terminal");
+  const asked = Number(new URLSearchParams(location.search).get("fontsize"));
+  if (asked >= 6 && asked <= 72) {
+    terminal.dataset.fontSize = String(asked);
+  }
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  terminal.dataset.sessionWebsocketUrl = `${scheme}//${location.host}/ws`;
+  document.getElementById("again").addEventListener("click", () => location.reload());
+  // Once there is something to see keys go there, with no click before.
+  new MutationObserver(() => {
+    const shown = document.body.classList;
+    document.getElementById("closed").hidden = !shown.contains("-closed");
+    if (shown.contains("-closed")) {
+      document.getElementById("again").focus();
+    } else if (shown.contains("-first-byte")) {
+      document.querySelector(".xterm-helper-textarea").focus();
+    }
+  }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+});
