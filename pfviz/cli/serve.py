@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,10 @@ pfviz: warning: whoever reaches {places} starts pfviz processes on this machine,
 pfviz: warning: without a password and without encryption. Only where you trust everybody.
 pfviz: warning: From elsewhere without --expose: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE"""
 PASSED_ON: Final = ("kernel", "mode", "machine", "seed", "threads", "until", "without", "policy",
-                    "theme", "ascii_only", "fps", "compare")  # fmt: skip
+                    "compare")  # fmt: skip
+LOOKS: Final = {"theme": "PFVIZ_THEME", "ascii_only": "PFVIZ_ASCII", "fps": "PFVIZ_FPS",
+                "keymap": "PFVIZ_KEYMAP"}  # fmt: skip
+"""How it looks is said by the environment, which the gallery heeds as well."""
 
 
 @click.command("serve")
@@ -56,6 +60,11 @@ def command(ctx: click.Context, /, source: str, port: int, host: str, expose: bo
     if importlib.util.find_spec("textual_serve") is None:
         raise Complaint("serve needs one more package: pip install 'pfviz[web]'", 2)
     arguments = _arguments(ctx, source, overrides_of(options))
+    for name, variable in LOOKS.items():
+        if options[name] is not None:
+            os.environ[variable] = str(
+                int(options[name]) if name == "ascii_only" else options[name]
+            )
     sockets = _listen(host, port, expose)
     port = sockets[0].getsockname()[1]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
