@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -384,6 +385,11 @@ def run_app(
         remember(Recent(str(Path(talk.path).absolute()), talk.title, TALK, about="a talk"))
     spare_pauses()
     app.run()
+    return _left(app)
+
+
+def _left(app: LabApp) -> int:
+    """Say how to be there again; the exit code."""
     if app.failure is not None:
         raise app.failure
     if app.token_left and sys.stderr.isatty():
