@@ -179,6 +179,9 @@ class LabApp(Openings):
             from .stage_show import Show
 
             self.push_screen(Stage(Show(self.talk)))
+            if self.remembers:
+                path = str(Path(self.talk.path).absolute())
+                remember(Recent(path, self.talk.title, TALK, about="a talk"))
         if self.notes is not None:
             from .screens.notes import Notes
 
@@ -381,8 +384,6 @@ def run_app(
         captions=captions,
     )
     app.watches, app.remembers = watches, remembers
-    if talk is not None and remembers:
-        remember(Recent(str(Path(talk.path).absolute()), talk.title, TALK, about="a talk"))
     spare_pauses()
     app.run()
     return _left(app)

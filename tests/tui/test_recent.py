@@ -156,7 +156,7 @@ async def test_a_talk_is_given_again() -> None:
         await pilot.pause()
         assert "A small talk" in text_of(app)
         await pilot.press("enter")
-        await pilot.pause()
+        await settle(pilot)
         assert isinstance(app.screen, Stage)
 
 
