@@ -14,7 +14,7 @@ from pfviz.sim.told import Told, nobody
 from pfviz.trace.read_log import read_log
 from pfviz.trace.samples import samples
 
-from .recent import Recent, reopened
+from .recent import TALK, Recent, reopened
 from .recipe import Recipe
 from .run import Run
 
@@ -38,6 +38,11 @@ class Entry:
     is_capture: bool = False
     recent: Recent | None = None
     """Where it was left, when it was played lately."""
+
+    @property
+    def is_talk(self) -> bool:
+        """Whether it is shown on a stage rather than in a lab."""
+        return self.recent is not None and self.recent.kind == TALK
 
     def matches(self, words: str) -> bool:
         """Whether every word stands somewhere in its name, title or story."""

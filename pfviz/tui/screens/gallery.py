@@ -21,7 +21,6 @@ from pfviz.scenario.talk_load import open_talk
 from pfviz.tui import chrome, keys
 from pfviz.tui.opening import Opening
 from pfviz.tui.pane import Pane
-from pfviz.tui.recent import TALK
 from pfviz.tui.remembering import recent_entries
 from pfviz.tui.run import Run
 from pfviz.tui.screens.gallery_preview import GalleryPreview
@@ -326,7 +325,7 @@ class Gallery(GalleryPreview):
             return
         elif entry.error:
             self.say(f"It cannot be opened: {entry.error}")
-        elif entry.recent is not None and entry.recent.kind == TALK:
+        elif entry.is_talk:
             self._stage(entry.path)
         else:
             opening = Opening(f"Opening {entry.title}", partial(open_entry, entry, NO_CHANGES))

@@ -71,7 +71,7 @@ class GalleryPreview(PlayingScreen):
     def _preview(self) -> None:
         entry = self.current()
         path = entry.path if entry is not None and not entry.error else ""
-        if path == MATRIX:
+        if path == MATRIX or (entry is not None and entry.is_talk):
             path = ""
         if path == self._previewed or not self.is_seen:
             return
