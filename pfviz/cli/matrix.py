@@ -84,7 +84,7 @@ def show_matrix(
     """Print the matrix, or show it if there is a screen and it is wanted there; the exit code."""
     if on_screen and not (plain or as_json or output != "-") and has_screen():
         words = screen_words(**look)
-        from pfviz.tui.app import run_app
+        from pfviz.tui.start import run_app
 
         first = "".join(kinds[:1]), "".join(kernels[:1]), policy
         return int(run_app(matrix=first, **words) or 0)

@@ -31,6 +31,6 @@ def command(talk: str, plain: bool, as_json: bool, output: str, **look: Any) -> 
     if plain or as_json or output != "-" or not has_screen():
         leave(tell_talk(opened, as_json, output))
     words = screen_words(**look)
-    from pfviz.tui.app import run_app
+    from pfviz.tui.start import run_app
 
     leave(run_app(notes=opened, **words))

@@ -90,7 +90,7 @@ def show(
     """Show a source on the screen if there is one; else tell it. The exit code."""
     if not (plain or as_json or output != "-") and has_screen():
         words = screen_words(**screen)
-        from pfviz.tui.app import run_app
+        from pfviz.tui.start import run_app
 
         modes = _modes(source) if compare else source.modes
         with _terminal_as_input(source) as shown:
@@ -114,7 +114,7 @@ def open_gallery() -> None:
     """The gallery of scenarios; without a terminal, their list."""
     if has_screen():
         words = screen_words()
-        from pfviz.tui.app import run_app
+        from pfviz.tui.start import run_app
 
         code = run_app(None, **words)
         sys.exit(int(code or 0))

@@ -8,7 +8,6 @@ E, F2, pfviz matrix --tui  matrix ──enter──▸ lab
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,12 +19,9 @@ from textual.app import SystemCommand
 from textual.filter import LineFilter, NoColor
 
 from pfviz.config import theme_files
-from pfviz.report.source import Source
-from pfviz.scenario.errors import ScenarioError, printable
 from pfviz.scenario.fault_kinds import BY_ID
 from pfviz.scenario.matrix import Policies
 from pfviz.scenario.talk import Talk
-from pfviz.trace.capture_file import CaptureError
 from pfviz.views import palettes
 
 from . import frame_rate, keys, terminal, themes
@@ -33,14 +29,14 @@ from .key_words import spelled
 from .keymap import Keymap
 from .lean_output import lean_driver
 from .opening import Opening
-from .openings import Openings, spare_pauses
+from .openings import Openings
 from .plain_output import AsciiFilter, ConsoleFilter
 from .recent import TALK, Recent, remember
 from .run import Run
 from .screens.playing import PlayingScreen
 from .screens.prompt import Prompt
 from .screenshot import save_screenshot
-from .sources import Entry, entries, run_of
+from .sources import Entry
 from .theme_choice import theme_choice
 
 if TYPE_CHECKING:
@@ -53,8 +49,6 @@ if TYPE_CHECKING:
 DEFAULT_THEME: Final = "dark"
 LEAVE_S: Final = 6.0
 """So long a talk waits for the second `q`."""
-PATIENCE_S: Final = 0.3
-"""What is opened so soon is there when the screen is: no word is lost on it."""
 INTERRUPTED: Final = 130
 """What a shell shows for a program that SIGINT ended."""
 ALONE_EVERY_S: Final = 2.0
@@ -319,83 +313,3 @@ class LabApp(Openings):
             yield SystemCommand(
                 label, self.keymap.fill(key.help), partial(self.run_action, key.action, where)
             )
-
-
-def why_unwearable(theme: str | None) -> str:
-    """Why a theme cannot be worn, in one line; empty when it can."""
-    try:
-        theme_files.palette_of(theme or DEFAULT_THEME)
-    except ScenarioError as error:
-        return str(error)
-    return ""
-
-
-def run_app(
-    source: Source | None = None,
-    *,
-    captures: Sequence[str] = (),
-    compare: Sequence[str] = (),
-    matrix: MatrixPlace | None = None,
-    notes: Talk | None = None,
-    stage: bool = False,
-    theme: str | None = None,
-    ascii_only: bool = False,
-    fps: int | None = None,
-    keymap: Keymap | None = None,
-    captions: bool = True,
-    watches: bool = True,
-    remembers: bool = False,
-) -> int:
-    """Show the app until it is left; the exit code.
-
-    Without a source the gallery opens, with the bundled and own scenarios and `captures` in it.
-    `compare` names the modes to begin comparing in, `matrix` the cell to begin at; `stage` begins
-    on the large screen for talks, as a talk does by itself; `notes` are those of a talk.
-    A locale without UTF-8 means ASCII anyway.
-
-    Raises:
-        ScenarioError: the source's scenario cannot be built.
-        CaptureError: its capture cannot be read.
-    """
-    is_shown = sys.stdout.isatty() or "PFVIZ_IN_BROWSER" in os.environ
-    why = terminal.why_no_screen(os.environ, is_shown) or why_unwearable(theme)
-    if why:
-        sys.stderr.write(f"pfviz: {why}\n")
-        return 2
-    talk = None if source is None else source.talk
-    opening = None
-    if source is not None and talk is None:
-        opening = Opening(f"Opening {printable(source.name)}", partial(run_of, source))
-    soon = opening is not None and opening.wait(PATIENCE_S)
-    app = LabApp(
-        run=opening.result() if opening is not None and soon else None,
-        opening=opening,
-        entries=entries(captures) if talk is None and notes is None else (),
-        talk=talk,
-        notes=notes,
-        stage=stage,
-        compare=compare,
-        matrix=matrix,
-        theme=theme,
-        ascii_only=ascii_only,
-        fps=fps,
-        keymap=keymap,
-        play=source is None or source.shared is None or source.shared.moment is None,
-        captions=captions,
-    )
-    app.watches, app.remembers = watches, remembers
-    spare_pauses()
-    app.run()
-    return _left(app)
-
-
-def _left(app: LabApp) -> int:
-    """Say how to be there again; the exit code."""
-    if app.failure is not None:
-        raise app.failure
-    if app.token_left and sys.stderr.isatty():
-        sys.stderr.write(f"pfviz play {app.token_left}  # back to where you were\n")
-    return app.return_code or 0
-
-
-__all__ = ["CaptureError", "LabApp", "ScenarioError", "run_app"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from click.testing import CliRunner
 
 import pfviz.cli.matrix
-import pfviz.tui.app
+import pfviz.tui.start
 from pfviz.cli.verbs import cli
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def test_on_a_terminal_it_begins_at_the_cell_that_was_asked_for(
 ) -> None:
     shown: dict[str, Any] = {}
     monkeypatch.setattr(pfviz.cli.matrix, "has_screen", lambda: True)
-    monkeypatch.setattr(pfviz.tui.app, "run_app", lambda **options: shown.update(options) or 0)
+    monkeypatch.setattr(pfviz.tui.start, "run_app", lambda **options: shown.update(options) or 0)
     printed("matrix", "--tui", "--kernel", "6.7", "--kind", "gup", "--policy", "merge=off")
     assert shown["matrix"] == ("gup", "6.7", (("merge", False),))
     printed("play", "matrix", "--kernel", "7.2", "--theme", "light")
