@@ -28,7 +28,7 @@ from pfviz.sim.engine import Engine
 from pfviz.sim.event import EventLog
 from pfviz.sim.told import Told, nobody, part
 from pfviz.views.numbers import duration, minutes
-from pfviz.views.speeds import IDLE_S
+from pfviz.views.speeds import IDLE_S, LADDER_NS, rung
 
 CARD_S: Final = 3.0
 """How long a title that stands alone is looked at."""
@@ -229,7 +229,7 @@ def _played_s(
     reached: list[Stop] = []
     last = begin
     for position, stop in found:
-        speed = scene.view(reached).speed_ns or speed_ns
+        speed = LADDER_NS[rung(scene.view(reached).speed_ns or speed_ns)]
         stretch_s = _moving_ns(log, last, position, int(speed * IDLE_S)) / speed
         if reached and not reached[-1].pause:
             # Its caption is read while the animation goes on.
