@@ -50,11 +50,15 @@ def list_(as_json: bool, output: str) -> None:
 @click.argument("name", type=SCENARIO)
 @click.option("-o", "--output", default="-", metavar="FILE", help="Write to FILE.")
 def show(name: str, output: str) -> None:
-    """Print the text of a scenario, to read it or to start from it."""
+    """Print the text of a scenario or a talk, to read it or to start from it."""
     from pfviz.scenario.load import find
+    from pfviz.scenario.talk_load import is_talk, talk_named
     from pfviz.scenario.token import decode, is_token
 
-    text = read_text(find(decode(name).name if is_token(name) else name))
+    if is_talk(name):
+        text = read_text(talk_named(name))
+    else:
+        text = read_text(find(decode(name).name if is_token(name) else name))
     write("".join(char if char.isprintable() or char in "\n\t" else "?" for char in text), output)
 
 
@@ -116,6 +120,7 @@ def schema(output: str, talk: bool) -> None:
 def gallery_lines(width_max: int | None = None) -> list[str]:
     """The scenarios by name, with what each is about; a title too wide goes on under itself."""
     from pfviz.scenario.load import listing
+    from pfviz.scenario.talk_load import talks
 
     known = listing()
     if not known:
@@ -125,5 +130,12 @@ def gallery_lines(width_max: int | None = None) -> list[str]:
     for one in known:
         title = printable(one.title) + (f"  (cannot be used: {one.error})" if one.error else "")
         lines += beside(f"{one.name:<{width}}  ", title, width_max)
+    lines.append("")
+    for talk in talks():
+        said = (
+            f"cannot be used: {talk.error}" if talk.error else f"a talk of {talk.minutes:g} minutes"
+        )
+        title = f"{printable(talk.title)} ({said})"
+        lines += beside(f"{printable(talk.name):<{width}}  ", title, width_max)
     last = "pfviz play NAME plays one, pfviz run NAME says what happens in it."
     return [*lines, "", *beside("", last, width_max)]
