@@ -122,7 +122,7 @@ class LabApp(Openings):
 
     def get_driver_class(self) -> type[Driver]:
         """What writes to this terminal, in as few bytes as will do."""
-        return lean_driver(super().get_driver_class())
+        return lean_driver(super().get_driver_class(), terminal.is_old(os.environ))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Ours alone, for terminals without colour or UTF-8; none for all others.

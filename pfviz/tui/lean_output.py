@@ -106,11 +106,27 @@ def _change(shown: Look, asked: Look) -> str:
     return f"\x1b[{';'.join(parts)}m"
 
 
-def lean_driver(base: type[Driver]) -> type[Driver]:
-    """A driver that writes lean escape sequences, and all else as `base` does."""
+_NEWER: Final = re.compile(
+    r"\x1b\](?:22|52);[^\x07]*\x07"  # the mouse pointer's shape, the clipboard
+    r"|\x1b\[[<>][0-9]*u"  # a keyboard protocol
+    r"|\x1b\[\?[0-9]+\$p"  # questions about modes
+)
+"""What an old terminal or a console does not know and might show as letters."""
+
+
+def without_newer(data: str) -> str:
+    """The data without what terminals of the last century never heard of."""
+    return _NEWER.sub("", data)
+
+
+def lean_driver(base: type[Driver], is_old: bool) -> type[Driver]:
+    """A driver that writes lean escape sequences, and all else as `base` does.
+
+    An old terminal gets nothing that it would not know.
+    """
 
     class LeanDriver(base):  # type: ignore[misc, valid-type]
         def write(self, data: str) -> None:
-            super().write(lean(data))
+            super().write(lean(without_newer(data) if is_old else data))
 
     return LeanDriver

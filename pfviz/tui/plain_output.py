@@ -6,7 +6,7 @@ Filters work on finished lines, so that Textual's own widgets are covered too.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from textual.filter import LineFilter
@@ -17,49 +17,13 @@ from pfviz.views.rows import char_width, to_ascii
 if TYPE_CHECKING:
     from textual.color import Color
 
-LOOK_ALIKES: Final = str.maketrans(
-    {
-        **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼┏┓┗┛╔╗╚╝", "+"),
-        **dict.fromkeys("─━═╌┄┈▁▔▂", "-"),
-        **dict.fromkeys("│┃║▏▎▍▌▐▕▊", "|"),
-        **dict.fromkeys("▃▄▅▆▇█▓", "#"),
-        **dict.fromkeys("▒░▚▞", ":"),
-        **dict.fromkeys("●◆♦◇◉", "*"),
-        **dict.fromkeys("▶▸❯›", ">"),
-        **dict.fromkeys("◀◂‹", "<"),
-        **dict.fromkeys("▲△↑", "^"),
-        **dict.fromkeys("▼▽↓", "v"),
-        **dict.fromkeys("▀“”", '"'),
-        **dict.fromkeys("■▣▮", "#"),
-        **dict.fromkeys("□○", "o"),
-        "—": "-",
-        "▯": "-",
-        "≈": "~",
-        "≡": "=",
-        "╍": "=",
-        "✗": "x",
-        "‖": "=",
-        "≠": "!",
-        "✓": "x",
-        "✔": "x",
-        "•": "*",
-        "\xa0": " ",
-    }
-)
-
-
-@lru_cache(maxsize=8192)
-def ascii_only(text: str) -> str:
-    """The text with a look-alike for every character that is not ASCII, cell for cell."""
-    return text if text.isascii() else to_ascii(text.translate(LOOK_ALIKES))
-
 
 class AsciiFilter(LineFilter):
     """Writes nothing but ASCII."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
         """Replace the text of each segment, keeping its width."""
-        return [Segment(ascii_only(text), style, control) for text, style, control in segments]
+        return [Segment(to_ascii(text), style, control) for text, style, control in segments]
 
 
 @lru_cache(maxsize=8192)

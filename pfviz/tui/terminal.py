@@ -92,6 +92,11 @@ def depth_here(environ: Mapping[str, str]) -> str:
     return color_depth(environ, colors_of_database(environ.get("TERM", ""))).value
 
 
+def is_old(environ: Mapping[str, str]) -> bool:
+    """Whether a terminal knows what a VT220 knew, and not much more: a Linux console too."""
+    return environ.get("TERM", "") in ("linux", *MONO_TERMS)
+
+
 def colors_of_database(term: str) -> int | None:
     """How many colours the terminal database gives a TERM: -1 for none, None when not known."""
     try:

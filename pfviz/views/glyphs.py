@@ -95,7 +95,8 @@ CONSOLE_LOOK_ALIKES: Final = str.maketrans(
         **dict.fromkeys("◇◆", "♦"),
         **dict.fromkeys("△", "▲"),
         **dict.fromkeys("▽", "▼"),
-        **dict.fromkeys("✓✔✗", "x"),
+        **dict.fromkeys("✓✔", "+"),
+        "✗": "x",
         "○": "o",
         "□": "o",
         "▣": "#",
@@ -112,3 +113,44 @@ CONSOLE_LOOK_ALIKES: Final = str.maketrans(
     }
 )
 """What a console shows for marks that its font lacks, cell for cell."""
+
+ASCII_LOOK_ALIKES: Final = str.maketrans(
+    {
+        **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼┏┓┗┛╔╗╚╝", "+"),
+        **dict.fromkeys("─━═╌┄┈▁▔▂", "-"),
+        **dict.fromkeys("│┃║▏▎▍▌▐▕▊", "|"),
+        **dict.fromkeys("▃▄▅▆▇█▓", "#"),
+        **dict.fromkeys("▒░▚▞", ":"),
+        **dict.fromkeys("●◆♦◇◉", "*"),
+        **dict.fromkeys("▶▸❯›", ">"),
+        **dict.fromkeys("◀◂‹", "<"),
+        **dict.fromkeys("▲△↑", "^"),
+        **dict.fromkeys("▼▽↓", "v"),
+        **dict.fromkeys("▀“”", '"'),
+        **dict.fromkeys("■▣▮", "#"),
+        **dict.fromkeys("□○", "o"),
+        "—": "-",
+        "▯": "-",
+        "≈": "~",
+        "≡": "=",
+        "╍": "=",
+        "✗": "x",
+        "‖": "=",
+        "≠": "!",
+        **dict.fromkeys("✓✔", "+"),
+        "•": "*",
+        "\xa0": " ",
+        "…": "~",
+        "µ": "u",
+        "·": "-",
+        "→": ">",
+        "←": "<",
+        "×": "x",
+        "–": "-",
+        "’": "'",
+        "≥": ">",
+        "≤": "<",
+        "\N{REPLACEMENT CHARACTER}": "?",
+    }
+)
+"""What ASCII has instead, cell for cell."""

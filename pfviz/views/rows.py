@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
+from .glyphs import ASCII_LOOK_ALIKES
+
 Cell = tuple[str, str]
 Row = tuple[Cell, ...]
 Rows = tuple[Row, ...]
@@ -288,15 +290,10 @@ def beside(head: str, text: str, width_max: int | None) -> list[str]:
     return [head + lines[0], *(" " * indent + line for line in lines[1:])]
 
 
-_ASCII: Final = str.maketrans({
-    "…": "~", "µ": "u", "·": "-", "→": ">", "←": "<", "×": "x", "–": "-", "’": "'",
-    "≥": ">", "≤": "<", "█": "#", "▸": ">", "◂": "<", "│": "|", REPLACEMENT: "?",
-})  # fmt: skip
-
-
+@lru_cache(maxsize=8192)
 def to_ascii(text: str) -> str:
     """The text in ASCII with every character as wide as it was; `?` for what has no look-alike."""
-    text = text.translate(_ASCII)
+    text = text.translate(ASCII_LOOK_ALIKES)
     if text.isascii():
         return text
     return "".join(char if char.isascii() else "?" * char_width(char) for char in text)

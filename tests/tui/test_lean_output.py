@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from pfviz.tui.lean_output import lean
+from pfviz.tui.lean_output import lean, without_newer
 
 COLORS = ["#ff0000", "#00ff00", "bright_red", "blue", "color(99)", None]
 
@@ -56,3 +56,8 @@ def test_neighbours_share_their_ground_and_blanks_have_no_colour() -> None:
 )
 def test_what_it_does_not_know_passes_as_it_is(data: str) -> None:
     assert lean(data) == data
+
+
+def test_an_old_terminal_gets_nothing_it_might_show_as_letters() -> None:
+    data = "\x1b[?1049h\x1b[>25u\x1b[?2026$p\x1b]22;default\x07\x1b[2;3Hx\x1b[<u"
+    assert without_newer(data) == "\x1b[?1049h\x1b[2;3Hx"

@@ -19,6 +19,7 @@ from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.overrides import NO_CHANGES
 from pfviz.scenario.talk_load import open_talk
 from pfviz.tui import chrome, keys
+from pfviz.tui.line_input import LineInput
 from pfviz.tui.opening import Opening
 from pfviz.tui.pane import Pane
 from pfviz.tui.remembering import recent_entries
@@ -84,7 +85,7 @@ class Gallery(GalleryPreview):
                      id="lead")  # fmt: skip
         with Horizontal(id="shelf"):
             with Vertical(id="list"):
-                yield Input(placeholder="type to filter", id="filter")
+                yield LineInput(placeholder="type to filter", id="filter")
                 yield OptionList(id="titles")
             with Vertical(id="story"):
                 yield Static("", id="title", markup=False)

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from pfviz.tui import breakpoints, go_to, keys, tree_place
+from pfviz.tui.line_input import LineInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ class Prompt(ModalScreen[str]):
         with Vertical(id="prompt") as box:
             box.border_title = self.question.title
             box.border_subtitle = self.app.keymap.fill("enter: do it · {prompt.leave}: leave")
-            yield Input(self.text, placeholder=self.question.placeholder, id="line")
+            yield LineInput(self.text, placeholder=self.question.placeholder, id="line")
             yield Static("", id="problem", markup=False)
             for example, meaning in self.question.examples:
                 yield Static(
