@@ -89,7 +89,7 @@ def show(
 ) -> int:  # fmt: skip
     """Show a source on the screen if there is one; else tell it. The exit code."""
     if not (plain or as_json or output != "-") and has_screen():
-        words = screen_words(**screen)
+        words = screen_words(**screen, stage=stage or source.talk is not None)
         from pfviz.tui.start import run_app
 
         modes = _modes(source) if compare else source.modes

@@ -13,8 +13,11 @@ def screen_words(
     ascii_only: bool | None = None,
     fps: int | None = None,
     keymap: str | None = None,
+    stage: bool = False,
 ) -> dict[str, Any]:
     """What `run_app` is to be called with; what is None was not given as a flag.
+
+    `stage`: it begins on the stage, which can have a theme of its own.
 
     Raises ScenarioError (exit code 2): the configuration cannot be used.
     """
@@ -23,13 +26,12 @@ def screen_words(
 
     resolved = resolve({"theme": theme, "ascii": ascii_only, "fps": fps, "keymap": keymap})
     settings = resolved.settings
+    wears_own = stage and settings.stage_theme and resolved.origins["theme"].layer != "flag"
     return {
-        "theme": settings.theme,
+        "theme": settings.stage_theme if wears_own else settings.theme,
         "ascii_only": settings.ascii,
         # Only a cap that somebody asked for holds back the answer to a key.
         "fps": None if resolved.origins["fps"] == DEFAULT else settings.fps,
         "keymap": keymap_of(resolved),
-        "captions": settings.captions,
-        "watches": settings.watch,
-        "remembers": settings.recent,
+        "settings": settings,
     }

@@ -107,9 +107,11 @@ def _here() -> Path:
 
 
 def _check_theme(resolved: Resolved) -> None:
-    why = theme_files.why_unknown(resolved.settings.theme)
-    if why:
-        raise resolved.origins["theme"].mistake(why)
+    for name in ("theme", "stage_theme"):
+        theme = getattr(resolved.settings, name)
+        why = theme_files.why_unknown(theme)
+        if why and (theme or name == "theme"):
+            raise resolved.origins[name].mistake(why)
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any]]:

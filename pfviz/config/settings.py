@@ -28,6 +28,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ascii: Annotated[
         bool, Meta(description="Only ASCII characters, even where the terminal can do more.")
     ] = False
+    stage_theme: Annotated[
+        str, Meta(description="Colours of a talk, and of --stage; empty for those of theme.")
+    ] = ""
     fps: Annotated[
         int, Meta(ge=1, le=60, description="Pictures a second, at most.")
     ] = 15  # fmt: skip
@@ -36,6 +39,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "default"
     captions: Annotated[
         bool, Meta(description="Show the captions of cues when a run opens.")
+    ] = True  # fmt: skip
+    questions: Annotated[
+        bool, Meta(description="Ask a scenario's questions while it plays.")
     ] = True  # fmt: skip
     watch: Annotated[
         bool, Meta(description="Play a scenario anew when its file is saved.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, runtime_checkab
 
 from textual.app import App
 
+from pfviz.config.settings import Settings
 from pfviz.scenario.errors import ScenarioError
 from pfviz.trace.capture_file import CaptureError
 
@@ -35,10 +36,8 @@ class Openings(App[None]):
     """An app that makes runs away from its event loop."""
 
     ascii_only = False
-    watches = True
-    """Whether files of scenarios are read again when they were saved."""
-    remembers = False
-    """Whether what is played is remembered, and shown in the gallery."""
+    settings = Settings(recent=False)
+    """What the person set; nothing is remembered unless somebody said so."""
     under_way: Opening[Any] | None = None
     """What somebody waits for: one thing at a time."""
 

@@ -63,11 +63,11 @@ def test_a_flag_that_was_not_given_says_nothing(there: Places) -> None:
 
 
 def test_every_setting_has_a_variable_and_an_origin(there: Places) -> None:
-    values = {"theme": "light", "ascii": "1", "fps": "7", "keymap": "vim", "captions": "no",
-              "keys": "play.toggle=p"}  # fmt: skip
-    assert set(values) == set(names())
+    said = {"theme": "light", "stage_theme": "projector", "keymap": "vim", "fps": "7",
+            "keys": "play.toggle=p"}  # fmt: skip
+    values = {name: said.get(name, "no") for name in names()}
     found = there.resolve(**{variable(name): value for name, value in values.items()})
-    assert found.settings.theme == "light"
+    assert (found.settings.theme, found.settings.fps) == ("light", 7)
     assert found.settings.captions is False
     assert found.rebindings() == {"play.toggle": ("p",)}
     assert {str(found.origins[name]) for name in names() if name != "keys"} == {

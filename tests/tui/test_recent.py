@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pfviz.cli import cli
+from pfviz.config.settings import Settings
 from pfviz.places import state_home
 from pfviz.report.source import open_source
 from pfviz.scenario.overrides import Overrides
@@ -44,7 +45,7 @@ def app_at(source: str, overrides: Overrides | None = None) -> LabApp:
     app = LabApp(
         run=run_of(open_source(source, overrides or Overrides())), entries=entries(), play=False
     )
-    app.remembers = True
+    app.settings = Settings()
     return app
 
 
@@ -151,7 +152,7 @@ async def test_a_talk_is_given_again() -> None:
     talk = Path(__file__).parent.parent / "data" / "talks" / "small.toml"
     remember(Recent(str(talk), "A small talk", TALK))
     app = LabApp(entries=entries())
-    app.remembers = True
+    app.settings = Settings()
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert "A small talk" in text_of(app)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Static
 
+from pfviz.config.settings import Settings
 from pfviz.report.source import files_of, open_scenario, open_source
 from pfviz.scenario.errors import ScenarioError
 from pfviz.tui.app import LabApp
@@ -150,7 +151,7 @@ async def test_a_change_that_does_not_fit_the_run_is_a_complaint_too(file: Path)
 
 async def test_nobody_looks_when_that_is_not_wanted(file: Path) -> None:
     app = LabApp(run=run_of(open_source(str(file))), play=False)
-    app.watches = False
+    app.settings = Settings(watch=False)
     async with app.run_test():
         await asyncio.sleep(0)
         assert lab_of(app).file_watch is None

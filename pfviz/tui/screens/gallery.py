@@ -100,12 +100,12 @@ class Gallery(GalleryPreview):
         """Fill the list; begin with its first entry."""
         self.look = replace(self.look, glyphs=self.app.glyphs)
         self.dress()
-        if self.app.remembers:
+        if self.app.settings.recent:
             self.entries = in_order((*recent_entries(self.entries), *self.entries))
         self.fill("")
         self.begin()
         self.set_interval(AGAIN_S, self._again)
-        if self.app.watches:
+        if self.app.settings.watch:
             self._own = Watch(own_files())
             self.set_interval(LOOK_EVERY_S, self.look_at_own)
 
@@ -199,7 +199,7 @@ class Gallery(GalleryPreview):
 
     def _relist(self, known: Sequence[Entry]) -> None:
         """Other entries than before; the same one stays lit."""
-        recent = recent_entries(known) if self.app.remembers else ()
+        recent = recent_entries(known) if self.app.settings.recent else ()
         entries = in_order((*recent, *known))
         if entries == self.entries:
             return

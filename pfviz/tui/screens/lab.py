@@ -84,7 +84,7 @@ class Lab(LabReload):
     def on_mount(self) -> None:
         """Dress the panes and begin."""
         self.look = replace(self.look, glyphs=self.app.glyphs)
-        self.captions = self.app.captions
+        self.captions = self.app.settings.captions
         self.dress()
         self.divide()
         self.begin()
@@ -96,7 +96,7 @@ class Lab(LabReload):
 
     def remember(self) -> None:
         """Remember what is played, and the place."""
-        one = recent_of(self.player) if self.app.remembers else None
+        one = recent_of(self.player) if self.app.settings.recent else None
         if one is not None:
             remember(one)
 

@@ -22,7 +22,7 @@ class LabQuestions(LabTree):
 
     def _tick(self) -> None:
         player = self.player
-        player.asks = self.asks_questions and self.captions
+        player.asks = self.asks_questions and self.captions and self.app.settings.questions
         was_playing = player.playing
         super()._tick()
         if player.asked is not None:

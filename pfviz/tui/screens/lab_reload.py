@@ -25,7 +25,7 @@ class LabReload(LabQuestions):
     def begin_to_watch(self) -> None:
         """Begin to look at the run's file, if it has one and somebody wants that."""
         path = self.player.run.path
-        if path and self.app.watches and self.player.run.recipe is not None:
+        if path and self.app.settings.watch and self.player.run.recipe is not None:
             self.file_watch = Watch(files_of(path))
             self.set_interval(LOOK_EVERY_S, self.look_at_file)
 
