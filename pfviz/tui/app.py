@@ -81,7 +81,6 @@ class LabApp(Openings):
         ascii_only: bool = False,
         fps: int | None = None,
         keymap: Keymap | None = None,
-        captions: bool = True,
         play: bool = True,
         depth: str = "",
         opening: Opening[Run] | None = None,
@@ -110,8 +109,6 @@ class LabApp(Openings):
         self.worn = ""
         """The name of the theme, as it would be said on the command line."""
         self.wear(theme or DEFAULT_THEME)
-        self.captions = captions
-        """Whether a lab begins with the captions of cues shown."""
         self.keymap = keymap or Keymap()
         self.set_keymap(self.keymap.changes())
         self._plain: tuple[LineFilter, ...] = (
@@ -173,7 +170,7 @@ class LabApp(Openings):
             from .stage_show import Show
 
             self.push_screen(Stage(Show(self.talk)))
-            if self.remembers:
+            if self.settings.recent:
                 path = str(Path(self.talk.path).absolute())
                 remember(Recent(path, self.talk.title, TALK, about="a talk"))
         if self.notes is not None:

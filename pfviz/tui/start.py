@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from pfviz.config import theme_files
+from pfviz.config.settings import Settings
 from pfviz.report.source import Source
 from pfviz.scenario.errors import ScenarioError, printable
 from pfviz.scenario.talk import Talk
@@ -45,9 +46,7 @@ def run_app(
     ascii_only: bool = False,
     fps: int | None = None,
     keymap: Keymap | None = None,
-    captions: bool = True,
-    watches: bool = True,
-    remembers: bool = False,
+    settings: Settings | None = None,
 ) -> int:
     """Show the app until it is left; the exit code.
 
@@ -84,9 +83,8 @@ def run_app(
         fps=fps,
         keymap=keymap,
         play=source is None or source.shared is None or source.shared.moment is None,
-        captions=captions,
     )
-    app.watches, app.remembers = watches, remembers
+    app.settings = settings or app.settings
     spare_pauses()
     app.run()
     return _left(app)
