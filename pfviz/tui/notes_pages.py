@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pfviz.scenario.talk import Asked, Scene, Stop, Talk
 from pfviz.views.notes import NotesMoment
 from pfviz.views.stage_walk import WHY
+
+LATER: Final = 12
+"""So many captions beyond the next one are shown where there is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Page:
         """What the audience reads there."""
         if isinstance(self.beat, Asked):
             return self.beat.ask
-        return self.scene.view(self._reached).say
+        return self.scene.view(self._reached).say or self.scene.title
 
     @property
     def note(self) -> str:
@@ -96,6 +99,10 @@ class Pages:
             caption=str(told.get("caption") or page.caption),
             note=str(told.get("note") or page.note),
             following=str(told.get("next") or (following.caption if following else "")),
+            later=tuple(
+                ("" if one.number else f"scene {one.scene.number}", one.caption)
+                for one in self.pages[self.at + 2 : self.at + 2 + LATER]
+            ),
             asked=asked,
             coming=coming,
             minutes=self.talk.minutes,

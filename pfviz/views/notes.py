@@ -44,6 +44,8 @@ class NotesMoment:
     note: str = ""
     following: str = ""
     """What it will read next; "" at the end."""
+    later: tuple[tuple[str, str], ...] = ()
+    """What comes after that: (`scene 4` where one begins, caption) each."""
     asked: Asked | None = None
     """The question that is on the screen."""
     coming: Asked | None = None
@@ -85,7 +87,8 @@ def told_time(moment: NotesMoment) -> str:
 def _head(moment: NotesMoment, width: int, height: int, glyphs: Glyphs) -> list[Row]:
     """Time first: it must be found at a glance, from the side."""
     time = told_time(moment)
-    style = "good" if time == "on time" else "dim" if not moment.began else "warn"
+    late = moment.behind_s > ON_TIME_S
+    style = "dim" if not moment.began else "warn" if late else "good"
     left: Row = (
         (" " * MARGIN, "text"),
         (minutes(moment.elapsed_s), "strong"),
@@ -155,7 +158,13 @@ def _body(moment: NotesMoment, width: int, height: int) -> list[Row]:
         if block and len(block) <= room:
             rows += [*block, *gap]
             room -= len(block) + len(gap)
-    return [*rows, *after] if height > len(after) else rows
+    rows = [*rows, *after] if height > len(after) else rows
+    for title, caption in moment.later:
+        block = [*gap, *_block(title or "then", clean(caption), "dim", width)]
+        if len(rows) + len(block) > height:
+            break
+        rows += block
+    return rows
 
 
 def _block(title: str, text: str, style: str, width: int) -> list[Row]:
@@ -168,7 +177,7 @@ def _block(title: str, text: str, style: str, width: int) -> list[Row]:
     if width < 60:
         head: Row = ((" " * MARGIN, "text"), (title, "dim"))
         return [head, *(((" " * MARGIN, "text"), (line, style)) for line in lines)]
-    label = f"{'':{MARGIN}}{title}".ljust(indent)
+    label = f"{'':{MARGIN}}{clip(title, indent - MARGIN - 1)}".ljust(indent)
     return [
         ((label if not number else " " * indent, "dim"), (line, style))
         for number, line in enumerate(lines)

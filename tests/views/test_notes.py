@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -72,6 +73,12 @@ def test_what_to_say_and_what_comes_next_stay_on_a_small_screen() -> None:
     assert "What they will read" in text
     for width, height in ((40, 10), (20, 6), (10, 3), (1, 1), (200, 60)):
         painted(long, width, height)
+
+
+def test_a_large_screen_shows_what_comes_after_the_next_caption() -> None:
+    moment = replace(MOMENT, later=(("", "after that"), ("scene 4", "another scene")))
+    assert re.search(r"then +after that\n+ +scene 4 +another scene", painted(moment, 80, 30))
+    assert "after that" not in painted(moment, 80, 8)
 
 
 def test_ascii_terminals_get_ascii() -> None:
