@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run demo test lint bench screenshots docs clean
+.PHONY: run demo test lint bench screenshots docs picture clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pfviz needs Python 3.11 or newer")'
@@ -40,6 +40,11 @@ docs: $(VENV)/.ready
 	$(BIN)/pfviz completion bash > completions/pfviz
 	$(BIN)/pfviz completion zsh > completions/_pfviz
 	$(BIN)/pfviz completion fish > completions/pfviz.fish
+
+# The README's pictures; a test says when they are to be painted again.
+picture: $(VENV)/.ready
+	$(BIN)/pfviz export svg docs/picture.toml --by time --size 110x30 --fps 6 -o docs/page-faults.svg
+	$(BIN)/pfviz export svg smaps-monitor --mode mmap_lock --until 4ms --at 3ms --size 120x38 -o docs/lab.svg
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

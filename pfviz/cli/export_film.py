@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import click
 
 from pfviz.cli.export import opened_for, refuse_what_cannot_be, write_pieces
 from pfviz.cli.options import (
+    MODE,
     SCENARIO,
     Duration,
     ParamType,
@@ -21,18 +23,24 @@ from pfviz.cli.options import (
 from pfviz.cli.output import STDOUT, say
 from pfviz.cli.progress import progress, quiet_option
 from pfviz.config.theme_files import palette_of
+from pfviz.report.camera import Size
 from pfviz.report.formats import Format
-from pfviz.report.picture import Size
 from pfviz.report.recording import record
-from pfviz.report.shoot import FPS, LAYOUTS, SIZE, Wish, film_of
+from pfviz.report.reel import SECOND_US
+from pfviz.report.shoot import FPS, LAYOUTS, SIZE, Wish, compared_film, film_of, talk_film
 from pfviz.report.source import open_source
+from pfviz.report.stage_film import BY_OPERATIONS, BY_TIME
 from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES
+from pfviz.scenario.schema import MODES
+from pfviz.scenario.talk_load import is_talk, open_talk
+from pfviz.sim.told import part
 from pfviz.views.glyphs import ASCII, UNICODE
 from pfviz.views.spots import parse_spot
 
 STILL: Final = "svg"
 """The format that can be of one moment, and is unless a stretch is asked for."""
+MOVING_US_MAX: Final = 90 * SECOND_US
 WIDTH_MAX, HEIGHT_MAX = 400, 200
 _CELLS: Final = re.compile(r"([0-9]{1,4})[x×]([0-9]{1,4})")
 
@@ -71,6 +79,24 @@ class Place(ParamType):
         return str(value)
 
 
+class Modes(ParamType):
+    """Two or three lock modes, with commas between them."""
+
+    name = "modes"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The modes, or an error with the nearest one."""
+        if isinstance(value, tuple):
+            return value
+        modes = tuple(MODE.convert(word.strip(), param, ctx) for word in str(value).split(","))
+        if not 2 <= len(set(modes)) == len(modes):
+            self.fail(f'"{printable(str(value))}": name two or three of {", ".join(MODES)}',
+                      param, ctx)  # fmt: skip
+        return modes
+
+
 Option = Callable[[Any], Any]
 
 _AT = click.option(
@@ -92,6 +118,10 @@ _FILM: Final[tuple[Option, ...]] = (
     click.option("--ascii", "ascii_only", is_flag=True, help="Only ASCII characters."),
     click.option("--layout", type=Word("layout", LAYOUTS), default=LAYOUTS[0],
                  show_default=True, help="lab: all panes; stage: few and large."),
+    click.option("--compare", type=Modes(), default=(), metavar="MODES",
+                 help="Lock modes side by side: mmap_lock,per-vma."),
+    click.option("--by", type=Word("by", (BY_TIME, BY_OPERATIONS)),
+                 help="Line compared runs up by time, or by operations as talks do."),
 )  # fmt: skip
 _OUTPUT = click.option("-o", "--output", default=STDOUT, metavar="FILE",
                        help="Write to FILE; - is standard output.")  # fmt: skip
@@ -100,13 +130,16 @@ EXAMPLES: Final = {
     "cast": """
     pfviz export cast smaps-monitor -o monitor.cast && asciinema play monitor.cast
     pfviz export cast fault-storm --mode mmap_lock --from 5us --to 20us --size 120x36 -o storm.cast
+    pfviz export cast talk-3min -o talk.cast                   a whole talk
     """,
     "svg": """
     pfviz export svg smaps-monitor --at "cue 2" -o moment.svg
     pfviz export svg fault-storm --from 2us --to 12us --fps 5 -o storm.svg     moves by itself
+    pfviz export svg smaps-monitor --compare mmap_lock,per-vma --at 2ms -o two.svg
     """,
     "html": """
     pfviz export html smaps-monitor -o monitor.html
+    pfviz export html talk-3min --theme light -o talk.html     a whole talk
     """,
 }
 
@@ -116,15 +149,26 @@ def command_for(chosen: Format) -> click.Command:
 
     def export(source: str, output: str, **options: Any) -> None:
         overrides = overrides_of(options)
+        modes = options.pop("compare")
         refuse_what_cannot_be(chosen, output)
-        opened = open_source(source, overrides)
-        if opened.capture is not None and overrides != NO_CHANGES:
-            say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
         wish = _wish(chosen, options)
+        if is_talk(source):
+            _export_talk(chosen, source, output, wish, overrides != NO_CHANGES or bool(modes))
+            return
+        opened = open_source(source, overrides)
+        if opened.capture is not None and (overrides != NO_CHANGES or modes):
+            say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
+        sources = [opened]
+        if modes and opened.capture is None:
+            sources = [replace(opened, overrides=overrides.and_also(mode=mode)) for mode in modes]
         with opened_for(output) as file, progress(f"{chosen.name} of {opened.name}") as shown:
-            recording = record(opened, shown.part(0, 2, f"reading {opened.name}"))
+            heard = shown.part(0, 2, f"reading {opened.name}")
+            recordings = [
+                record(one, part(heard, number, len(sources))) for number, one in enumerate(sources)
+            ]
             try:
-                film = film_of(recording, wish)
+                film = compared_film(recordings, modes, wish) if modes else film_of(
+                    recordings[0], wish)  # fmt: skip
             except ValueError as error:
                 raise click.UsageError(str(error)) from None
             told = shown.part(1, 2, f"writing {chosen.name}")
@@ -132,7 +176,7 @@ def command_for(chosen: Format) -> click.Command:
 
     examples = "\n".join(line.strip() for line in EXAMPLES[chosen.name].strip().splitlines())
     export.__doc__ = (
-        f"{chosen.about} SOURCE is a scenario or a capture (a name, a file or -).\n\n"
+        f"{chosen.about} SOURCE is a scenario, a talk or a capture (a name, a file or -).\n\n"
         f"Opens in: {chosen.opens}.\n\n\b\n{examples}"
     )
     still = (_AT,) if chosen.name == STILL else ()
@@ -142,6 +186,22 @@ def command_for(chosen: Format) -> click.Command:
     for option in reversed(decorate):
         export = option(export)
     return click.command(chosen.name)(export)
+
+
+def _export_talk(chosen: Format, source: str, output: str, wish: Wish, is_changed: bool) -> None:
+    """Write the film of a whole talk, which is always of the stage."""
+    if is_changed or wish.at or wish.begin or wish.end:
+        raise click.UsageError("a talk is exported as it is: its file says what it shows")
+    talk = open_talk(source)
+    with opened_for(output) as file, progress(f"{chosen.name} of {talk.name}") as shown:
+        film = talk_film(talk, wish, shown.part(0, 2, f"running {talk.name}"))
+        if chosen.name == STILL and film.lasts_us > MOVING_US_MAX:
+            raise click.UsageError(
+                f"the talk takes {film.lasts_us // SECOND_US} seconds: too long for a picture that"
+                " moves; take cast or html, or a scenario of it"
+            )
+        told = shown.part(1, 2, f"writing {chosen.name}")
+        write_pieces(chosen.writer()(film), len(film), file, told)
 
 
 def _wish(chosen: Format, options: dict[str, Any]) -> Wish:
@@ -159,4 +219,5 @@ def _wish(chosen: Format, options: dict[str, Any]) -> Wish:
         palette=palette_of(options["theme"]),
         glyphs=ASCII if options["ascii_only"] else UNICODE,
         layout=options["layout"],
+        by=options["by"] or "",
     )

@@ -12,7 +12,7 @@ from pfviz.views.inks import Ink, ink_table
 from pfviz.views.palettes import Palette
 from pfviz.views.rows import Rows
 
-from .picture import Camera, Size
+from .camera import Camera, Size
 from .reel import Mark, Reel
 
 Piece = tuple[int, bytes]

@@ -6,8 +6,8 @@ press them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Final
 
 from pfviz.views import bars, painters
 from pfviz.views.bars import Bar, Standing
@@ -22,25 +22,11 @@ from pfviz.views.painters import VIEWS, Scene, playing_span
 from pfviz.views.rows import Rows
 from pfviz.views.sentence import paint_sentence
 
+from .camera import Size
 from .footage import Footage
 from .reel import SECOND_US, Shot
 
 TABS: Final = tuple((name, VIEWS[name].tab) for name in PANES)
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Cells of a picture."""
-
-    width: int
-    height: int
-
-
-class Camera(Protocol):
-    """Paints shots; it may remember what it showed before, so it is given them in order."""
-
-    def rows(self, shot: Shot) -> Rows:
-        """Exactly as many rows and cells as the picture has."""
 
 
 class LabCamera:

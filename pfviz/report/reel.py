@@ -6,20 +6,20 @@ where nothing happens for long it leaps, as the player does. No moment is painte
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from pfviz.views import narrator
-from pfviz.views.cues import Place
+from pfviz.views.timeline import Timeline
 
 from .footage import Footage
 
 IDLE_S: Final = 1.2
 """A stretch in which nothing happens for longer than this is skipped."""
-WORD_US: Final = 280_000
+WORD_US: Final = 250_000
 """How long a reader takes for a word, in microseconds of the viewer's time..."""
-READ_US: Final = 1_200_000
+READ_US: Final = 1_000_000
 """... and to find the caption and to look at what it speaks of."""
 READ_MIN_US: Final = 2_500_000
 READ_MAX_US: Final = 12_000_000
@@ -40,6 +40,8 @@ class Shot:
     index: int
     now_ns: int
     playing: bool
+    station: int = 0
+    """On the stage: the number of the scene's station that was reached last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,101 +105,89 @@ def stretch(footage: Footage, begin: str = "", end: str = "") -> Stretch:
     return Stretch(first, from_ns, last, to_ns)
 
 
-def plan(footage: Footage, part: Stretch, speed_ns: int, fps: int, pauses: bool = True) -> Reel:
+def plan(footage: Footage, part: Stretch, speed_ns: int, fps: int) -> Reel:
     """The shots of one part of a run at so many pictures a second.
 
     Raises:
         TooLongError: at this speed it would be more than SHOTS_MAX of them.
     """
-    film = _Film(footage, part, speed_ns, fps, pauses)
-    while not film.is_over:
-        film.go_on()
-    return film.reel()
+    timeline, tape = footage.timeline, Tape(fps)
+    cues = [cue for cue in footage.cues.found() if part.first <= cue.position <= part.last]
+    tape.show(part.first, part.from_ns)
+    if not cues or cues[0].position > part.first:
+        tape.hold(FIRST_US)
+    index, now_ns = part.first, part.from_ns
+    for position, group in groupby(cues, key=lambda cue: cue.position):
+        at_ns = max(timeline.time_at(position), part.from_ns)
+        tape.play(timeline, Stretch(index, now_ns, position, at_ns), speed_ns)
+        index, now_ns = position, at_ns
+        tape.show(index, now_ns)
+        for cue in group:
+            tape.mark(cue.caption, index, sentence_at(timeline, index))
+        # Of several at one moment the last one's caption is shown.
+        tape.hold(reading_us(cue.caption))
+    tape.play(timeline, Stretch(index, now_ns, part.last, part.to_ns), speed_ns)
+    tape.show(part.last, part.to_ns)
+    tape.hold(LAST_US)
+    return tape.reel(speed_ns)
 
 
-class _Film:
-    """The plan while it is being made; times are whole microseconds, so nothing drifts."""
+def sentence_at(timeline: Timeline, index: int) -> str:
+    """What the narrator says of a moment."""
+    return "".join(text for text, _ in narrator.sentence(timeline.at(index)))
 
-    def __init__(
-        self, footage: Footage, part: Stretch, speed_ns: int, fps: int, pauses: bool
-    ) -> None:
-        self.timeline = footage.timeline
-        self.part, self.speed_ns, self.fps, self.pauses = part, speed_ns, fps, pauses
-        self.cues = [cue for cue in footage.cues.found() if part.first <= cue.position <= part.last]
-        self.places = [cue.position for cue in self.cues]
-        self.index, self.now_ns = part.first, part.from_ns
+
+class Tape:
+    """Shots and marks as they are put one after another.
+
+    Times are whole microseconds, so that nothing drifts.
+    """
+
+    def __init__(self, fps: int) -> None:
+        self.fps = fps
         self.at_us = 0
-        self.ticks = 0
-        self.left = 0
-        """Of simulated time that is less than a nanosecond: in ns times a second's microseconds."""
-        self.shots = [Shot(0, self.index, self.now_ns, playing=False)]
+        self.shots: list[Shot] = []
         self.marks: list[Mark] = []
-        self.seen = 0
-        """How many cues have come."""
-        self._wait(0 if self._cues_here() else FIRST_US)
 
-    @property
-    def is_over(self) -> bool:
-        return self.now_ns >= self.part.to_ns and self.index >= self.part.last
-
-    def _wait(self, us: int) -> None:
-        self.at_us += us if self.pauses else 0
-
-    def _show(self, playing: bool) -> None:
+    def show(self, index: int, now_ns: int, playing: bool = False, station: int = 0) -> None:
+        """A picture from now on; it takes the place of one of the same time."""
         if len(self.shots) >= SHOTS_MAX:
             minutes = self.at_us // (60 * SECOND_US)
             raise TooLongError(
                 f"that would be a film of more than {minutes} minutes:"
                 " give a higher --speed, or a part with --from and --to"
             )
-        shot = Shot(self.at_us, self.index, self.now_ns, playing)
-        if self.shots[-1].at_us == self.at_us:
+        if self.shots and self.shots[-1].at_us == self.at_us:
             self.shots.pop()
-        self.shots.append(shot)
+        self.shots.append(Shot(self.at_us, index, now_ns, playing, station))
 
-    def go_on(self) -> None:
-        """Let one picture's time pass, or stop at the cue that comes in it."""
-        before_us = self.ticks * SECOND_US // self.fps
-        self.ticks += 1
-        passed_us = self.ticks * SECOND_US // self.fps - before_us
-        self.at_us += passed_us
-        self.left += self.speed_ns * passed_us
-        until_ns, self.left = self.now_ns + self.left // SECOND_US, self.left % SECOND_US
-        if self.index < self.part.last:
-            next_ns = self.timeline.time_at(self.index + 1)
-            if next_ns - self.now_ns > self.speed_ns * IDLE_S:
-                until_ns = max(until_ns, next_ns)
-        until_ns = min(until_ns, self.part.to_ns)
-        target = min(max(self.timeline.index_at(until_ns), self.index), self.part.last)
-        stop = bisect_right(self.places, target)
-        if self.seen < stop:
-            self.index = self.places[self.seen]
-            self.now_ns = max(self.timeline.time_at(self.index), self.part.from_ns)
-            self._cues_here()
-        else:
-            self.index, self.now_ns = target, max(until_ns, self.now_ns)
-            if until_ns >= self.part.to_ns:
-                self.index = self.part.last
-            self._show(playing=True)
+    def hold(self, us: int) -> None:
+        """Let the picture stand."""
+        self.at_us += us
 
-    def _cues_here(self) -> bool:
-        """Stand still at the cues of this position while they are read."""
-        here: list[Place] = []
-        while self.seen < len(self.cues) and self.places[self.seen] <= self.index:
-            here.append(self.cues[self.seen])
-            self.seen += 1
-        for cue in here:
-            self._show(playing=False)
-            said = narrator.sentence(self.timeline.at(cue.position))
-            sentence = "".join(text for text, _ in said)
-            self.marks.append(Mark(self.at_us, cue.caption, cue.position, sentence))
-        if here:
-            # Of several at one moment the last one's caption is shown.
-            self._wait(reading_us(here[-1].caption))
-        return bool(here)
+    def mark(self, caption: str, index: int, said: str = "") -> None:
+        """A caption begins here."""
+        self.marks.append(Mark(self.at_us, caption, index, said))
 
-    def reel(self) -> Reel:
-        self.at_us += SECOND_US // self.fps
-        self._show(playing=False)
-        self._wait(LAST_US)
-        return Reel(tuple(self.shots), tuple(self.marks), self.at_us, self.speed_ns)
+    def play(self, timeline: Timeline, part: Stretch, speed_ns: int, station: int = 0) -> None:
+        """Go from one moment to another at so many simulated nanoseconds a second."""
+        index, now_ns, ticks, left, began_us = part.first, part.from_ns, 0, 0, self.at_us
+        while index < part.last or now_ns < part.to_ns:
+            ticks += 1
+            before_us, self.at_us = self.at_us, began_us + ticks * SECOND_US // self.fps
+            # What is less than a nanosecond is kept, in ns times a second's microseconds.
+            left += speed_ns * (self.at_us - before_us)
+            until_ns, left = now_ns + left // SECOND_US, left % SECOND_US
+            if index < part.last:
+                next_ns = timeline.time_at(index + 1)
+                if next_ns - now_ns > speed_ns * IDLE_S:
+                    until_ns = max(until_ns, next_ns)
+            now_ns = min(until_ns, part.to_ns)
+            index = min(max(timeline.index_at(now_ns), index), part.last)
+            if now_ns >= part.to_ns:
+                index = part.last
+            self.show(index, now_ns, True, station)
+
+    def reel(self, speed_ns: int) -> Reel:
+        """The plan as it is now."""
+        return Reel(tuple(self.shots), tuple(self.marks), self.at_us, speed_ns)

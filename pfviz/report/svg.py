@@ -11,9 +11,9 @@ from typing import Final
 
 from pfviz.views.rows import Rows, plain
 
+from .camera import Size
 from .drawing import BASELINE, CELL_HEIGHT, CELL_WIDTH, FONT_SIZE, FONTS, Pen, escaped, number
 from .film import Film, Piece
-from .picture import Size
 from .reel import SECOND_US
 from .strips import Strip, strips_of
 

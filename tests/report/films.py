@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pfviz.report.camera import Size
 from pfviz.report.film import Film
-from pfviz.report.picture import Size
 from pfviz.report.shoot import Wish, film_of
 from tests.report.runs import recorded
 

@@ -10,9 +10,9 @@ from pfviz.scenario.overrides import Overrides
 
 
 @lru_cache(maxsize=4)
-def recorded(name: str, until_ns: int | None = None) -> Recording:
+def recorded(name: str, until_ns: int | None = None, mode: str | None = None) -> Recording:
     """A scenario or a capture by name, to its end or to a time."""
-    return record(open_source(name, Overrides(until_ns=until_ns)))
+    return record(open_source(name, Overrides(until_ns=until_ns, mode=mode)))
 
 
 def written(pieces: object) -> bytes:
