@@ -182,11 +182,11 @@ def tell_capture(path: str, plain: bool, as_json: bool, output: str) -> int:
 
     with progress(reading(path), "lines") as told:
         if as_json:
-            write_json(capture.stats(path, told), output)
+            write_json(capture.figures(path, told), output)
         elif plain:
             write_lines(capture.story(path, told), output)
         else:
-            write_lines(capture.summary(path, told), output)
+            write_lines(capture.tell(path, told), output)
     return 0
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from pfviz.report.json import recorded_object
 from pfviz.report.source import capture_named
-from pfviz.report.text import table
+from pfviz.report.text import recorded_summary, table
 from pfviz.scenario.errors import printable
 from pfviz.sim.told import Told, nobody
 from pfviz.trace.capture_stats import capture_stats
-from pfviz.trace.read_log import read_log
+from pfviz.trace.read_log import read_log, recorded_log
 from pfviz.trace.shortcomings import losses
 from pfviz.views.narrator import plain_lines
 
@@ -25,6 +26,22 @@ def stats(name: str, told: Told = nobody) -> dict[str, Any]:
     """
     sample = capture_named(name)
     return capture_stats(name if sample is None else sample.path, told)
+
+
+def tell(path: str, told: Told = nobody) -> list[str]:
+    """What a capture counts up to as text; of what pfviz exported, what `pfviz run` says."""
+    log = recorded_log(path, told)
+    if log is None:
+        return summary(path, told)
+    lines = recorded_summary(recorded_object(log), log.meta.get("title", ""), path)
+    lossy = [_warning(printable(log.meta["losses"]))] if log.meta.get("lossy") == "yes" else []
+    return [*lossy, *lines]
+
+
+def figures(path: str, told: Told = nobody) -> dict[str, Any]:
+    """The same as JSON keys."""
+    log = recorded_log(path, told)
+    return stats(path, told) if log is None else recorded_object(log)
 
 
 def story(path: str, told: Told = nobody) -> Iterator[str]:

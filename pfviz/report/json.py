@@ -21,15 +21,14 @@ from pfviz.sim import event
 from pfviz.sim.event import EventLog
 
 SCHEMA: Final = "pfviz.run/1"
+RECORDED: Final = ("scenario", "kernel", "mode", "machine", "seed")
+"""What a run's log says of itself."""
 
 
 def run_object(
     log: EventLog, scenario: Scenario, overrides: Overrides = NO_CHANGES
 ) -> dict[str, Any]:
     """The object of a finished run, all keys but `expect` (see `pfviz.report.promises`)."""
-    rows = Rows(log)
-    faults = measure.faults(rows)
-    ended = rows.of(event.FAULT_END)
     return {
         "schema": SCHEMA,
         "pfviz": pfviz.__version__,
@@ -42,21 +41,40 @@ def run_object(
         "token": token_of(scenario, overrides),
         "threads": thread_count(scenario, overrides),
         "threads_all": sum(group.count for group in threads_of(scenario, overrides)),
+        **_figures(log),
+        "expect": [],
+    }
+
+
+def recorded_object(log: EventLog) -> dict[str, Any]:
+    """The object of a run that was exported and read again: what its log says of itself."""
+    about: dict[str, Any] = {name: log.meta[name] for name in RECORDED if name in log.meta}
+    found = {"schema": SCHEMA, "pfviz": pfviz.__version__, **about, **_figures(log)}
+    if not found["steps"]:  # A capture: it lasts as long as its events do.
+        span_ns = found["now_ns"] = found["last_event_ns"]
+        count = found["faults"]["count"]
+        found["throughput_per_s"] = round(count * 1e9 / span_ns, 1) if span_ns else 0.0
+    return found
+
+
+def _figures(log: EventLog) -> dict[str, Any]:
+    """What the events alone count up to."""
+    rows = Rows(log)
+    return {
         "now_ns": measure.last_step_ns(rows),
         "last_event_ns": int(rows.all[-1, 0]) if len(rows.all) else 0,
         "steps": len(rows.where(event.STEP)),
         "events": len(rows.all),
         "digest": log.digest(),
-        "faults": faults,
+        "faults": measure.faults(rows),
         "throughput_per_s": measure.throughput_per_s(rows),
-        "latency_ns": measure.latency(ended[:, 4]),
+        "latency_ns": measure.latency(rows.of(event.FAULT_END)[:, 4]),
         "locks": measure.locks(rows),
         "operations": measure.operations(rows),
         "vmstat": measure.vmstat(rows),
         "cache_lines": measure.cache_lines(rows),
         "broken_rules": _broken_rules(rows),
         "unfinished": _unfinished(rows),
-        "expect": [],
     }
 
 

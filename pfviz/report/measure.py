@@ -77,7 +77,8 @@ def faults(rows: Rows) -> dict[str, Any]:
     flags = ended[:, 6]
     errors = flags & ERROR != 0
     major = (flags & MAJOR != 0) & ~errors
-    regimes = Counter(REGIMES[regime] for regime in ended[:, 5].tolist())
+    # A capture may not say under which lock: -1.
+    regimes = Counter(REGIMES[regime] for regime in ended[:, 5].tolist() if regime >= 0)
     causes = Counter(rows.texts(rows.of(event.FAULT_FALLBACK)[:, 3]))
     return {
         "count": len(ended),
@@ -187,6 +188,8 @@ def lock_names(rows: Rows) -> dict[int, tuple[str, str]]:
 def cache_lines(rows: Rows) -> list[dict[str, Any]]:
     """How often each cache line moved between CPUs and for how long it was on its way."""
     log = rows.log
+    if "machine" not in log.meta:
+        return []  # A capture: lines are not traced.
     called = lock_names(rows)  # A lock's line is called as the lock is.
     locks_by_name = {
         log.texts[row[5]]: called[row[3]][1] for row in rows.of(event.LOCK_NEW).tolist()

@@ -32,8 +32,25 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]], indent: str = "  "
 def summary(run: Run, title: str = "") -> list[str]:
     """What happened in a run, most telling first."""
     lines = [printable(title)] if title else []
-    lines.append(heading(run))
-    lines.append(_faults(run))
+    return [*lines, heading(run), _faults(run), *_sections(run), "", again(run)]
+
+
+def recorded_summary(run: Run, title: str, path: str) -> list[str]:
+    """The same of a run that was exported to `path` and read again."""
+    words = {"kernel": "Linux ", "machine": "machine ", "seed": "seed "}
+    facts = [
+        words.get(name, "") + printable(str(run[name]))
+        for name in ("scenario", "kernel", "mode", "machine", "seed")
+        if name in run
+    ]
+    said = f"{', '.join([*facts, 'recorded'])}, digest {run['digest'][:12]}"
+    lines = [printable(title)] if title else []
+    again = [] if path == "-" else ["", f"To see it: pfviz play {printable(path)}"]
+    return [*lines, said, _faults(run), *_sections(run), *again]
+
+
+def _sections(run: Run) -> Iterator[str]:
+    """The tables, those that have a line; a blank line before each."""
     for section in (
         _latency,
         _fallbacks,
@@ -46,8 +63,8 @@ def summary(run: Run, title: str = "") -> list[str]:
     ):
         found = list(section(run))
         if found:
-            lines += ["", *found]
-    return [*lines, "", again(run)]
+            yield ""
+            yield from found
 
 
 def again(run: Run) -> str:
@@ -190,7 +207,7 @@ def _rules(run: Run) -> Iterator[str]:
 
 
 def _claims(run: Run) -> Iterator[str]:
-    claims = run["expect"]
+    claims = run.get("expect")
     if claims:
         held = sum(one["holds"] for one in claims)
         yield f"Expectations: {held} of {len(claims)} hold"

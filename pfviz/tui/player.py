@@ -86,7 +86,7 @@ class Player:
     @property
     def units(self) -> tuple[str, ...]:
         """What the arrows can step by here: a capture has no steps."""
-        return UNITS[1:] if self.run.is_capture else UNITS
+        return UNITS if self.run.has_steps else UNITS[1:]
 
     def next_unit(self) -> str:
         """Let the arrows step by the next unit; its name."""
@@ -208,7 +208,7 @@ class Player:
 
     def by(self, unit: str, direction: int) -> None:
         """Go to the next or previous step, event, fault, hand-over or cue."""
-        if unit == grains.STEP and self.run.is_capture:
+        if unit == grains.STEP and not self.run.has_steps:
             unit = grains.EVENT
         if unit == grains.CUE:
             self._by_cue(direction)

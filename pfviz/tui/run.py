@@ -79,6 +79,11 @@ class Run:
         return self.engine is None
 
     @property
+    def has_steps(self) -> bool:
+        """Whether its steps are known: those of a run that was exported are."""
+        return self.engine is not None or bool(self.log.steps)
+
+    @property
     def finished(self) -> bool:
         """Whether everything that will ever happen is known."""
         return self._computed and len(self.timeline) == len(self.log)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pfviz.report.source import Source, open_source
+from pfviz.scenario.errors import printable
 from pfviz.scenario.load import Listing, listing
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
 from pfviz.sim.told import Told, nobody
@@ -109,6 +110,9 @@ def run_of(source: Source, told: Told = nobody) -> Run:
     assert source.capture is not None
     log = read_log(source.capture, told=told)
     story = source.title or "A capture of a real kernel."
+    if log.steps:
+        told_of = log.meta.get("title") or log.meta.get("scenario", "")
+        story = f"A run that was exported: {printable(told_of)}."
     path = Path(source.capture)
     # Captures are often called trace.txt; the folder says of what.
     name = f"{path.parent.name}/{path.name}" if path.stem.startswith("trace") else source.name

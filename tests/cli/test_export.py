@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 from click.testing import CliRunner, Result
 
@@ -66,3 +71,68 @@ def test_what_was_exported_can_be_played(name: str, tmp_path: Path) -> None:
     asked = CliRunner().invoke(main, ["run", "hello-fault", "--plain"])
     assert told.exit_code == 0
     assert told.stdout == asked.stdout
+
+
+@pytest.mark.parametrize("name", ["jsonl", "ftrace"])
+def test_what_was_exported_is_summed_up_as_the_run_was(name: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "run")
+    assert export(name, "stack-growth", "-o", path).exit_code == 0
+    told = CliRunner().invoke(main, ["play", path, "--json"])
+    asked = CliRunner().invoke(main, ["run", "stack-growth", "--json"])
+    figures, whole = json.loads(told.stdout), json.loads(asked.stdout)
+    assert figures["digest"] == whole["digest"]
+    assert {key: whole[key] for key in figures} | {"seed": "1"} == figures
+    text = CliRunner().invoke(main, ["play", path]).stdout
+    assert f"digest {whole['digest'][:12]}" in text
+
+
+def test_the_kernels_lines_alone_are_a_capture(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    assert export("ftrace", "stack-growth", "-o", str(path)).exit_code == 0
+    lines = path.read_text().split("\n")
+    path.write_text("\n".join(line for line in lines if "pfviz_" not in line))
+    told = CliRunner().invoke(main, ["play", str(path)])
+    assert told.exit_code == 0
+    assert told.stdout.startswith("capture ")
+
+
+def test_a_capture_as_json_lines_is_summed_up_too(tmp_path: Path) -> None:
+    path = str(tmp_path / "capture.jsonl")
+    assert export("jsonl", "race-t3", "-o", path).exit_code == 0
+    told = CliRunner().invoke(main, ["play", path])
+    assert "1,345 faults" in told.stdout
+
+
+def test_a_missing_package_is_said_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda _name: None)
+    wrong = export("perfetto", "hello-fault")
+    assert wrong.exit_code == 2
+    assert "pip install 'pfviz[perfetto]'" in wrong.stderr
+    assert wrong.stderr.count("\n") == 1
+    assert "needs pfviz[parquet]" in export().stdout
+
+
+@pytest.mark.terminal
+def test_a_terminal_is_spared_binary_data() -> None:
+    asked = pexpect.spawn(
+        sys.executable, ["-m", "pfviz", "export", "perfetto", "hello-fault"], encoding="utf-8"
+    )
+    asked.expect(pexpect.EOF, timeout=30)
+    asked.close()
+    assert asked.exitstatus == 2
+    assert "name a file with -o FILE" in (asked.before or "")
+
+
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed")
+def test_libreoffice_holds_every_cell_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    assert export("csv", "stack-growth", "--table", "faults", "-o", str(path)).exit_code == 0
+    (tmp_path / "again").mkdir()
+    home = f"-env:UserInstallation=file://{tmp_path}/office"
+    subprocess.run(
+        ["soffice", home, "--headless", "--convert-to", "csv", "--outdir", tmp_path / "again", path],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert list(csv.reader((tmp_path / "again" / "run.csv").open())) == list(
+        csv.reader(path.open())
+    )
