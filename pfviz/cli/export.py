@@ -187,3 +187,8 @@ def _write(chosen: Format, source: Source, options: dict[str, Any], file: Binary
         recording = record(source, shown.part(0, 2, f"reading {source.name}"))
         told = shown.part(1, 2, f"writing {chosen.name}")
         write_pieces(chosen.write(recording, **options), len(recording.log), file, told)
+    if options.get("table") == "events" and chosen.name == "csv":
+        from pfviz.report.spreadsheet import ROWS_MAX
+
+        if len(recording.log) >= ROWS_MAX:
+            say(f"pfviz: {len(recording.log):,} rows; a spreadsheet holds {ROWS_MAX:,}")

@@ -130,8 +130,8 @@ def test_libreoffice_holds_every_cell_of_a_table(tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
     home = f"-env:UserInstallation=file://{tmp_path}/office"
     subprocess.run(
-        ["soffice", home, "--headless", "--convert-to", "csv", "--outdir", tmp_path / "again", path],
-        check=True, capture_output=True, timeout=120,
+        ["soffice", home, "--headless", "--convert-to", "csv",
+         "--outdir", tmp_path / "again", path], check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     assert list(csv.reader((tmp_path / "again" / "run.csv").open())) == list(
         csv.reader(path.open())
