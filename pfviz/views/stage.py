@@ -130,13 +130,17 @@ def _band(moment: StageMoment, width: int, room: int, glyphs: Glyphs) -> list[Ro
     margin = MARGIN if width >= 60 else 1
     measure = max(min(width - 2 * margin - 2, MEASURE_MAX), 1)
     height = 3 if room < 2 * SMALL_LINES else 4 if room < 3 * SMALL_LINES else 5
-    if not moment.caption and (moment.card or moment.asked):
+    if not moment.caption and moment.card:
         height = 0
     lines = wrap(moment.caption, measure, max(height, room // 2))
     padding = 1 if room >= SMALL_LINES - 4 else 0
     if not height and not lines:
         return [((" " * margin + clip(moment.aside, measure), "dim"),)] if padding else []
     lines += [""] * (height - len(lines))
+    if moment.asked is not None and not moment.caption:
+        # The answer's reason will stand here; until then nothing does, and nothing moves.
+        blank: list[Row] = [()] * (len(lines) + 3 * padding)
+        return [*blank[1:], ((" " * (margin + 1) + moment.aside, "dim"),)] if blank else []
     edge = "|" if glyphs.ascii_only else "▌"
     rows: list[Row] = [_band_row("", "stage-caption", margin, width, edge)] * padding
     rows += [_band_row(line, "stage-caption", margin, width, edge) for line in lines]

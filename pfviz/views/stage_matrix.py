@@ -19,6 +19,7 @@ COLUMN_MAX: Final = 14
 TITLE_MIN: Final = 14
 TITLE_MAX: Final = 40
 LEGEND_LINES_MIN: Final = 14
+TOLD_LINES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +136,5 @@ def _told(matrix: StageMatrix, width: int) -> list[Row]:
             rows.append((*lead, (line, "text")))
     if matrix.cause:
         rows += [((line, "dim"),) for line in wrap(matrix.cause, width, 1)]
-    return rows
+    # Of the same height for short codes and long ones, so that the matrix stays where it is.
+    return rows + [()] * (TOLD_LINES - len(rows))

@@ -98,6 +98,10 @@ def pane(name: str, scene: Scene, width: int, height: int, focus: str = "") -> R
     """A pane under its name; its own words stand at the right of it."""
     if height <= 0 or width <= 0:
         return ()
+    if name == "threads":
+        seen = threads.rows_for_threads(scene.frame, height - 1)
+        people = threads.chosen_by_kind([scene.frame], seen, scene.look.selected)
+        scene = replace(scene, look=replace(scene.look, people=people))
     title, foot = VIEWS[name].words(scene, height - 1)
     title = clip(title, width)
     foot = clip(foot, max(width - cell_width(title) - 2, 0))
@@ -132,7 +136,7 @@ def _in_step(columns: Sequence[Column], room: int, lanes_only: bool) -> list[Col
     spans = [threads.span_of(one.scene.frame, one.scene.look) for one in columns]
     lines = min(room - 3, _lanes_lines_max(room))
     seen = min(threads.rows_for_threads(frame, lines) for frame in frames)
-    people = threads.chosen_for_all(frames, seen)
+    people = threads.chosen_by_kind(frames, seen)
     made = []
     for one in columns:
         look = replace(one.scene.look, span_ns=max(spans), people=people, lanes_only=lanes_only)

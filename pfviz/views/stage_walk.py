@@ -237,7 +237,7 @@ def _with_runs(
     columns = []
     for label, overrides, run in zip(scene.labels, scene.runs, runs, strict=True):
         _, mode = _kernel_and_mode(scenario, overrides)
-        name = MODE_TITLES.get(label) or (linux(label) if label in PRESETS else label)
+        name = ", ".join(_called(word) for word in label.split())
         said = duration(run.now_ns) if scene.align == "work" else ""
         columns.append(Column(name, f"mode-{mode}", _seen(run, view), said))
     kernels = {kernel_of(scenario, overrides) for overrides in scene.runs}
@@ -249,6 +249,11 @@ def _with_runs(
         columns=tuple(columns),
         verdict=_verdict(scene, columns, runs),
     )
+
+
+def _called(word: str) -> str:
+    """What a compared run is called by one word of its label: a mode, a kernel or a policy."""
+    return MODE_TITLES.get(word) or (linux(word) if word in PRESETS else word)
 
 
 def _kernel_and_mode(scenario: Scenario, overrides: Overrides) -> tuple[str, str]:
@@ -281,13 +286,16 @@ def _verdict(scene: talk.Scene, columns: Sequence[Column], runs: Sequence[RunAt]
         return ""
     if scene.align == "time":
         done = [run.timeline.count(run.index, FAULT) for run in runs]
+        if len(set(done)) == 1:
+            return ""
         said = [f"{one.label} {count(faults)}" for one, faults in zip(columns, done, strict=True)]
         return f"Faults done in the same time: {', '.join(said)}."
-    said = [f"To get here {columns[0].label} took {duration(runs[0].now_ns)}"]
-    for column, run in zip(columns[1:], runs[1:], strict=True):
-        times = f" ({first_ns / run.now_ns:.1f}× as fast)" if run.now_ns > 0 else ""
-        said.append(f"{column.label} {duration(run.now_ns)}{times}")
-    return ", ".join(said) + "."
+    said = [
+        f"{column.label} is {first_ns / run.now_ns:.1f}×"
+        for column, run in zip(columns[1:], runs[1:], strict=True)
+        if run.now_ns > 0
+    ]
+    return f"{' and '.join(said)} as fast as {columns[0].label}." if said else ""
 
 
 def _matrix(

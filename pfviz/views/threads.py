@@ -89,6 +89,23 @@ def _active(people: list[TaskState], room: int, from_ns: int, selected: int) -> 
     return active
 
 
+def chosen_by_kind(frames: Sequence[Frame], room: int, selected: int = -1) -> tuple[int, ...]:
+    """Which threads to show where not all have room, whatever they do: the choice stays.
+
+    The selected one, one of each kind (`app1` and `app2` are of one kind), then in their order.
+    Empty when all have room.
+    """
+    names = {task.id: frame.label(task.id) for frame in frames for task in frame.people()}
+    if len(names) <= room:
+        return ()
+    kinds: dict[str, int] = {}
+    for task_id in sorted(names):
+        kinds.setdefault(names[task_id].rstrip("0123456789"), task_id)
+    first = set(kinds.values())
+    ranked = sorted(names, key=lambda one: (one != selected, one not in first, one))
+    return tuple(sorted(ranked[: max(room, 1)]))
+
+
 def chosen_for_all(frames: Sequence[Frame], room: int) -> tuple[int, ...]:
     """Which threads to show of several runs of one workload, the same in all; at most `room`.
 
@@ -158,7 +175,8 @@ class _Plan:
 
     def __init__(self, frame: Frame, people: list[TaskState], width: int, look: Look) -> None:
         labels = [cell_width(frame.label(task.id)) for task in people]
-        self.label = min(max(labels), 6 if width < 40 else 10 if width < 80 else 16)
+        narrow = 8 if look.lanes_only else 6
+        self.label = min(max(labels), narrow if width < 40 else 10 if width < 80 else 16)
         self.cpu = 3 if width >= 60 and any(task.cpu >= 0 for task in people) else 0
         lead = self.label + 1 + (self.cpu + 1 if self.cpu else 0) + 2
         rest = max(width - lead - 2, 0)
