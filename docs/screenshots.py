@@ -42,9 +42,15 @@ def matrix_app(**more: object) -> LabApp:
     return LabApp(matrix=("", "6.12", ()), **more)  # type: ignore[arg-type]
 
 
+def stage_app(**more: object) -> LabApp:
+    source: Source = open_source("talk", Overrides())
+    return LabApp(talk=source.talk, stage=True, **more)  # type: ignore[arg-type]
+
+
 SCREENS: dict[str, tuple[Callable[..., LabApp], Keys]] = {
     "gallery": (gallery_app, ("down", "down")),
     "lab": (lab_app, ("colon", *AT.replace("%", ""), "%", "enter")),
+    "stage": (stage_app, ("pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown")),
     "compare": (lab_app, ("equals_sign", "space")),
     "matrix": (matrix_app, ("down", "down", "right")),
     "help": (lab_app, ("question_mark",)),

@@ -7,7 +7,10 @@ import time
 from collections.abc import Iterator
 
 import pexpect
+import pyte
 import pytest
+
+from pfviz.views.glyphs import CONSOLE_FONT
 
 pytestmark = pytest.mark.terminal
 
@@ -125,3 +128,21 @@ def test_the_matrix_opens_from_the_shell_and_plays_a_cell(terminals: list[Termin
     terminal.types("q")
     assert terminal.leaves() == 0
     assert "Traceback" not in terminal.plain()
+
+
+def test_a_linux_console_shows_what_was_painted(terminals: list[Terminal]) -> None:
+    terminal = Terminal("play", "hello-fault", TERM="linux", size=(100, 30))
+    terminals.append(terminal)
+    terminal.sees("1 Threads")
+    terminal.sees("playing")
+    screen = pyte.Screen(100, 30)
+    pyte.Stream(screen).feed(terminal.seen)
+    shown = "\n".join(screen.display)
+    assert "┌─ 1 Threads ─" in shown
+    assert " pfviz  Hello, fault" in shown
+    assert {char for char in shown if not char.isascii()} <= CONSOLE_FONT
+    # Sixteen colours, bright grounds never, and nothing newer than a console.
+    assert not re.search(r"\x1b\[[0-9;]*(?:38|48);[25];|\x1b\[[0-9;]*10[1-7]m", terminal.seen)
+    assert not re.search(r"\x1b\[[<>]|\x1b\]|\$p", terminal.seen)
+    terminal.types("q")
+    assert terminal.leaves() == 0
