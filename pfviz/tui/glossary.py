@@ -84,6 +84,6 @@ WORDS: Final = (
      "its CPU to somebody in between."),
     ("step", "One indivisible thing that a thread does; a kernel function is one or several."),
     ("PAST", "You look at an earlier moment than the last one played. Play goes on from there; "
-     "G goes back at once."),
+     "{go.end} goes back at once."),
 )  # fmt: skip
 """What the words mean."""

@@ -166,8 +166,10 @@ def _rehinted(key: Key, made: Mapping[str, str]) -> Key:
     names = (*((key.beside,) if key.beside else ()), key.id)
     if not key.hint or not any(name in made for name in names):
         return key
-    plain = {one.id: one.keys for one in KEYS}
-    firsts = [first_typed(made.get(name, plain[name])) for name in names]
+    plain = {one.id: first_typed(one.keys) for one in KEYS}
+    firsts = [first_typed(made[name]) if name in made else plain[name] for name in names]
+    if firsts == [plain[name] for name in names]:
+        return key
     return replace(key, hint="/".join(spelled_key(first) for first in firsts if first))
 
 

@@ -134,6 +134,7 @@ def test_a_rebound_key_is_said_wherever_a_key_is_said() -> None:
     assert hints["step.forward"] == "←/p"
     assert hints["cue.next"] == "[/PgDn"
     assert hints["quit"] == "Q"
+    assert {key.id: key.hint for key in named("vim").of(keys.LAB)}["cue.next"] == "[ ]"
     assert keymap.fill("{quit} quits, {go.g} goes to {nothing}") == "Q quits, gg goes to {nothing}"
     assert ("p", "One step forward: one indivisible thing that one thread does.") in keymap.listed(
         "Play"

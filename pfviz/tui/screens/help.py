@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from pfviz.tui.app import LabApp
+    from pfviz.tui.keymap import Keymap
 from rich.table import Table
 from rich.text import Text
 
@@ -68,26 +69,25 @@ class Help(Screen[None]):
 
     def _blocks(self) -> Iterator[tuple[str, Table]]:
         keymap = self.app.keymap
-        reading = ((keymap.fill(head), keymap.fill(text)) for head, text in glossary.READING)
-        yield "How to read the screen", _pairs(reading)
+        yield "How to read the screen", _pairs(glossary.READING, keymap)
         for group in keys.GROUPS:
-            yield f"Keys: {group.lower()}", _pairs(keymap.listed(group))
+            yield f"Keys: {group.lower()}", _pairs(keymap.listed(group), keymap)
         for name, examples in EXAMPLES.items():
             said = keymap.spelled_of(name)
-            yield f"What {said} ({keymap.by_id[name].label}) understands", _pairs(examples)
-        yield MATRIX_CODES, _pairs(CODES.items())
-        yield "Words", _pairs(glossary.WORDS)
+            yield f"What {said} ({keymap.by_id[name].label}) understands", _pairs(examples, keymap)
+        yield MATRIX_CODES, _pairs(CODES.items(), keymap)
+        yield "Words", _pairs(glossary.WORDS, keymap)
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
 
-def _pairs(listed: Iterable[tuple[str, str]]) -> Table:
-    """Bold heads and their texts, the texts indented as a column."""
+def _pairs(listed: Iterable[tuple[str, str]], keymap: Keymap) -> Table:
+    """Bold heads and their texts, the texts indented as a column; bindings become their keys."""
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(width=HEAD_CELLS, style="bold")
     table.add_column(ratio=1)
     for head, text in listed:
-        table.add_row(Text(head), Text(text))
+        table.add_row(Text(keymap.fill(head)), Text(keymap.fill(text)))
     return table
