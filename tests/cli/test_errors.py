@@ -60,7 +60,7 @@ def test_wrong_words_are_usage_errors(words: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["--help", "run --help", "run -h", "scenario", "scenario list -h"]
+    "words", ["--help", "help", "help run", "run -h", "scenario", "scenario list -h"]
 )
 def test_help_is_as_long_as_it_is(words: str) -> None:
     done = pfviz(*words.split())
