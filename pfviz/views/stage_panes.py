@@ -117,7 +117,10 @@ def pane(name: str, scene: Scene, width: int, height: int, focus: str = "") -> R
 def paint_columns(
     columns: Sequence[Column], panes: Sequence[str], verdict: str, width: int, height: int
 ) -> Rows:
-    """Compared runs side by side: who each is, its threads, its locks where there is room."""
+    """Compared runs side by side: who each is, its threads, a second pane where there is room.
+
+    Where the panes asked for are without the threads, only the first of them is seen.
+    """
     lines = wrap(verdict, width, 2 if height >= 20 else 1)
     foot: list[Row] = [((line, "stage-verdict"),) for line in lines]
     if foot and height - len(foot) >= 8:
@@ -126,7 +129,8 @@ def paint_columns(
     cells = (width - GAP * (len(columns) - 1)) // max(len(columns), 1)
     columns = _in_step(columns, room, cells < WORDS_MIN)
     second = next((name for name in panes if name != "threads"), "")
-    painted = [(_column(one, second, cells, room), cells) for one in columns]
+    has_lanes = not panes or "threads" in panes
+    painted = [(_column(one, second, cells, room, has_lanes), cells) for one in columns]
     return (*_beside(painted), *foot)
 
 
@@ -148,12 +152,14 @@ def _lanes_lines_max(room: int) -> int:
     return max(LANES_LINES_MAX, room * 6 // 10)
 
 
-def _column(column: Column, second: str, width: int, height: int) -> Rows:
+def _column(column: Column, second: str, width: int, height: int, has_lanes: bool) -> Rows:
     label = clip(f" {column.label} ", width)
     said = clip(column.said, max(width - cell_width(label) - 2, 0))
     blank = width - cell_width(label) - cell_width(said)
     rows: list[Row] = [((label, column.style), (" " * blank, "text"), (said, "strong")), ()]
     left = height - len(rows)
+    if not has_lanes:
+        return (*rows, *pane(second, column.scene, width, left))
     wanted = min(_wanted("threads", column.scene), _lanes_lines_max(left))
     lanes = min(left, wanted) if second and left >= wanted + 1 + BOARD_LINES_MIN else left
     rows += painters.paint("threads", column.scene, width, lanes)
