@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run demo test lint bench screenshots docs picture clean
+.PHONY: run demo test test-web lint bench screenshots docs picture clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pfviz needs Python 3.11 or newer")'
@@ -25,6 +25,13 @@ lint: $(VENV)/.ready
 
 test: lint
 	$(BIN)/pytest -n 2
+
+# pfviz on a web page, in a real browser. `make test` does it, too, but only where there is one.
+test-web: $(VENV)/.ready
+	@for name in chromium chromium-browser google-chrome; do \
+	    command -v $$name >/dev/null && exit 0; \
+	done; echo 'make test-web needs Chromium. Debian, Ubuntu: apt-get install chromium' >&2; exit 1
+	$(BIN)/pytest tests/serve
 
 bench: $(VENV)/.ready
 	@$(BIN)/pfviz bench

@@ -35,6 +35,8 @@ class ExportJob:
     run_shown: Run
     position: int
     """Where the viewer stands: what shows one moment shows this one."""
+    folder: Path | None = None
+    """Where to write; None is this folder, or pfviz's own where that cannot be written."""
     path: Path | None = None
     """The file, once it is known where it can be."""
     error: str = ""
@@ -97,7 +99,7 @@ class ExportJob:
             )  # fmt: skip
         pieces = await asyncio.to_thread(self.format.write, recording)
         stem = _ODD.sub("-", name).strip("-.") or "pfviz"
-        self.path = free_name(folder_to_write(), stem, self.format.suffix)
+        self.path = free_name(self.folder or folder_to_write(), stem, self.format.suffix)
         with whole_file(self.path) as file:
             # Pieces are made in a thread of their own: some take longer than a frame may.
             while (piece := await asyncio.to_thread(_next, pieces)) is not None:

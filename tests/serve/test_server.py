@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import aiohttp
 import pytest
@@ -27,9 +28,10 @@ PATIENCE_S = 30
 def served(*words: str, folder: Path | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A running `pfviz serve` and its address."""
     path = os.pathsep.join(one for one in sys.path if one)
+    state = TemporaryDirectory()
     running = subprocess.Popen(
         [*PFVIZ, "serve", *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        cwd=folder, env={**os.environ, "PYTHONPATH": path},
+        cwd=folder, env={**os.environ, "PYTHONPATH": path, "XDG_STATE_HOME": state.name},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     try:
@@ -41,6 +43,7 @@ def served(*words: str, folder: Path | None = None) -> Iterator[tuple[subprocess
     finally:
         running.kill()
         running.wait()
+        state.cleanup()
 
 
 def children_of(process: int) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from textual import work as worker
@@ -72,11 +74,26 @@ class LabExports(LabPolicies):
         telling = self.set_interval(TOLD_EVERY_S, self._tell)
         self.compute()
         try:
-            await job.run()
+            if self.app.is_web:
+                await self._deliver(job)
+            else:
+                await job.run()
+                self.say(job.outcome)
         finally:
             telling.stop()
-        self.say(job.outcome)
         self.moved()
+
+    async def _deliver(self, job: ExportJob) -> None:
+        """Write for a browser to download: nothing of a visitor's stays on this machine."""
+        with TemporaryDirectory(prefix="pfviz-") as folder:
+            job.folder = Path(folder)
+            await job.run()
+            path = job.path
+            if path is None or not path.exists():
+                self.say(job.outcome)
+            else:
+                self.app.deliver_binary(path)  # Opens it now: it may be gone when it is read.
+                self.say(f"Your browser saves {path.name}; it opens in: {job.format.opens}.")
 
     def _tell(self) -> None:
         if self._is_exporting() and self.export_job is not None and not self.export_job.cancelled:
