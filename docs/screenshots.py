@@ -50,7 +50,8 @@ def stage_app(**more: object) -> LabApp:
 SCREENS: dict[str, tuple[Callable[..., LabApp], Keys]] = {
     "gallery": (gallery_app, ("down", "down")),
     "lab": (lab_app, ("colon", *AT.replace("%", ""), "%", "enter")),
-    "stage": (stage_app, ("pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown")),
+    "card": (stage_app, ()),
+    "stage": (stage_app, ("pagedown",) * 9),
     "compare": (lab_app, ("equals_sign", "space")),
     "matrix": (matrix_app, ("down", "down", "right")),
     "help": (lab_app, ("question_mark",)),

@@ -28,6 +28,7 @@ class Glyphs:
     spinner: str = "▚"
     mark: str = "◆"
     dot: str = "·"
+    tick: str = "✓"
     cross: str = "✗"
     warn: str = "!"
     branch: str = "├─ "
@@ -52,6 +53,11 @@ class Glyphs:
     times: str = "×"
     is_console: bool = False
 
+    @property
+    def has_half_blocks(self) -> bool:
+        """Whether `▀` and `▄` can be drawn."""
+        return not (self.ascii_only or self.is_console)
+
     def of(self, state: State) -> str:
         """The mark of a thread's state."""
         if self.ascii_only:
@@ -62,16 +68,18 @@ class Glyphs:
 UNICODE: Final = Glyphs(ascii_only=False)
 ASCII: Final = Glyphs(
     ascii_only=True, now="|", rule="-", arrow_left="<", arrow_right=">", reader="o", writer="#",
-    waits_read="r", waits_write="w", spinner="s", mark="*", dot="-", cross="x", branch="|- ",
-    branch_last="`- ", branch_past="|  ", slot="#", slot_free="-", fading="%:.", bars=" ..::++##",
+    waits_read="r", waits_write="w", spinner="s", mark="*", dot="-", tick="+", cross="x",
+    branch="|- ", branch_last="`- ", branch_past="|  ", slot="#", slot_free="-", fading="%:.",
+    bars=" ..::++##",
     shares=".:+%#", page_cow="C", page_file="F", no_page=".", time_axis="->",
     times="x",
 )  # fmt: skip
 
 CONSOLE: Final = Glyphs(
     ascii_only=False, is_console=True, arrow_left="◀", arrow_right="▶", reader="•",
-    waits_read="o", waits_write="#", spinner="%", mark="♦", cross="x", slot="■", slot_free="·",
-    fading="▒░·", bars=" .:░░▒▒██", shares="·░▒■█", page_cow="±", page_file="≡", time_axis="─▶",
+    waits_read="o", waits_write="#", spinner="%", mark="♦", tick="+", cross="x",
+    slot="■", slot_free="·", fading="▒░·", bars=" .:░░▒▒██",
+    shares="·░▒■█", page_cow="±", page_file="≡", time_axis="─▶",
 )  # fmt: skip
 
 CONSOLE_FONT: Final = frozenset(

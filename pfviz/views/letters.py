@@ -70,15 +70,16 @@ def large(text: str, pixel: str = "██") -> list[str]:
     ]
 
 
-def lettering(text: str, width: int, height: int, ascii_only: bool = False) -> list[str]:
+def lettering(text: str, width: int, height: int, pixel: str = "") -> list[str]:
     """A title as large as it goes into so many cells, over several lines; empty when it does not.
 
-    All rows are of one width, the lines centred over one another.
+    `pixel` draws where there are no half blocks. All rows are of one width, the
+    lines centred over one another.
     """
     if not can_set(text) or not text.strip():
         return []
     settings = (
-        ((1, 8, lambda line: large(line, "#")),) if ascii_only else ((2, 8, large), (1, 4, small))
+        ((1, 8, lambda line: large(line, pixel)),) if pixel else ((2, 8, large), (1, 4, small))
     )
     for cells, rows, setting in settings:
         lines = _broken(text, width // cells)

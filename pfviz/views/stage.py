@@ -192,16 +192,21 @@ def _dressed(columns: Sequence[Column], glyphs: Glyphs) -> tuple[Column, ...]:
     )
 
 
+BLANK: Final = "_"
+"""Stands for a blank at which no line may be broken; wrapping cleans what is not printable."""
+
+
 def _card(title: str, width: int, height: int, glyphs: Glyphs) -> Rows:
     """A title in the middle, as large as it goes; else spaced, with lines around it."""
     room = width - 2 * MARGIN
-    lines = lettering(title, room, height - 2, glyphs.ascii_only)
+    pixel = "" if glyphs.has_half_blocks else "#" if glyphs.ascii_only else "█"
+    lines = lettering(title, room, height - 2, pixel)
     style = "stage-card"
     if not lines:
         spaced = " ".join(title) if len(title) * 2 <= room else title
         rule = ("=" if glyphs.ascii_only else "━") * min(max(cell_width(spaced), 1), room)
-        lines = wrap(spaced.replace("   ", "\xa0 \xa0"), room, max(height - 4, 1))
-        lines = [line.replace("\xa0", " ") for line in lines]
+        lines = wrap(spaced.replace("   ", f"{BLANK} {BLANK}"), room, max(height - 4, 1))
+        lines = [line.replace(BLANK, " ") for line in lines]
         lines = [rule, "", *lines, "", rule] if height >= len(lines) + 4 else lines
     above = max((height - len(lines)) // 2, 0)
     rows: list[Row] = [()] * above

@@ -53,10 +53,9 @@ def _answer(asked: Posed, number: int, measure: int, left: str, glyphs: Glyphs) 
     """One answer with its number; once revealed, the right one is lit, a wrong pick is marked."""
     style, digit, mark = "stage-answer", "stage-number", " "
     if asked.revealed and number == asked.right:
-        style, digit, mark = "stage-right", "stage-right", "x" if glyphs.ascii_only else "✓"
+        style, digit, mark = "stage-right", "stage-right", glyphs.tick
     elif asked.revealed and number == asked.picked:
         style, digit, mark = "stage-wrong", "stage-wrong", glyphs.cross
-        mark = "!" if glyphs.ascii_only else mark
     elif asked.revealed:
         style, digit = "stage-faded", "stage-faded"
     elif number == asked.picked:
@@ -66,6 +65,6 @@ def _answer(asked: Posed, number: int, measure: int, left: str, glyphs: Glyphs) 
         if rows:
             rows.append(((f"{left}       ", "text"), (f" {line} ", style)))
         else:
-            rows.append(((f"{left}{mark} ", style if mark.strip() else "text"),
+            rows.append(((left, "text"), (f"{mark} ", style if mark.strip() else "text"),
                          (f" {number} ", digit), ("  ", "text"), (f" {line} ", style)))  # fmt: skip
     return rows

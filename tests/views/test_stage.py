@@ -62,6 +62,8 @@ def test_a_card_is_set_in_large_letters_or_spaced_where_they_do_not_fit() -> Non
     assert len(lettering("Improving page-fault scalability", 74, 20)) == 3 * 4 + 2
     assert lettering("Improving page-fault scalability", 30, 20) == []
     assert lettering("größer", 80, 20) == []
+    without_halves = "".join(lettering("Locks", 80, 20, "█"))
+    assert set(without_halves) == {" ", "█"}
     assert "g r ö ß e r" in plain(paint(StageMoment("", card="größer"), 80, 24))
 
 
