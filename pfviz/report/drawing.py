@@ -97,6 +97,9 @@ CORNERS: Final[Mapping[str, tuple[float, float, str]]] = {
     "╰": (5, 0, "v5q0 5 5 5"), "╯": (0, 10, "q5 0 5-5v-5"),
 }  # fmt: skip
 """Characters that are drawn as a line: where it begins in the cell, and how it goes on."""
+BLOCKS: Final = frozenset((*_heights(), "▀", "▐", "▚", "▞", *SHADES))
+"""Characters whose edges are those of cells: they are drawn crisp, so that neighbours touch."""
+CRISP: Final = ";shape-rendering:crispEdges"
 DRAWN: Final = frozenset((*SHAPES, *SHADES, *CORNERS))
 
 
@@ -153,7 +156,7 @@ class Pen:
             width = cell_width(text)
             if ground:
                 box = _boxes(((0, 0, CELL_WIDTH * width, CELL_HEIGHT),), column, 1)
-                grounds.setdefault(f"fill:{ground}", []).append(box)
+                grounds.setdefault(f"fill:{ground}{CRISP}", []).append(box)
             self._letters(text, column, color, ink, shapes, texts)
             column += width
         drawn = [
@@ -215,8 +218,9 @@ def _drawn(char: str, column: int, count: int, color: str) -> tuple[str, str]:
         return rule, "".join(paths).replace(" -", "-")
     if char in SHADES:
         whole = ((0.0, 0.0, float(CELL_WIDTH), float(CELL_HEIGHT)),)
-        return f"fill:{color};opacity:{SHADES[char]}", _boxes(whole, column, count)
-    return f"fill:{color}", _boxes(SHAPES[char], column, count)
+        return f"fill:{color};opacity:{SHADES[char]}{CRISP}", _boxes(whole, column, count)
+    crisp = CRISP if char in BLOCKS else ""
+    return f"fill:{color}{crisp}", _boxes(SHAPES[char], column, count)
 
 
 def _boxes(boxes: tuple[Box, ...], column: int, count: int) -> str:

@@ -19,6 +19,7 @@ from pfviz.views.rows import Row, Rows, char_width, clean
 
 from .drawing import (
     BASELINE,
+    BLOCKS,
     CELL_HEIGHT,
     CELL_WIDTH,
     CORNERS,
@@ -95,6 +96,7 @@ def _drawing(film: Film, rows: Rows) -> dict[str, Any]:
         "shades": {char: float(SHADES[char]) for char in drawn if char in SHADES},
         "corners": {char: CORNERS[char] for char in drawn if char in CORNERS},
         "thin": THIN,
+        "blocks": "".join(char for char in drawn if char in BLOCKS),
         "wide": {char: char_width(char) for char in chars if char_width(char) != 1},
     }
 

@@ -115,7 +115,7 @@ def talk_film(talk: Talk, wish: Wish, told: Told = nobody) -> Film:
         reel = scene_reel(one, wish.fps, wish.speed_ns, is_last=number == scenes - 1)
         parts.append(Part(at_us, reel, StageCamera(one, wish.size, reel.speed_ns, wish.glyphs)))
         at_us += reel.lasts_us
-    return Film(talk.title, talk.story, wish.size, wish.palette, tuple(parts))
+    return Film(talk.title, " ".join(talk.story.split()), wish.size, wish.palette, tuple(parts))
 
 
 def _staged(footages: Sequence[Footage], scene: Scene, recording: Recording, wish: Wish) -> Film:

@@ -18,6 +18,10 @@ from .reel import SECOND_US
 from .strips import Strip, strips_of
 
 MARGIN: Final = 10
+STRIDE: Final = 2 * CELL_HEIGHT
+"""From one content of a strip to the next: none looks into the window of another."""
+BLEED: Final = 1
+"""A window is larger by this above and below, so that its edge cuts no block."""
 
 
 def pieces(film: Film) -> Iterator[Piece]:
@@ -46,8 +50,8 @@ def moving(film: Film, pictures: list[tuple[int, Rows]]) -> str:
     rules: list[str] = []
     lasts_us = film.lasts_us
     for index, strip in enumerate(cut.strips):
-        body.append(_strip(pen, strip, f"t{index}"))
-        rules.append(_keyframes(strip, f"t{index}", lasts_us))
+        body.append(_strip(pen, strip, f"m-{index}"))
+        rules.append(_keyframes(strip, f"m-{index}", lasts_us))
     motion = (
         "".join(rules) + "@media(prefers-reduced-motion:reduce){.strip{animation:none!important}}"
     )
@@ -82,12 +86,12 @@ def _rows(pen: Pen, rows: Rows) -> str:
 def _strip(pen: Pen, strip: Strip, name: str) -> str:
     """All that a piece of a row ever shows, one below the other, in a window of one row."""
     contents = "".join(
-        f"<g transform='translate(0,{index * CELL_HEIGHT + BASELINE})'>{pen.row(row)}</g>"
+        f"<g transform='translate(0,{index * STRIDE + BASELINE + BLEED})'>{pen.row(row)}</g>"
         for index, row in enumerate(strip.contents)
     )
     return (
-        f"<svg x='{MARGIN + strip.x * CELL_WIDTH}' y='{MARGIN + strip.y * CELL_HEIGHT}'"
-        f" width='{strip.width * CELL_WIDTH}' height='{CELL_HEIGHT}'>"
+        f"<svg x='{MARGIN + strip.x * CELL_WIDTH}' y='{MARGIN + strip.y * CELL_HEIGHT - BLEED}'"
+        f" width='{strip.width * CELL_WIDTH}' height='{CELL_HEIGHT + 2 * BLEED}'>"
         f"<g class='strip {name}'>{contents}</g></svg>\n"
     )
 
@@ -95,7 +99,7 @@ def _strip(pen: Pen, strip: Strip, name: str) -> str:
 def _keyframes(strip: Strip, name: str, lasts_us: int) -> str:
     steps = "".join(
         f"{number(round(at_us * 100 / lasts_us, 3)) if at_us else 0}%"
-        f"{{translate:0 {-content * CELL_HEIGHT}px}}"
+        f"{{translate:0 {-content * STRIDE}px}}"
         for at_us, content in strip.changes
     )
     seconds = number(round(lasts_us / SECOND_US, 3))

@@ -92,10 +92,10 @@ class ExportJob:
         run = self.run_shown
         recipe = run.recipe
         name = recipe.scenario.name if recipe is not None else run.title
-        recording = Recording(run.log, name, position=self.position)
+        recording = Recording(run.log, name, position=self.position, origin=run.origin)
         if recipe is not None:
             recording = Recording(
-                run.log, name, recipe.scenario, recipe.overrides, self.position
+                run.log, name, recipe.scenario, recipe.overrides, self.position, run.origin
             )  # fmt: skip
         pieces = await asyncio.to_thread(self.format.write, recording)
         stem = _ODD.sub("-", name).strip("-.") or "pfviz"

@@ -25,8 +25,8 @@
   // One row as report/drawing.py draws it: [style, text, style, text, ...] from column 0 on.
   function draw(place, row) {
     const paths = new Map(), lines = [], texts = [];
-    const box = (fill, opacity, [x, y, width, height], column, count) => {
-      const key = fill + " " + opacity, left = column * WIDTH + x;
+    const box = (fill, opacity, crisp, [x, y, width, height], column, count) => {
+      const key = [fill, opacity, crisp ? "crispEdges" : "auto"].join(" "), left = column * WIDTH + x;
       const whole = x === 0 && width === WIDTH;
       let path = paths.get(key) ?? "";
       for (let step = 0; step < (whole ? 1 : count); step++) {
@@ -38,7 +38,7 @@
     let column = 0;
     for (let at = 0; at < row.length; at += 2) {
       const [color, ground, more] = film.styles[row[at]], text = row[at + 1];
-      if (ground) box(ground, 1, [0, 0, WIDTH, HEIGHT], column, widthOf(text));
+      if (ground) box(ground, 1, true, [0, 0, WIDTH, HEIGHT], column, widthOf(text));
       for (const [part] of text.matchAll(PARTS)) {
         const char = [...part][0], count = [...part].length;
         if (film.drawn.includes(char)) {
@@ -51,7 +51,7 @@
           }
           const shade = film.shades[char] ?? 1;
           for (const shape of corner ? [] : film.shapes[char] ?? [[0, 0, WIDTH, HEIGHT]]) {
-            box(color, shade, shape, column, count);
+            box(color, shade, film.blocks.includes(char), shape, column, count);
           }
           column += count;
           continue;
@@ -67,8 +67,8 @@
       }
     }
     const shapes = [...paths].map(([key, d]) => {
-      const [fill, opacity] = key.split(" ");
-      return element("path", opacity === "1" ? {fill, d} : {fill, opacity, d});
+      const [fill, opacity, crisp] = key.split(" ");
+      return element("path", {fill, opacity, "shape-rendering": crisp, d});
     });
     place.replaceChildren(...shapes, ...lines, ...texts);
   }
