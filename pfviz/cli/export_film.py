@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from pfviz.cli.export import opened_for, refuse_what_cannot_be, write_pieces
+from pfviz.cli.input import run_to_read
 from pfviz.cli.options import (
     MODE,
     SCENARIO,
@@ -28,7 +29,6 @@ from pfviz.report.formats import Format
 from pfviz.report.recording import record
 from pfviz.report.reel import SECOND_US
 from pfviz.report.shoot import FPS, LAYOUTS, SIZE, Wish, compared_film, film_of, talk_film
-from pfviz.report.source import open_source
 from pfviz.report.stage_film import BY_OPERATIONS, BY_TIME
 from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES
@@ -155,12 +155,14 @@ def command_for(chosen: Format) -> click.Command:
         if is_talk(source):
             _export_talk(chosen, source, output, wish, overrides != NO_CHANGES or bool(modes))
             return
-        opened = open_source(source, overrides)
+        opened = run_to_read(source, overrides)
+        modes = modes or opened.modes
         if opened.capture is not None and (overrides != NO_CHANGES or modes):
             say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
         sources = [opened]
         if modes and opened.capture is None:
-            sources = [replace(opened, overrides=overrides.and_also(mode=mode)) for mode in modes]
+            base = opened.overrides.and_also(choices=())
+            sources = [replace(opened, overrides=base.and_also(mode=mode)) for mode in modes]
         with opened_for(output) as file, progress(f"{chosen.name} of {opened.name}") as shown:
             heard = shown.part(0, 2, f"reading {opened.name}")
             recordings = [

@@ -46,7 +46,7 @@ def command(source: str | None, last: bool, recent: bool, **options: Any) -> Non
     \b
     pfviz play two-mallocs --compare      the lock modes side by side
     zcat trace.txt.gz | pfviz play -      a capture from standard input
-    pfviz play pf1:dax:68kgtg2w           where the sender of a share token was
+    pfviz play pf1:hello-fault:km8g1za5   where the sender of a share token was
     pfviz play talk                       a talk: driven by a clicker, or by PgUp and PgDn
     pfviz play two-mallocs --stage        one scenario on the same large, quiet screen
     pfviz play --last                     what was played last, where it was left

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pfviz.report.run import run_to_end
+from pfviz.report.share import log_check
 from pfviz.report.source import Source
 from pfviz.scenario.build import build_with
 from pfviz.scenario.overrides import NO_CHANGES, Overrides, until_ns_of
@@ -61,4 +62,9 @@ def record(source: Source, told: Told = nobody) -> Recording:
     engine = build_with(source.scenario, source.overrides)
     origin = len(engine.log)
     run_to_end(engine, until_ns_of(source.scenario, source.overrides), told=told)
-    return Recording(engine.log, source.name, source.scenario, source.overrides, origin=origin)
+    shared = source.shared.moment if source.shared is not None else None
+    is_there = shared is not None and log_check(engine.log, shared.events) == shared.check
+    position = shared.events if shared is not None and is_there else -1
+    return Recording(
+        engine.log, source.name, source.scenario, source.overrides, position, origin
+    )  # fmt: skip

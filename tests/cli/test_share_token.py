@@ -9,10 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pfviz.cli import cli
-from pfviz.report.share import token_of
+from pfviz.report.run import Runs
+from pfviz.report.share import log_check, token_of
 from pfviz.report.source import open_scenario
 from pfviz.scenario.overrides import Overrides
-from pfviz.scenario.token import Token, encode
+from pfviz.scenario.token import Moment, Token, encode
 
 RACY = Overrides(kernel="6.18", seed=7, policy=(("merge", False),), choices=((3, 1), (9, 0)))
 
@@ -94,3 +95,15 @@ def test_a_bad_token_is_one_line(verb: str, word: str, said: str) -> None:
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert "\x1b" not in done.stderr
+
+
+def test_a_picture_of_a_token_is_of_its_moment() -> None:
+    scenario = open_scenario("hello-fault")
+    log = Runs(scenario).finish(with_claims=False).log
+    moment = Moment(events=60, check=log_check(log, 60))
+    word = token_of(scenario, moment=moment)
+    shown, at = pfviz("export", "svg", word), f"{log.row(59)[0]}ns"
+    assert shown.stdout == pfviz("export", "svg", "hello-fault", "--at", at).stdout
+    assert shown.stdout != pfviz("export", "svg", "hello-fault").stdout
+    other = token_of(scenario, moment=Moment(events=60, check=moment.check ^ 1))
+    assert pfviz("export", "svg", other).stdout == pfviz("export", "svg", "hello-fault").stdout
