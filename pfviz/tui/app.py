@@ -24,7 +24,7 @@ from pfviz.scenario.matrix import Policies
 from pfviz.scenario.talk import Talk
 from pfviz.views import palettes
 
-from . import frame_rate, keys, terminal, themes
+from . import keys, terminal, themes
 from .key_words import spelled
 from .keymap import Keymap
 from .lean_output import lean_driver
@@ -85,7 +85,7 @@ class LabApp(Openings):
         depth: str = "",
         opening: Opening[Run] | None = None,
     ) -> None:
-        """`fps` caps every repaint when it is given; `depth` is one of `terminal.DEPTHS`."""
+        """`fps` is how often play shows a picture; `depth` is one of `terminal.DEPTHS`."""
         super().__init__()
         self.first_run = run
         self.first_opening = opening
@@ -93,9 +93,7 @@ class LabApp(Openings):
         self.compare_modes = tuple(compare)
         self.matrix = matrix
         self.talk, self.notes, self.on_stage = talk, notes, stage
-        self.fps, repaints_per_s = terminal.frames_per_s(fps, os.environ)
-        if repaints_per_s is not None:
-            frame_rate.cap_repaints(repaints_per_s)
+        self.fps, self.repaints_per_s = terminal.frames_per_s(fps, os.environ)
         self.glyphs, _ = terminal.glyphs_of(os.environ, ascii_only)
         self.play_at_once = play
         self._leave_asked_s = -LEAVE_S

@@ -67,7 +67,7 @@ def written_while_playing(
 
 
 async def _written(size: tuple[int, int], pictures: int, depth: str) -> Written:
-    app = LabApp(run=storm(THREADS), play=False, fps=FPS, depth=depth)
+    app = LabApp(run=storm(THREADS), play=False, depth=depth)
     app.driver_class = CountingDriver
     found = Written(*size)
 

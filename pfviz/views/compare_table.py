@@ -10,7 +10,7 @@ from .compare import Divergence
 from .frame import Frame
 from .look import DEFAULT, Look
 from .numbers import clock, count, duration
-from .rows import Cell, Row, Rows, clip, fit_rows, pad, pad_left
+from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad, pad_left
 
 Run = tuple[str, str, Frame]
 """(label, style, frame)."""
@@ -30,7 +30,10 @@ def paint(
     column = max((width - name) // max(len(runs), 1), 1)
     column = min(column, 18)
     head: list[Cell] = [(" " * name, "dim")]
-    head.extend((pad_left(label, column), style) for label, style, _ in runs)
+    for label, style, _ in runs:
+        # On its own ground only as far as it goes: three in a row are three, in grey too.
+        label = clip(f" {label}", column)
+        head += [(" " * (column - cell_width(label)), "dim"), (label, style)]
     rows: list[Row] = [tuple(head)]
     for measure in MEASURES:
         values = [measure[1](frame) for _, _, frame in runs]
