@@ -14,7 +14,7 @@ from typing import Final
 from pfviz.report.fault_table import WAITED
 from pfviz.report.measure import REGIMES
 from pfviz.report.recording import Piece, Recording
-from pfviz.scenario.errors import ScenarioError, hint
+from pfviz.scenario.errors import ScenarioError, hint, printable
 from pfviz.sim import event as ev
 from pfviz.sim.event import EventLog
 
@@ -27,8 +27,8 @@ def pieces(recording: Recording, of: str = FAULTS) -> Iterator[Piece]:
     """The text for one kind of latency; ScenarioError names those that this run has."""
     found = latencies(recording.log)
     if of not in found:
-        known = f"{hint(of, found)}" if found else ": nothing has ended in it"
-        reason = f'--of: "{of}" has no latency in this run{known}'
+        known = hint(of, found) if found else ": nothing has ended in it"
+        reason = printable(f'--of: "{of}" has no latency in this run{known}')
         raise ScenarioError(recording.name, 0, reason, exit_code=2)
     yield 0, b""
     yield len(recording.log), "".join(f"{line}\n" for line in lines(found[of])).encode()

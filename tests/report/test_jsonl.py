@@ -17,7 +17,7 @@ from pfviz.trace.read_log import read_log
 from tests.report.any_log import any_log
 from tests.report.runs import recorded, written
 
-SHORT_NS = 60_000
+SHORT_NS = 30_000
 
 
 def read_again(log: EventLog, folder: Path) -> EventLog:

@@ -12,7 +12,7 @@ from pfviz.report import parquet
 from pfviz.report.tables import TABLES
 from tests.report.runs import recorded, written
 
-SHORT_NS = 200_000
+SHORT_NS = 100_000
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))

@@ -15,7 +15,7 @@ from pfviz.sim.event import EventLog
 from pfviz.stats.lock_stats import count_locks
 from tests.report.runs import recorded, written
 
-SHORT_NS = 200_000
+SHORT_NS = 100_000
 
 
 def table(recording: Recording, name: str) -> list[dict[str, str]]:
