@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from pfviz.cli.options import data_options, overrides_of, run_options, screen_options
+from pfviz.cli.options import data_options, overrides_of, run_options, screen_options, steps_option
 from pfviz.cli.output import leave
 from pfviz.cli.play import show
 
@@ -16,6 +16,7 @@ DEMO: Final = "smaps-monitor"
 @click.command("demo")
 @run_options
 @screen_options
+@steps_option
 @data_options
 def command(**options: Any) -> None:
     """Watch a monitor that reads smaps bring a process to a halt."""

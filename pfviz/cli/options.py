@@ -256,8 +256,14 @@ def data_options(function: F) -> F:
 def screen_options(function: F) -> F:
     """--plain, and what `look_options` gives."""
     function = look_options(function)
-    said = "No screen: the story, line by line."
+    said = "No screen: what happens, in sentences to be read aloud."
     return click.option("--plain", is_flag=True, help=said)(function)
+
+
+def steps_option(function: F) -> F:
+    """--steps."""
+    said = "No screen: every step, or every event of a capture, a line each."
+    return click.option("--steps", is_flag=True, help=said)(function)
 
 
 def look_options(function: F) -> F:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from pfviz.cli.input import run_to_read
-from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options, screen_options
+from pfviz.cli.options import (
+    SCENARIO,
+    data_options,
+    overrides_of,
+    run_options,
+    screen_options,
+    steps_option,
+)
 from pfviz.cli.output import STDOUT, beside, columns, leave, say, write_json, write_lines
 from pfviz.cli.progress import progress, reading
 from pfviz.cli.screen import screen_words
@@ -37,11 +44,13 @@ MATRIX: Final = "matrix"
 @click.option("--stage", is_flag=True, help="Begin on the large, quiet screen for talks.")
 @run_options
 @screen_options
+@steps_option
 @data_options
 def command(source: str | None, last: bool, recent: bool, **options: Any) -> None:
     """Play SOURCE: a scenario (a name, a file or -), a capture (a file or -), a talk, or a token.
 
-    Without a terminal, or with --plain, --json or -o, nothing is opened: the summary is printed.
+    Without a terminal, or with --json or -o, nothing is opened: the summary is printed; --plain
+    tells what happens in sentences, --steps step by step.
 
     \b
     pfviz play two-mallocs --compare      the lock modes side by side
@@ -73,22 +82,23 @@ def command(source: str | None, last: bool, recent: bool, **options: Any) -> Non
 
 def _show_matrix(
     overrides: Overrides, plain: bool, as_json: bool, output: str, compare: bool, stage: bool,
-    **screen: Any,
+    steps: bool, **screen: Any,
 ) -> int:  # fmt: skip
     """The matrix on the screen, or as `pfviz matrix` tells it."""
     from pfviz.cli.matrix import show_matrix
 
     del compare, stage
+    plain = plain or steps
     kernels = (overrides.kernel,) if overrides.kernel else ()
     return show_matrix(kernels, (), overrides.policy, plain, as_json, output, True, **screen)
 
 
 def show(
     source: Source, plain: bool = False, as_json: bool = False, output: str = "-",
-    compare: bool = False, stage: bool = False, **screen: Any,
+    compare: bool = False, stage: bool = False, steps: bool = False, **screen: Any,
 ) -> int:  # fmt: skip
     """Show a source on the screen if there is one; else tell it. The exit code."""
-    if not (plain or as_json or output != "-") and has_screen():
+    if not (plain or steps or as_json or output != "-") and has_screen():
         words = screen_words(**screen, stage=stage or source.talk is not None)
         from pfviz.tui.start import run_app
 
@@ -98,8 +108,8 @@ def show(
     if source.talk is not None:
         return tell_talk(source.talk, as_json, output)
     if source.capture is not None:
-        return tell_capture(source.capture, plain, as_json, output)
-    return tell_scenario(source, plain, as_json, output)
+        return tell_capture(source.capture, plain, as_json, output, steps)
+    return tell_scenario(source, plain, as_json, output, steps)
 
 
 def _modes(source: Source) -> tuple[str, ...]:
@@ -142,9 +152,11 @@ def has_screen() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("dumb", "")
 
 
-def tell_scenario(source: Source, plain: bool, as_json: bool, output: str) -> int:
+def tell_scenario(
+    source: Source, plain: bool, as_json: bool, output: str, steps: bool = False
+) -> int:  # fmt: skip
     """Run a scenario to its end and print its story, its JSON or a summary."""
-    from pfviz.cli.run import verdict
+    from pfviz.cli.run import tell, verdict
     from pfviz.report.run import Runs
 
     assert source.scenario is not None
@@ -152,12 +164,8 @@ def tell_scenario(source: Source, plain: bool, as_json: bool, output: str) -> in
         finished = Runs(source.scenario, told=told).finish(source.overrides)
     if as_json:
         write_json(finished.object, output)
-    elif plain:
-        from pfviz.report.text import again
-        from pfviz.views.narrator import plain_lines
-
-        write_lines(plain_lines(finished.log), output)
-        say(again(finished.object))
+    elif plain or steps:
+        tell(finished, steps, output)
     else:
         from pfviz.report.text import summary
 
@@ -176,13 +184,17 @@ def tell_talk(talk: Talk, as_json: bool, output: str) -> int:
     return 0
 
 
-def tell_capture(path: str, plain: bool, as_json: bool, output: str) -> int:
-    """Print a capture event by event, or what it counts up to."""
+def tell_capture(
+    path: str, plain: bool, as_json: bool, output: str, steps: bool = False
+) -> int:  # fmt: skip
+    """Print a capture in sentences, event by event, or what it counts up to."""
     from pfviz.report import capture
 
     with progress(reading(path), "lines") as told:
         if as_json:
             write_json(capture.figures(path, told), output)
+        elif steps:
+            write_lines(capture.event_lines(path, told), output)
         elif plain:
             write_lines(capture.story(path, told), output)
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pfviz.cli.input import run_to_read, scenario_in
-from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options
+from pfviz.cli.options import SCENARIO, data_options, overrides_of, run_options, steps_option
 from pfviz.cli.output import leave, say, write_json, write_lines
 from pfviz.cli.progress import progress
 
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("scenario", type=SCENARIO)
 @run_options
-@click.option("--plain", is_flag=True, help="Tell the run step by step, a line each.")
+@click.option("--plain", is_flag=True, help="Tell it in sentences to be read aloud.")
+@steps_option
 @click.option("--rules", is_flag=True, help="Ask every rule after every step, and list them.")
 @data_options
-def command(scenario: str, plain: bool, rules: bool, **options: Any) -> None:
+def command(scenario: str, plain: bool, steps: bool, rules: bool, **options: Any) -> None:
     """Run SCENARIO (a name, a file or -) to its end and say what happened.
 
     \b
-    pfviz run hello-fault --plain                     one fault, step by step
+    pfviz run smaps-monitor --plain                   what happens, told in sentences
+    pfviz run hello-fault --steps                     one fault, step by step
     pfviz run smaps-monitor --without smaps --json    the same without the monitor
     pfviz run fork-vs-faults --kernel 6.4 --rules     what Linux 6.4.0 broke, and when
     """
@@ -39,17 +41,28 @@ def command(scenario: str, plain: bool, rules: bool, **options: Any) -> None:
         finished = runs.finish(source.overrides)
     if as_json:
         write_json(finished.object, output)
-    elif plain:
-        from pfviz.report.text import again
-        from pfviz.views.narrator import plain_lines
-
-        write_lines(plain_lines(finished.log), output)
-        say(again(finished.object))
+    elif plain or steps:
+        tell(finished, steps, output)
     else:
         from pfviz.report.text import summary
 
         write_lines(summary(finished.object, opened.title), output)
     leave(verdict(finished))
+
+
+def tell(finished: Finished, steps: bool, output: str) -> None:
+    """Print a run as sentences to be read aloud, or step by step."""
+    from pfviz.report.text import again
+
+    if steps:
+        from pfviz.views.narrator import plain_lines
+
+        write_lines(plain_lines(finished.log), output)
+    else:
+        from pfviz.report.story import scenario_story
+
+        write_lines(scenario_story(finished), output)
+    say(again(finished.object))
 
 
 def verdict(finished: Finished) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from pfviz.report.json import recorded_object
@@ -44,7 +45,15 @@ def figures(path: str, told: Told = nobody) -> dict[str, Any]:
     return stats(path, told) if log is None else recorded_object(log)
 
 
-def story(path: str, told: Told = nobody) -> Iterator[str]:
+def story(path: str, told: Told = nobody) -> list[str]:
+    """A capture in sentences to be read aloud; the first ones say what is missing, if any is."""
+    from pfviz.report.story import capture_story
+
+    log = read_log(path, told=told)
+    return capture_story(log, printable(Path(path).name))
+
+
+def event_lines(path: str, told: Told = nobody) -> Iterator[str]:
     """A capture event by event; the first line says what is missing, if anything is."""
     log = read_log(path, told=told)
     if log.meta.get("lossy") == "yes":

@@ -67,8 +67,8 @@ def test_a_file_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> No
 def test_what_was_exported_can_be_played(name: str, tmp_path: Path) -> None:
     path = str(tmp_path / "run")
     assert export(name, "hello-fault", "-o", path).exit_code == 0
-    told = CliRunner().invoke(main, ["play", path, "--plain"])
-    asked = CliRunner().invoke(main, ["run", "hello-fault", "--plain"])
+    told = CliRunner().invoke(main, ["play", path, "--steps"])
+    asked = CliRunner().invoke(main, ["run", "hello-fault", "--steps"])
     assert told.exit_code == 0
     assert told.stdout == asked.stdout
 

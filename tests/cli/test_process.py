@@ -14,7 +14,7 @@ PFVIZ = [sys.executable, "-m", "pfviz"]
 
 def test_a_closed_pipe_is_silent() -> None:
     running = subprocess.Popen(
-        [*PFVIZ, "run", "two-mallocs", "--plain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*PFVIZ, "run", "two-mallocs", "--steps"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert running.stdout is not None
     assert running.stderr is not None
@@ -47,7 +47,7 @@ def test_an_interrupt_is_exit_code_130(tmp_path: Path) -> None:
 
 def test_a_terminal_without_utf8_gets_ascii() -> None:
     done = subprocess.run(
-        [*PFVIZ, "run", "hello-fault", "--plain"],
+        [*PFVIZ, "run", "hello-fault", "--steps"],
         env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=True,
     )  # fmt: skip
     assert done.stdout.isascii()

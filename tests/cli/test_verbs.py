@@ -46,7 +46,7 @@ def test_run_prints_a_summary_with_no_sign_beyond_ascii_but_the_unit() -> None:
 
 
 def test_run_plain_tells_each_step_with_its_function_and_source() -> None:
-    done = pfviz("run", "hello-fault", "--plain")
+    done = pfviz("run", "hello-fault", "--steps")
     lines = done.stdout.splitlines()
     assert any("lock_vma_under_rcu" in line and "mm/memory.c" in line for line in lines)
     assert all(line == line.rstrip("\n") and "\x1b" not in line for line in lines)
@@ -171,7 +171,7 @@ def test_every_capture_has_a_summary(path: Path) -> None:
 
 
 def test_a_capture_is_told_event_by_event() -> None:
-    done = pfviz("play", str(CAPTURE), "--plain")
+    done = pfviz("play", str(CAPTURE), "--steps")
     assert "under VMA lock" in done.stdout
     by_name = pfviz("play", "redis-bgsave")
     assert "capture" in by_name.stdout
