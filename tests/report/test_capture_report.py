@@ -43,7 +43,7 @@ def test_a_truncated_gzip_is_called_truncated_everywhere(tmp_path: Path) -> None
     assert text.startswith("LOSSY: TRUNCATED: the gzip data end too early, ")
     read = len(list(Capture(cut).records())) - 1  # The last one is the mark of the end.
     assert f"{read:,} of 3,076 events were read" in text
-    told = list(capture.story(str(cut)))
+    told = list(capture.event_lines(str(cut)))
     assert told[0] == f"-- {text}"
     assert told[-1].endswith("-- the capture ends here: the gzip data end too early")
 
@@ -52,7 +52,7 @@ def test_a_whole_capture_has_no_such_key_and_no_warning() -> None:
     whole = TRACES / "malloc-t2/trace.txt.gz"
     assert "truncated" not in capture_stats(whole)
     assert capture.summary(str(whole))[1] == "nothing was lost"
-    assert not next(capture.story(str(whole))).startswith("--")
+    assert not next(capture.event_lines(str(whole))).startswith("--")
 
 
 def test_overwritten_events_and_marks_are_both_said(tmp_path: Path) -> None:
@@ -101,6 +101,6 @@ def test_the_counters_pane_and_the_statistics_agree_on_faults_with_mmap_lock(nam
 
 
 def test_a_fault_outside_every_known_vma_says_that_the_vma_is_unknown() -> None:
-    told = "\n".join(capture.story(str(TRACES / "fe-tracecmd/report.txt.gz")))
+    told = "\n".join(capture.event_lines(str(TRACES / "fe-tracecmd/report.txt.gz")))
     assert "(write in unknown vma)" in told
     assert "unknown write" not in told
