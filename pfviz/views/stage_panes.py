@@ -69,12 +69,19 @@ def _stacked(names: Sequence[str], scene: Scene, width: int, height: int, focus:
         lines = left
         if rest:
             share = left * (45 if rest == 2 else 56) // 100
-            wanted = _wanted(name, scene)
-            lines = max(min(share, wanted), PANE_LINES_MIN)
+            least = _least(name, scene)
+            lines = max(min(share, _wanted(name, scene)), PANE_LINES_MIN)
+            if least <= left - rest * (PANE_LINES_MIN + 1):
+                lines = max(lines, least)
         rows += pane(name, scene, width, lines, focus)
         if rest:
             rows.append(())
     return tuple(rows[:height])
+
+
+def _least(name: str, scene: Scene) -> int:
+    """With so many lines every thread is seen: worth more than its share."""
+    return len(scene.frame.people()) + 2 if name == "threads" else 0
 
 
 def _wanted(name: str, scene: Scene) -> int:

@@ -116,7 +116,7 @@ class Stations:
     def _begin(self, position: int | None, end: int | None) -> bool:
         """Set the beginning when it is known; a moment that never comes leaves the run's own."""
         asks = self.scene.begin_ns is not None or self.scene.begin_when
-        if asks and position is None and end is None:
+        if asks and end is None and (position is None or not self._is_past(position)):
             return False
         self._begins_at = max(position or 0, self._origin)
         self.known.append(Station(BEGIN, self._begins_at))
