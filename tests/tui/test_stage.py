@@ -156,6 +156,7 @@ async def test_no_clicker_key_restarts_or_leaves(talk: Talk) -> None:
         for key in ("f5", "f17", "shift+f5"):
             await press(pilot, key)
             assert text_of(pilot.app) == before
+            assert stage_of(pilot).show.number == 2
         await press(pilot, "q")
         assert "q again leaves the talk" in text_of(pilot.app)
         assert pilot.app.is_running
