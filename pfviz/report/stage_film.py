@@ -78,7 +78,8 @@ def staged(
         stations.extend(first.end)
         if first.world is not None:
             setting = replace(setting, kernel=first.world.kernel, mode=first.world.mode)
-    return StageScene(setting, tuple(footages), stations, by)
+    own = BY_TIME if scene.align == "time" else by
+    return StageScene(setting, tuple(footages), stations, own)
 
 
 def _codes(scene: talk.Scene, told: Told) -> Mapping[tuple[str, str], str]:
@@ -217,7 +218,8 @@ class StageCamera:
             one.setting, station, shot.station, one.stations.count_in_all,
             () if station.kind == CARD else runs, reached,
         )  # fmt: skip
-        return _in_the_same_time(moment) if one.by == BY_TIME else moment
+        is_said = one.setting.scene.align == "time"  # By `moment_at`, as on the stage.
+        return _in_the_same_time(moment) if one.by == BY_TIME and not is_said else moment
 
     def _runs(self, shot: Shot, speed_ns: int) -> tuple[RunAt, ...]:
         footages = self.scene.footages
