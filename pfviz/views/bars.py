@@ -186,11 +186,15 @@ def _modes(standing: Standing, width: int, policy_cells: int) -> _Line:
 
 
 def _recorded(meta: Mapping[str, str]) -> _Line:
-    """What a capture says of itself: that it is one, its kernel, what it lost."""
+    """What a capture, or a run that was exported, says of itself: its kernel, what it lost."""
     tail = _Line(0)
     kernel = meta.get("kernel", "")
     said = f" · Linux {clean(kernel)}" if kernel[:1].isdigit() else ""
-    tail.add(f"  recorded with {clean(meta.get('front_end', 'a tracer'))}{said} ", "dim")
+    if "front_end" in meta:
+        how = f"recorded with {clean(meta['front_end'])}{said}"
+    else:
+        how = f"a recorded run{said} · {clean(meta.get('mode', '?'))}"
+    tail.add(f"  {how} ", "dim")
     lost = _lost(meta)
     tail.cells += lost.cells
     tail.width += lost.width

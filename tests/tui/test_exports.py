@@ -94,3 +94,17 @@ def test_what_cannot_be_written_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(jsonl, "pieces", pieces)
     asyncio.run(job.run())
     assert job.outcome == "The export failed: No space left on device."
+
+
+async def test_an_exported_run_plays_again_step_by_step(elsewhere: Path) -> None:
+    job = job_for("jsonl")
+    await job.run()
+    app = LabApp(run=run_of(open_source(str(elsewhere / "hello-fault.jsonl"))), play=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        lab = lab_of(app)
+        await pilot.press("right", "right", "right")
+        await settle(pilot)
+        assert lab.player.run.count() == job.run_shown.count()
+        assert "a recorded run · Linux" in text_of(app)
+        assert lab.player.units[0] == "step"
