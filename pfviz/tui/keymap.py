@@ -19,7 +19,8 @@ from . import keys
 from .key_words import UNBOUND, character, first_typed, key_of, spelled, spelled_key
 from .keys import KEYS, PANE_DIGITS, SECOND, Key
 
-RESERVED: Final = {"ctrl+c": "interrupts pfviz", "ctrl+q": "quits pfviz"}
+ALWAYS_QUITS: Final = "ctrl+q"
+RESERVED: Final = {"ctrl+c": "interrupts pfviz", ALWAYS_QUITS: "quits pfviz"}
 """Keys that do the same everywhere, so that there is always a way out."""
 WORDS: Final = ("esc", "space", "enter", "tab")
 _MARKER: Final = re.compile(r"\{([a-z_.-]+)\}")
@@ -145,6 +146,8 @@ def laid_over(
         except ValueError as error:
             raise origin.mistake(f"{name}: {error}") from None
         _refuse_reserved(name, made[name], origin)
+    if "quit" in made and ALWAYS_QUITS not in made["quit"].split(","):
+        made["quit"] = ",".join(filter(None, (made["quit"], ALWAYS_QUITS)))
     panes = tuple(made.get(f"pane.{digit}", digit) for digit in PANE_DIGITS)
     table = tuple(_rehinted(key, made) for key in (_with_keys(key, made, panes) for key in KEYS))
     keymap = Keymap(
@@ -175,7 +178,7 @@ def _rehinted(key: Key, made: Mapping[str, str]) -> Key:
 
 def _refuse_reserved(name: str, made: str, origin: Origin) -> None:
     for key in made.split(","):
-        if key in RESERVED and not (name == "quit" and key == "ctrl+q"):
+        if key in RESERVED and not (name == "quit" and key == ALWAYS_QUITS):
             raise origin.mistake(f"{name}: {key} {RESERVED[key]}, whatever a keymap says")
 
 
