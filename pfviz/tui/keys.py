@@ -22,6 +22,7 @@ HELP: Final = "help"
 LIST: Final = "list"
 COST: Final = "cost"
 PROMPT: Final = "prompt"
+LOADING: Final = "loading"
 QUESTION: Final = "question"
 STAGE: Final = "stage"
 NOTES: Final = "notes"
@@ -31,9 +32,10 @@ SCREENS: Final = {
     STAGE: "on the stage", NOTES: "in the notes",
     HELP: "on the help page", LIST: "in a list", COST: "in the table of costs",
     PROMPT: "where something is typed", QUESTION: "where a question is asked",
+    LOADING: "while something opens",
 }  # fmt: skip
 """Screen -> how a message says where that is."""
-MODAL: Final = (LIST, COST, PROMPT, QUESTION)
+MODAL: Final = (LIST, COST, PROMPT, QUESTION, LOADING)
 """Screens over another one, to which the keys of everywhere do not get through."""
 PANE_DIGITS: Final = tuple("123456789")
 
@@ -269,6 +271,8 @@ KEYS: Final = (
         "A digit answers.", "On pages and lists", (QUESTION,)),
     Key("question.skip", "escape", "skip", "skip", "Play on without an answer.",
         "On pages and lists", (QUESTION,)),
+    Key("loading.leave", "escape,q", "leave", "stop", "Give up what is being opened.",
+        "On pages and lists", (LOADING,)),
     Key("page.down", "j,down", "scroll(1)", "down", "On this page: a line down.",
         "On pages and lists", (HELP,)),
     Key("page.up", "k,up", "scroll(-1)", "up", "A line up.", "On pages and lists", (HELP,)),

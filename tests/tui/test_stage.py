@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from pfviz.scenario.talk import Talk
 from pfviz.scenario.talk_load import open_talk
 from pfviz.tui.app import LabApp
+from pfviz.tui.keymap import laid_over
 from pfviz.tui.screens.help import Help
 from pfviz.tui.screens.lab import Lab
 from pfviz.tui.screens.matrix import Matrix
@@ -179,6 +180,21 @@ async def test_resizing_in_the_middle_shows_the_same_moment(talk: Talk) -> None:
             assert (stage.show.number, stage.show.act.at) == place
             if size[0] >= 40:
                 assert "The first fault comes." in plain(stage.panes["stage"].rows)
+
+
+async def test_a_keymap_takes_no_key_of_the_clicker_from_the_way_back(talk: Talk) -> None:
+    keymap = laid_over(
+        {"cue.next": ["]", "pagedown", "ctrl+f"], "mark.set": ["S"], "stage.open": []}
+    )
+    app = LabApp(talk=talk, fps=30, keymap=keymap)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_scene(pilot, 2)
+        await press(pilot, "pagedown", 2)
+        for back in ("pagedown", "f5", "S"):
+            await press(pilot, "escape")
+            assert isinstance(pilot.app.screen, Lab)
+            await press(pilot, back)
+            assert isinstance(pilot.app.screen, Stage), back
 
 
 async def test_taking_over_is_silent_and_the_talk_waits_where_it_was(talk: Talk) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from pfviz.tui import keys
 from pfviz.tui.opening import Opening
 from pfviz.views import progress
 from pfviz.views.rows import clean
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+
+    from pfviz.tui.app import LabApp
 
 LOOK_EVERY_S: Final = 0.05
 AROUND: Final = 6
@@ -24,7 +26,8 @@ AROUND: Final = 6
 class Loading(ModalScreen[bool]):
     """Gives True when the opening has ended, False when somebody gave it up."""
 
-    BINDINGS = [Binding("escape,q", "leave", "stop", show=False)]  # noqa: RUF012
+    app: LabApp
+    BINDINGS = keys.bindings_of(keys.LOADING)
 
     def __init__(self, opening: Opening[Any], ascii_only: bool) -> None:
         super().__init__()
@@ -35,7 +38,7 @@ class Loading(ModalScreen[bool]):
         """A box with two lines."""
         with Vertical(id="choice") as box:
             box.border_title = "One moment"
-            box.border_subtitle = "esc: stop"
+            box.border_subtitle = self.app.keymap.fill("{loading.leave}: stop")
             yield Static(clean(self.opening.what), id="explain", markup=False)
             yield Static("", id="far", markup=False)
 
