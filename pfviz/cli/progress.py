@@ -17,6 +17,7 @@ from typing import Any, Final, TextIO, TypeVar
 
 import click
 
+from pfviz.config.settings import says_yes
 from pfviz.scenario.errors import printable
 from pfviz.sim.told import Told, part
 from pfviz.views.progress import line
@@ -141,7 +142,7 @@ def _is_dumb() -> bool:
 
 
 def _is_utf8(stream: TextIO | None) -> bool:
-    if os.environ.get("PFVIZ_ASCII", "") not in ("", "0"):
+    if says_yes(os.environ.get("PFVIZ_ASCII", "")):
         return False
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return encoding.lower().replace("-", "") == "utf8"

@@ -15,14 +15,12 @@ import msgspec
 
 from pfviz.config import theme_files
 from pfviz.config.files import ConfigFile, project_file, user_file
-from pfviz.config.settings import Settings, names, rebindings, variable
+from pfviz.config.settings import FALSE, TRUE, Settings, names, rebindings, variable
 from pfviz.scenario import complaints
 from pfviz.scenario.errors import ScenarioError
 
 LAYERS: Final = ("default", "user", "project", "environment", "flag")
 """The weakest first."""
-TRUE: Final = ("1", "true", "yes", "on")
-FALSE: Final = ("0", "false", "no", "off")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from msgspec import Meta
 KeyWords = str | list[str]
 """Keys with blanks between them (`"right l"`), or a list of keys."""
 
+TRUE: Final = ("1", "true", "yes", "on")
+FALSE: Final = ("0", "false", "no", "off")
+"""How a variable says yes and no."""
 PREFIX: Final = "PFVIZ_"
 NOT_SETTINGS: Final = {
     name: f"--{name} or {PREFIX}{name.upper()}"
@@ -71,6 +74,11 @@ def described() -> dict[str, str]:
 def variable(name: str) -> str:
     """The environment variable of a setting: theme -> PFVIZ_THEME."""
     return PREFIX + name.upper()
+
+
+def says_yes(text: str) -> bool:
+    """Whether a variable says yes, for whoever looks at it before the settings are settled."""
+    return text.strip().casefold() not in ("", *FALSE)
 
 
 def json_schema() -> dict[str, Any]:

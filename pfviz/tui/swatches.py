@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.segment import Segment
 from textual.strip import Strip
 
+from pfviz.config.settings import says_yes
 from pfviz.config.theme_files import listing
 from pfviz.views.palettes import SIXTEEN as SIXTEEN_COLORS
 from pfviz.views.palettes import Palette
@@ -25,7 +26,7 @@ SHOWN = (4, 5, 6, 9, 10, 11, 12, 13, 1)
 def swatches(environ: Mapping[str, str]) -> Iterator[str]:
     """Lines of text with escape sequences, in the colours and marks of this terminal."""
     depth = terminal.depth_here(environ)
-    glyphs, _ = terminal.glyphs_of(environ, environ.get("PFVIZ_ASCII", "") not in ("", "0"))
+    glyphs, _ = terminal.glyphs_of(environ, says_yes(environ.get("PFVIZ_ASCII", "")))
     themes = [(one.name, one.palette) for one in listing() if one.palette is not None]
     if depth in (terminal.MONO, terminal.SIXTEEN):
         themes = [("all themes", SIXTEEN_COLORS)]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pfviz.config.settings import says_yes
 from pfviz.views.glyphs import ASCII, CONSOLE, UNICODE, Glyphs
 
 MONO: Final = "mono"
@@ -137,7 +138,7 @@ def wants_ascii(environ: Mapping[str, str], encoding: str | None = None) -> bool
     The variables are asked first: Python turns a C locale into UTF-8 for itself (PEP 538 and 540),
     which says nothing about the terminal. `encoding` is what counts when none of them is set.
     """
-    if environ.get("PFVIZ_ASCII", "") not in ("", "0"):
+    if says_yes(environ.get("PFVIZ_ASCII", "")):
         return True
     coerced = environ.get("LANG") in ("C", "POSIX") and environ.get("LC_CTYPE") == "C.UTF-8"
     for name in ("LC_ALL", *(() if coerced else ("LC_CTYPE",)), "LANG"):
