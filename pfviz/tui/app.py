@@ -176,12 +176,6 @@ class LabApp(Openings):
 
             self.push_screen(Notes(self.notes))
 
-    def _stage_at_once(self) -> None:
-        from .screens.lab import Lab
-
-        if isinstance(self.screen, Lab):
-            self.screen.action_stage()
-
     def _leave_if_alone(self, server: int) -> None:
         """Leave when the server is gone without a word: nobody would end this process."""
         if os.getppid() != server:
@@ -196,11 +190,12 @@ class LabApp(Openings):
     def _enter_lab(self, run: Run) -> None:
         from .screens.lab import Lab
 
-        self.push_screen(Lab(run, play=self.play_at_once and not self.on_stage))
+        lab = Lab(run, play=self.play_at_once and not self.on_stage)
+        self.push_screen(lab)
         if self.compare_modes:
             self.call_after_refresh(self._compare_at_once)
         elif self.on_stage:
-            self.call_after_refresh(self._stage_at_once)
+            lab.action_stage()  # Before any key that was typed early gets to the lab.
 
     def _compare_at_once(self) -> None:
         from .screens.lab import Lab

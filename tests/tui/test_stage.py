@@ -309,3 +309,13 @@ async def test_the_lab_goes_on_stage_and_back_to_the_same_place() -> None:
         index = leader.index if (leader := stage_of(pilot).show.act.leader) else -1
         await press(pilot, "S")
         assert lab.player.index == index
+
+
+async def test_keys_typed_before_the_stage_is_there_are_the_stages() -> None:
+    async with LabApp(run=runs.race(), stage=True).run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        assert not text_of(pilot.app).strip(), "b blanks here; in the lab it would ask"
+        await press(pilot, "pagedown")
+        assert "Two threads touch a block" in caption(pilot)
+        await press(pilot, "S")
+        assert isinstance(pilot.app.screen, Lab)
