@@ -116,6 +116,11 @@ def _command_for(chosen: Format) -> click.Command:
         overrides = overrides_of(options)
         refuse_what_cannot_be(chosen, output)
         opened = run_to_read(source, overrides)
+        if opened.talk is not None:
+            raise click.UsageError(
+                f"{chosen.name} is of one run, and {printable(source)} is a talk:"
+                " name a scenario, or take cast or html"
+            )
         if opened.capture is not None and overrides != NO_CHANGES:
             say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
         export_to(output, chosen, opened, options)

@@ -16,9 +16,9 @@ from pfviz.views.stage_walk import ASK, WHY
 from .camera import Size
 from .film import Film, Part
 from .footage import Footage, footage_of
-from .picture import LabCamera
+from .picture import LabCamera, caption_at
 from .recording import Recording, record
-from .reel import FIRST_US, Reel, Shot, plan, stretch
+from .reel import FIRST_US, Mark, Reel, Shot, plan, sentence_at, stretch
 from .source import Source, open_scenario
 from .stage_film import BY_OPERATIONS, BY_TIME, StageCamera, scene_reel, staged
 
@@ -150,4 +150,8 @@ def still(footage: Footage, wish: Wish, seen: int) -> Reel:
     else:
         index, now_ns = footage.position_of(f"cue {cues[-1].number}" if cues else "50%")
     shot = Shot(0, index, now_ns, playing=False)
-    return Reel((shot,), (), FIRST_US, wish.speed_ns or footage.speed_ns)
+    speed_ns = wish.speed_ns or footage.speed_ns
+    caption = caption_at(footage, shot, speed_ns)
+    said = "" if caption == footage.story else caption
+    mark = Mark(0, said, index, sentence_at(footage.timeline, index))
+    return Reel((shot,), (mark,), FIRST_US, speed_ns)

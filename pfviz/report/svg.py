@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pfviz.views.rows import Rows, plain
+from pfviz.views.rows import Rows
 
 from .camera import Size
 from .drawing import BASELINE, CELL_HEIGHT, CELL_WIDTH, FONT_SIZE, FONTS, Pen, escaped, number
@@ -38,7 +38,7 @@ def still(film: Film, rows: Rows) -> str:
     """One picture."""
     pen = Pen(film.inks, film.palette)
     body = _rows(pen, rows)
-    return _document(film, pen.css(), body, described(film, rows))
+    return _document(film, pen.css(), body, described(film))
 
 
 def moving(film: Film, pictures: list[tuple[int, Rows]]) -> str:
@@ -56,7 +56,7 @@ def moving(film: Film, pictures: list[tuple[int, Rows]]) -> str:
         "".join(rules) + "@media(prefers-reduced-motion:reduce){.strip{animation:none!important}}"
     )
     return _document(film, pen.css() + motion, "".join(body),
-                     described(film, pictures[poster][1]))  # fmt: skip
+                     described(film))  # fmt: skip
 
 
 def poster_of(film: Film, pictures: list[tuple[int, Rows]]) -> int:
@@ -67,10 +67,12 @@ def poster_of(film: Film, pictures: list[tuple[int, Rows]]) -> int:
     return max(index for index, (when_us, _) in enumerate(pictures) if when_us <= at_us)
 
 
-def described(film: Film, rows: Rows) -> str:
-    """What a reader who sees no pictures is told: the story, the captions, the picture's text."""
-    said = [film.story, *(mark.caption for mark in film.marks)]
-    return "\n".join(line for line in (*said, plain(rows)) if line)
+def described(film: Film) -> str:
+    """What a reader who sees no pictures is told: the story, captions, what happens at them."""
+    said = [film.story]
+    for mark in film.marks:
+        said += (mark.caption, mark.said)
+    return "\n".join(line for line in said if line)
 
 
 def _rows(pen: Pen, rows: Rows) -> str:

@@ -71,4 +71,5 @@ def test_a_talk_is_exported_as_it_is(tmp_path: Path) -> None:
     assert [json.loads(line)[2] for line in made.stdout.splitlines() if ', "m", ' in line] == [
         "Words"
     ]
+    assert "is of one run" in export("csv", str(path)).stderr
     assert "as it is" in export("html", str(path), "--mode", "lockless").stderr

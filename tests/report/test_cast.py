@@ -65,7 +65,9 @@ def test_colours_are_those_of_the_palette() -> None:
     emulator = pyte.Screen(80, 24)
     stream = pyte.Stream(emulator)
     for line in b"".join(piece for _, piece in cast.pieces(shown)).decode().splitlines()[1:]:
-        stream.feed(json.loads(line)[2])
+        _, kind, data = json.loads(line)
+        if kind == "o":
+            stream.feed(data)
     brand = emulator.buffer[0][1]
     ink = shown.inks["brand"]
     assert (brand.data, f"#{brand.fg}", f"#{brand.bg}") == ("p", ink.color, ink.ground)

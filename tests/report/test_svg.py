@@ -40,8 +40,10 @@ def still() -> ET.Element:
 def test_a_still_says_in_words_what_it_shows(still: ET.Element) -> None:
     assert still.findtext(f"{NAME}title") == "Hello, fault"
     said = still.findtext(f"{NAME}desc") or ""
-    assert "◇" in said
-    assert "1 Threads" in said
+    *_, last = film(is_still=True, at="cue 2").marks
+    assert last.caption in said
+    assert last.said in said
+    assert last.caption
     assert still.get("role") == "img"
 
 
