@@ -50,6 +50,8 @@ OPTIONS: Final[dict[str, tuple[Option, ...]]] = {
 class Formats(Group):
     """A group with a command per format of the table."""
 
+    noun = "format"
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The formats in the order of the table."""
         return [one.name for one in FORMATS]

@@ -10,6 +10,9 @@ from pfviz.scenario.errors import hint, printable
 class Group(click.Group):
     """A group whose unknown commands are usage errors with a way out."""
 
+    noun = "verb"
+    """What its commands are called."""
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -17,5 +20,7 @@ class Group(click.Group):
         name = args[0]
         known = self.list_commands(ctx)
         if name not in known and not name.startswith("-"):
-            raise click.UsageError(f'"{printable(name)}" is not a verb{hint(name, known)}', ctx)
+            raise click.UsageError(
+                f'"{printable(name)}" is not a {self.noun}{hint(name, known)}', ctx
+            )
         return super().resolve_command(ctx, args)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from perfetto.protos.perfetto.trace import perfetto_trace_pb2 as proto
@@ -130,12 +131,18 @@ def test_the_same_run_gives_the_same_bytes() -> None:
 @pytest.mark.skipif(
     shutil.which("trace_processor_shell") is None, reason="trace_processor_shell is not on PATH"
 )
-def test_perfettos_own_trace_processor_finds_the_faults(tmp_path: object) -> None:
+def test_perfettos_own_trace_processor_finds_the_faults(tmp_path: Path) -> None:
     from perfetto.trace_processor import TraceProcessor, TraceProcessorConfig
 
     recording = recorded("writer-convoy", SHORT_NS)
+    path = tmp_path / "run.pftrace"
+    path.write_bytes(written(perfetto.pieces(recording)))
     config = TraceProcessorConfig(bin_path=shutil.which("trace_processor_shell"))
-    with TraceProcessor(trace=iter([written(perfetto.pieces(recording))]), config=config) as found:
-        counted = found.query("select count(*) as n from slice where category = 'fault'")
-        assert next(iter(counted)).n >= len(ended(recording.log, ev.FAULT_END))
+    with TraceProcessor(trace=str(path), config=config) as found:
+        counted = found.query(
+            "select count(*) as n from slice where category = 'fault' and dur > 0"
+        )
+        assert next(iter(counted)).n >= sum(ended(recording.log, ev.FAULT_END).values())
         assert next(iter(found.query("select count(*) as n from flow"))).n > 0
+        errors = found.query("select sum(value) as n from stats where severity = 'error'")
+        assert next(iter(errors)).n == 0
