@@ -132,9 +132,8 @@ def gallery_lines(width_max: int | None = None) -> list[str]:
         lines += beside(f"{one.name:<{width}}  ", title, width_max)
     lines.append("")
     for talk in talks():
-        said = (
-            f"cannot be used: {talk.error}" if talk.error else f"a talk of {talk.minutes:g} minutes"
-        )
+        length = f"a talk of {talk.minutes:g} minutes"
+        said = f"cannot be used: {talk.error}" if talk.error else length
         title = f"{printable(talk.title)} ({said})"
         lines += beside(f"{printable(talk.name):<{width}}  ", title, width_max)
     last = "pfviz play NAME plays one, pfviz run NAME says what happens in it."

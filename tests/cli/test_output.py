@@ -8,6 +8,7 @@ from pfviz.cli import output
 from pfviz.cli.output import beside
 from pfviz.cli.scenario import gallery_lines
 from pfviz.scenario.load import listing
+from pfviz.scenario.talk_load import talks
 from pfviz.views.rows import cell_width
 
 TITLE = "A monitor reads smaps, and the process stops"
@@ -35,7 +36,7 @@ def test_where_there_is_hardly_room_beside_it_goes_below() -> None:
 
 @pytest.mark.parametrize("width", [1, 8, 17, 24, 33, 40, 60, 80, 200])
 def test_no_title_is_wider_than_the_terminal(width: int) -> None:
-    names = {one.name for one in listing()}
+    names = {one.name for one in (*listing(), *talks())}
     titles = [line for line in gallery_lines(width) if line.strip() not in names]
     assert max(map(cell_width, titles)) <= max(width, len("pfviz"))
 
