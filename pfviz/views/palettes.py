@@ -85,7 +85,7 @@ CONTRAST_LIGHT: Final = Palette(
 PROJECTOR: Final = Palette(
     name="pfviz-projector", dark=False, ground="#ffffff", raised="#f4f4f4", line="#5e5e5e",
     text="#000000", strong="#000000", dim="#262626", faint="#3d3d3d", accent="#0033b8",
-    vma="#00707c", mmap="#5c2c00", lockless="#8a8200", waiting="#d6004c", waiting_write="#a00040",
+    vma="#00707c", mmap="#843e00", lockless="#8a8200", waiting="#d6004c", waiting_write="#a00040",
     spin="#9600b0", io="#4a24d0", rcu="#005f86", user="#0033b8", kernel="#2e3850",
     entry="#1c2230", selected="#ffe36e", ink="#ffffff", weight="heavy",
 )  # fmt: skip

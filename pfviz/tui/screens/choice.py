@@ -84,6 +84,7 @@ class Choice(ModalScreen[int]):
     def on_mount(self) -> None:
         """Begin at what is now."""
         self.set_class(bool(self.abouts), "telling")
+        self.set_class(self.tried is not None, "trying")
         self.set_class(self.app.size.height >= ROOMY_LINES, "roomy")
         options = self.query_one(OptionList)
         options.highlighted = self.current if self.options else None
