@@ -42,7 +42,9 @@ class LockTracks:
         every = self.canvas.track("locks", "Locks", rank=LOCK_RANK)
         rank = _FIRST.index(kind) if kind in _FIRST else len(_FIRST)
         parent = self.canvas.track(("locks", kind), kind, parent=every, rank=rank)
-        return self.canvas.track(("lock", lock), self.names.lock(lock), parent=parent, rank=lock)
+        return self.canvas.track(
+            ("lock", lock), self.names.lock_label(lock), parent=parent, rank=lock
+        )
 
     def _holder(self, lock: int, task: int, mode: int) -> Track:
         """Where a hold is drawn: writers on the lock's own track, who shares it on one of theirs.
@@ -75,7 +77,7 @@ class LockTracks:
         self._hold(now_ns, lock, task, mode, row)
         flow = self.flows.into.get(number)
         if flow is not None and task >= 0:
-            name = f"gets {self.names.lock(lock)}"
+            name = f"gets {self.names.lock_label(lock)}"
             thread = self.threads.thread(task)
             self.canvas.instant(
                 now_ns, thread, name, "lock", {"wait_ns": wait_ns}, flows_in=flow
@@ -86,7 +88,7 @@ class LockTracks:
         self._leave(now_ns, lock, task)
         if task >= 0:
             said = self.log.texts[why] if 0 <= why < len(self.log.texts) else ""
-            name = f"fails to get {self.names.lock(lock)}"
+            name = f"fails to get {self.names.lock_label(lock)}"
             args = {"why": said, "mode": MODES[mode] if 0 <= mode < len(MODES) else ""}
             self.canvas.instant(now_ns, self.threads.thread(task), name, "lock", args)
 
@@ -104,7 +106,7 @@ class LockTracks:
     def _lets_through(self, now_ns: int, task: int, lock: int, number: int, verb: str) -> None:
         flows = self.flows.out.get(number)
         if flows is not None:
-            name = f"{verb} {self.names.lock(lock)}"
+            name = f"{verb} {self.names.lock_label(lock)}"
             self.canvas.instant(now_ns, self.threads.thread(task), name, "lock", flows_out=flows)
 
     def contention_begin(self, _number: int, row: Row) -> None:
@@ -113,7 +115,7 @@ class LockTracks:
 
     def _queue(self, now_ns: int, lock: int, task: int, mode: int, args: dict[str, int]) -> None:
         said = MODES[mode] if 0 <= mode < len(MODES) else ""
-        self._wait(now_ns, lock, task, f"waits for {self.names.lock(lock)} ({said})", args)
+        self._wait(now_ns, lock, task, f"waits for {self.names.lock_label(lock)} ({said})", args)
         self._waiters.setdefault(lock, set()).add(task)
         self._count(now_ns, lock, "waiters", self._waiters)
 
@@ -124,7 +126,7 @@ class LockTracks:
     def spin_begin(self, _number: int, row: Row) -> None:
         now_ns, _, task, lock, mode, _, _ = row
         said = MODES[mode] if 0 <= mode < len(MODES) else ""
-        self._wait(now_ns, lock, task, f"spins on {self.names.lock(lock)} ({said})", {})
+        self._wait(now_ns, lock, task, f"spins on {self.names.lock_label(lock)} ({said})", {})
         self._spinners.setdefault(lock, set()).add(task)
         self._count(now_ns, lock, "spinners", self._spinners)
 
@@ -161,7 +163,7 @@ class LockTracks:
 
     def _count(self, now_ns: int, lock: int, what: str, waiting: dict[int, set[int]]) -> None:
         parent = self.lock(lock)
-        name = f"{what} of {self.names.lock(lock)}"
+        name = f"{what} of {self.names.lock_label(lock)}"
         track = self.canvas.track((what, lock), name, COUNTER, parent=parent, unit="threads")
         self.canvas.count(now_ns, track, len(waiting[lock]))
 

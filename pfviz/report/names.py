@@ -5,6 +5,7 @@ A name is the last one that the log gives: an export knows how the run ended.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +25,8 @@ class Names:
     tasks: dict[int, str] = field(default_factory=dict)
     locks: dict[int, tuple[str, str]] = field(default_factory=dict)
     """Kind and name."""
+    same_names: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many locks have a kind and a name."""
 
     def task(self, number: int) -> str:
         """The name of a thread; "" for nobody."""
@@ -47,6 +50,13 @@ class Names:
         found = self.locks.get(number)
         return found[1] if found is not None and found[1] else f"lock {number}"
 
+    def lock_label(self, number: int) -> str:
+        """The name of a lock, with its number where others have the same name (after a fork)."""
+        name = self.lock(number)
+        return (
+            f"{name} #{number}" if self.same_names[self.locks.get(number, ("", ""))] > 1 else name
+        )
+
     def lock_kind(self, number: int) -> str:
         """The kind of a lock; "" when it is not known."""
         found = self.locks.get(number)
@@ -61,4 +71,5 @@ def names_of(log: EventLog) -> Names:
     """Collect the names of a log."""
     rows = Rows(log)
     tasks = {row[2]: log.texts[row[3]] for row in rows.of(event.TASK_NEW).tolist()}
-    return Names(log, tasks, lock_names(rows))
+    locks = lock_names(rows)
+    return Names(log, tasks, locks, Counter(locks.values()))

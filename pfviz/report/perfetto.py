@@ -23,6 +23,7 @@ _TYPES: Final = {
     INSTANT: proto.TrackEvent.TYPE_INSTANT,
     COUNT: proto.TrackEvent.TYPE_COUNTER,
 }
+_APART: Final = proto.TrackDescriptor.SIBLING_MERGE_BEHAVIOR_NONE
 _INT32: Final = (1 << 31) - 1
 _CLEARED: Final = proto.TracePacket.SEQ_INCREMENTAL_STATE_CLEARED
 _NEEDED: Final = proto.TracePacket.SEQ_NEEDS_INCREMENTAL_STATE
@@ -81,6 +82,7 @@ class _Writer:
             about.thread.thread_name = track.name
         else:
             about.name = track.name
+            about.sibling_merge_behavior = _APART
             if track.kind == COUNTER:
                 about.counter.unit_name = track.unit
 

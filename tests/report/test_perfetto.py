@@ -18,7 +18,14 @@ from pfviz.sim.event import ROW_BYTES, EventLog
 from tests.report.perfetto_reading import read
 from tests.report.runs import recorded, written
 
-SCENES = ("writer-convoy", "rcu-lookup", "beyond-mmap-lock", "userfaultfd", "swap-in")
+SCENES = (
+    "writer-convoy",
+    "rcu-lookup",
+    "beyond-mmap-lock",
+    "userfaultfd",
+    "swap-in",
+    "fork-vs-faults",
+)
 SHORT_NS = 120_000
 CAPTURE = "race-t3"
 MODES = ("read", "write", "spin")
@@ -34,7 +41,7 @@ def holds_of(log: EventLog) -> Counter[tuple[str, str, int, int]]:
         if kind in (ev.LOCK_RELEASED, ev.LOCK_DOWNGRADED) and open_holds.get((lock, task)):
             since_ns, held = open_holds[lock, task].pop()
             who = f"{names.task(task) or 'nobody'} ({MODES[held]})"
-            found[names.lock(lock), who, since_ns, now_ns] += 1
+            found[names.lock_label(lock), who, since_ns, now_ns] += 1
         if kind in (ev.LOCK_ACQUIRED, ev.LOCK_DOWNGRADED):
             mode = 0 if kind == ev.LOCK_DOWNGRADED else mode
             open_holds.setdefault((lock, task), []).append((now_ns, mode))
