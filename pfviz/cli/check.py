@@ -71,6 +71,8 @@ def _checked(name: str, seed: int | None, told: Told) -> Verdict | TalkVerdict:
     if is_token(name):
         # Its seed counts: for which kernels and modes they are made, claims say themselves.
         source = run_to_read(name, NO_CHANGES)
+        if source.talk is not None:
+            return check_talk(source.talk, told)
         own = source.overrides.seed
         return check(scenario_in(source), source.name, own if seed is None else seed, told)
     if not is_talk(name):

@@ -33,7 +33,7 @@ from pfviz.report.stage_film import BY_OPERATIONS, BY_TIME
 from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES
 from pfviz.scenario.schema import MODES
-from pfviz.scenario.talk_load import is_talk, open_talk
+from pfviz.scenario.talk import Talk
 from pfviz.sim.told import part
 from pfviz.views.glyphs import ASCII, UNICODE
 from pfviz.views.spots import parse_spot
@@ -152,10 +152,11 @@ def command_for(chosen: Format) -> click.Command:
         modes = options.pop("compare")
         refuse_what_cannot_be(chosen, output)
         wish = _wish(chosen, options)
-        if is_talk(source):
-            _export_talk(chosen, source, output, wish, overrides != NO_CHANGES or bool(modes))
-            return
         opened = run_to_read(source, overrides)
+        if opened.talk is not None:
+            is_changed = overrides != NO_CHANGES or bool(modes)
+            _export_talk(chosen, opened.talk, output, wish, is_changed)
+            return
         modes = modes or opened.modes
         if opened.capture is not None and (overrides != NO_CHANGES or modes):
             say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
@@ -190,11 +191,10 @@ def command_for(chosen: Format) -> click.Command:
     return click.command(chosen.name)(export)
 
 
-def _export_talk(chosen: Format, source: str, output: str, wish: Wish, is_changed: bool) -> None:
+def _export_talk(chosen: Format, talk: Talk, output: str, wish: Wish, is_changed: bool) -> None:
     """Write the film of a whole talk, which is always of the stage."""
     if is_changed or wish.at or wish.begin or wish.end:
         raise click.UsageError("a talk is exported as it is: its file says what it shows")
-    talk = open_talk(source)
     with opened_for(output) as file, progress(f"{chosen.name} of {talk.name}") as shown:
         film = talk_film(talk, wish, shown.part(0, 2, f"running {talk.name}"))
         if chosen.name == STILL and film.lasts_us > MOVING_US_MAX:

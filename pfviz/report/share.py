@@ -14,6 +14,7 @@ import msgspec
 
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
 from pfviz.scenario.schema import Scenario
+from pfviz.scenario.talk import Talk
 from pfviz.scenario.token import Moment, Token, encode
 from pfviz.sim.event import ROW_BYTES, EventLog
 
@@ -32,6 +33,16 @@ def token_of(
     """The token of a run, at a moment of it or as a whole."""
     token = Token(scenario.name, content_check(scenario), overrides, moment, tuple(modes))
     return encode(token)
+
+
+def talk_token(talk: Talk, scene: int, stop: int) -> str:
+    """The token of a place in a talk, its scene and stop counted from 0."""
+    return encode(Token(talk.name, talk_check(talk), stop=(scene, stop)))
+
+
+def talk_check(talk: Talk) -> int:
+    """16 bits of what a talk shows, in which order."""
+    return _short(repr(talk.scenes).encode())
 
 
 def content_check(scenario: Scenario) -> int:

@@ -13,10 +13,10 @@ from typing import Final
 
 import msgspec
 
-from pfviz.report.share import content_check
+from pfviz.report.share import content_check, talk_check
 from pfviz.scenario import checks, from_maps
 from pfviz.scenario.documents import STDIN
-from pfviz.scenario.errors import ScenarioError, nearest
+from pfviz.scenario.errors import ScenarioError, hint, nearest
 from pfviz.scenario.load import bundled, find, load
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
 from pfviz.scenario.schema import Scenario
@@ -39,6 +39,8 @@ class Shared:
     """The modes that are compared there; none when one run is looked at."""
     is_exact: bool = True
     """Whether the run is the one that was shared, as far as can be told before it is made."""
+    stop: tuple[int, int] | None = None
+    """Of a talk: the scene and the stop in it, from 0."""
     note: str = ""
     """What to tell a person about that, in a line."""
 
@@ -128,11 +130,26 @@ def open_token(token: Token, overrides: Overrides = NO_CHANGES) -> Source:
     Raises:
         ScenarioError: its scenario is not known here, or cannot be used.
     """
+    if token.stop is not None:
+        return _talk_of(token, token.stop)
     scenario, is_same = _of_token(token)
     whole = token.overrides.under(overrides)
     is_exact = is_same and whole == token.overrides
     note = "" if is_same else f"{scenario.name} has changed since this token was made"
-    return Source(scenario, whole, shared=Shared(token.moment, token.modes, is_exact, note))
+    return Source(scenario, whole, shared=Shared(token.moment, token.modes, is_exact, note=note))
+
+
+def _talk_of(token: Token, stop: tuple[int, int]) -> Source:
+    """The talk that a token names, by its name or as a file of this folder."""
+    stem = Path(token.name).name
+    name = stem if is_talk(stem) else f"{stem}.toml"
+    if not is_talk(name):
+        raise ScenarioError(str(token), 0, f"its talk is not known here{hint(stem, talk_names())}")
+    talk = open_talk(name)
+    note = ""
+    if talk_check(talk) != token.content:
+        note = f"{talk.name} has changed since this token was made"
+    return Source(talk=talk, shared=Shared(stop=stop, note=note))
 
 
 def _of_token(token: Token) -> tuple[Scenario, bool]:

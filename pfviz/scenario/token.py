@@ -65,6 +65,8 @@ class Token:
     moment: Moment | None = None
     modes: tuple[str, ...] = ()
     """The modes that are compared; none when one run is looked at."""
+    stop: tuple[int, int] | None = None
+    """Of a talk: the scene and the stop in it, from 0."""
 
     def __str__(self) -> str:
         return encode(self)
@@ -144,7 +146,7 @@ def _unescape(name: str) -> str:
 
 _MODE_BITS: Final = 2
 (_KERNEL, _MOMENT, _POLICY, _SEED, _THREADS, _MACHINE, _UNTIL, _WITHOUT, _CHOICES, _COMPARED,
- _AFTER) = (1 << bit for bit in range(_MODE_BITS, _MODE_BITS + 11))  # fmt: skip
+ _AFTER, _TALK) = (1 << bit for bit in range(_MODE_BITS, _MODE_BITS + 12))  # fmt: skip
 
 
 def _write_overrides(out: Writer, token: Token) -> None:
@@ -162,6 +164,7 @@ def _write_overrides(out: Writer, token: Token) -> None:
         (_CHOICES, bool(changes.choices)),
         (_COMPARED, bool(token.modes)),
         (_AFTER, moment is not None and moment.after_ns > 0),
+        (_TALK, token.stop is not None),
     ):
         flags |= flag if is_set else 0
     out.number(flags)
@@ -193,6 +196,8 @@ def _write_overrides(out: Writer, token: Token) -> None:
             out.number(MODES.index(mode))
     if moment is not None and moment.after_ns > 0:
         out.number(moment.after_ns)
+    for number in token.stop or ():
+        out.number(number)
 
 
 def _write_choices(out: Writer, choices: tuple[tuple[int, int], ...]) -> None:
@@ -209,7 +214,7 @@ def _read(data: Reader, name: str) -> Token:
     content = data.short()
     flags = data.number()
     mode = flags & (1 << _MODE_BITS) - 1
-    if flags >= _AFTER << 1 or mode > len(MODES):
+    if flags >= _TALK << 1 or mode > len(MODES):
         raise ValueError("flags that mean nothing")
     changes: dict[str, Any] = {"mode": MODES[mode - 1] if mode else None}
     if flags & _KERNEL:
@@ -229,12 +234,13 @@ def _read(data: Reader, name: str) -> Token:
     _refuse_nonsense(changes)
     modes = tuple(_mode(data) for _ in range(data.number())) if flags & _COMPARED else ()
     after_ns = data.number() if flags & _AFTER else 0
+    stop = (data.number(), data.number()) if flags & _TALK else None
     data.end()
     place = None
     if moment:
         events, operations, faults = moment
         place = Moment(events, after_ns, operations, faults, check)
-    return Token(name, content, Overrides(**changes), place, modes)
+    return Token(name, content, Overrides(**changes), place, modes, stop)
 
 
 def _refuse_nonsense(changes: dict[str, Any]) -> None:

@@ -97,6 +97,8 @@ class LabApp(Openings):
         self.glyphs, _ = terminal.glyphs_of(os.environ, ascii_only)
         self.play_at_once = play
         self._leave_asked_s = -LEAVE_S
+        self.stop: tuple[int, int] | None = None
+        """Scene and stop of the talk to begin at; None is its beginning."""
         self.token_left = ""
         """The share token of what was played when the app was left; "" when nothing was."""
         self.depth = depth or terminal.depth_here(os.environ)
@@ -167,7 +169,10 @@ class LabApp(Openings):
             from .screens.stage import Stage
             from .stage_show import Show
 
-            self.push_screen(Stage(Show(self.talk)))
+            show = Show(self.talk)
+            if self.stop is not None:
+                show.begin_at(*self.stop)
+            self.push_screen(Stage(show))
             if self.settings.recent:
                 path = str(Path(self.talk.path).absolute())
                 remember(Recent(path, self.talk.title, TALK, about="a talk"))

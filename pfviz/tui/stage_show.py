@@ -46,6 +46,8 @@ class Show:
         self.aside = ""
         """A quiet word to the speaker."""
         self._run = run
+        self._wanted: int | None = None
+        """The stop to begin at, until the scene is known so far."""
         self._acts: dict[int, Act] = {}
         self._left_out: set[Act] = set()
         self.act = self._act_of(0)
@@ -81,6 +83,19 @@ class Show:
         act.error = why
         return act
 
+    def begin_at(self, scene: int, stop: int) -> None:
+        """To a stop of a scene, both from 0, as soon as it is known where that is."""
+        self.enter(min(scene, len(self.talk.scenes) - 1))
+        self._wanted = stop
+
+    def _seek(self) -> None:
+        if self._wanted is None or self.act.error:
+            return
+        stations = self.act.stations
+        if len(stations.known) > self._wanted or stations.is_complete:
+            self.act.stand_at(self._wanted)
+            self._wanted = None
+
     def work(self, seconds: float) -> bool:
         """Compute for about so long, the scene that is shown first; whether there is more to do."""
         for step in (0, *AHEAD):
@@ -92,6 +107,7 @@ class Show:
                 continue  # What moves must not stutter.
             more = act.work(seconds)
             if act is self.act:
+                self._seek()
                 act.settle()
                 if act.error and act not in self._left_out:
                     self._leave_out(1)
@@ -126,19 +142,19 @@ class Show:
 
     def go_on(self) -> None:
         """Finish what is under way, else to the next stop or the next scene."""
-        self.aside = ""
+        self.aside, self._wanted = "", None
         if not self.act.go_on():
             self.enter(self.number + 1)
 
     def go_back(self) -> None:
         """To the stop before, in whatever scene."""
-        self.aside = ""
+        self.aside, self._wanted = "", None
         if not self.act.go_back():
             self.enter(self.number - 1, at_end=True)
 
     def go(self, number: int) -> None:
         """To a scene by its number from 1; in a talk of one scene, to one of its stops."""
-        self.aside = ""
+        self.aside, self._wanted = "", None
         count = len(self.talk.scenes)
         if count == 1:
             self.act.stand_at(number - 1)
@@ -149,7 +165,7 @@ class Show:
 
     def restart(self) -> None:
         """To the very beginning."""
-        self.aside = ""
+        self.aside, self._wanted = "", None
         self.act.go_to_start()
         self.enter(0)
 

@@ -85,6 +85,7 @@ def run_app(
         play=source is None or source.shared is None or source.shared.moment is None,
     )
     app.settings = settings or app.settings
+    app.stop = None if source is None or source.shared is None else source.shared.stop
     spare_pauses()
     app.run()
     return _left(app)

@@ -81,6 +81,7 @@ def test_a_changed_scenario_is_said_in_one_line_and_run() -> None:
         (encode(Token("helo-fault", 1)), 'not known here; did you mean "hello-fault"?'),
         (encode(Token("-", 1)), "its scenario is not known here"),
         (encode(Token("/etc/passwd", 1)), "its scenario is not known here"),
+        (encode(Token("talk-3mn", 1, stop=(0, 0))), 'not known here; did you mean "talk-3min"?'),
         (encode(Token("..", 1)), "its scenario is not known here"),
         ("pf1:hello-fault:00", "is no whole share token: a part is missing or mistyped"),
         ("pf9:hello-fault:00", "is a token of another pfviz (pf9); this one reads pf1"),

@@ -59,6 +59,7 @@ MOMENTS = st.none() | st.builds(Moment, COUNTS, COUNTS, COUNTS, COUNTS, st.integ
 TOKENS = st.builds(
     Token, NAMES, st.integers(0, 0xFFFF), OVERRIDES, MOMENTS,
     st.lists(st.sampled_from(MODES), max_size=3, unique=True).map(tuple),
+    st.none() | st.tuples(COUNTS, COUNTS),
 )  # fmt: skip
 FEW = settings(max_examples=120, deadline=None)
 

@@ -13,6 +13,7 @@ from pfviz.tui.app import LabApp
 from pfviz.tui.player import Player
 from pfviz.tui.run import Run
 from pfviz.tui.screens.compare import Compare
+from pfviz.tui.screens.stage import Stage
 from pfviz.tui.shared_moment import RUNS_DIFFERENTLY, errand_to, token_at
 from pfviz.tui.sources import run_of
 from pfviz.views.workload_position import WorkloadPosition
@@ -154,3 +155,27 @@ def test_a_pfviz_that_models_something_else_says_so(known: Path) -> None:
 
 def test_a_recording_has_no_token() -> None:
     assert token_at(Player(capture())) == ""
+
+
+async def test_a_talk_that_was_left_goes_on_at_the_stop_where_it_was() -> None:
+    app = LabApp(talk=open_source("talk-3min").talk)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("pagedown", "pagedown", "pagedown", "pagedown", "pagedown")
+        await pilot.pause(0.3)
+        assert isinstance(app.screen, Stage)
+        left = (app.screen.show.number, app.screen.show.act.at)
+        app.exit()
+    assert max(left) > 0
+    assert decode(app.token_left).stop == left
+    source = open_source(app.token_left)
+    again = LabApp(talk=source.talk)
+    assert source.shared is not None
+    again.stop = source.shared.stop
+    async with again.run_test(size=SIZE) as pilot:
+        assert isinstance(again.screen, Stage)
+        show = again.screen.show
+        for _ in range(200):
+            if (show.number, show.act.at) == left:
+                break
+            await pilot.pause(0.05)
+        assert (show.number, show.act.at, show.act.heading) == (*left, False)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+from pfviz.report.share import talk_token
 from pfviz.tui import keys
 from pfviz.tui.pane import Pane
 from pfviz.tui.screens.playing import Paint, PlayingScreen
@@ -90,8 +91,10 @@ class Stage(PlayingScreen):
         return () if leader is None else (leader,)
 
     def token(self) -> str:
-        """That of the run, where it is a lab's; a talk has none."""
-        return super().token() if self.over_lab and self.players() else ""
+        """That of the run, where it is a lab's; else that of the place in the talk."""
+        if self.over_lab:
+            return super().token() if self.players() else ""
+        return talk_token(self.show.talk, self.show.number, self.show.act.at)
 
     def is_waited_for(self) -> bool:
         """Whether the scene is not there yet."""
