@@ -17,6 +17,7 @@ from pfviz.config.settings import NOT_SETTINGS, Settings, rebindings
 from pfviz.places import config_home, user_home
 from pfviz.scenario.documents import EMPTY, converted, read_text
 from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.positions import Path as TomlPath
 from pfviz.scenario.positions import line_of, positions
 
 CONFIG_FILE: Final = "config.toml"
@@ -24,9 +25,6 @@ PROJECT_FILE: Final = "pfviz.toml"
 PYPROJECT: Final = "pyproject.toml"
 REPOSITORY_MARKS: Final = (".git", ".hg", ".jj")
 NAMED_BY: Final = "PFVIZ_CONFIG"
-USAGE: Final = 2
-
-TOML_PATH = tuple[str | int, ...]
 
 
 class _Tool(msgspec.Struct):
@@ -102,7 +100,7 @@ def read(layer: str, path: Path) -> ConfigFile:
     label = str(path)
     text = _text(path)
     lines = positions(text) if text else {}
-    at: TOML_PATH = ("tool", "pfviz") if path.name == PYPROJECT else ()
+    at: TomlPath = ("tool", "pfviz") if path.name == PYPROJECT else ()
     _look_ahead(label, text, at)
     if not text:
         settings = Settings()
@@ -133,7 +131,7 @@ def _text(path: Path) -> str:
         raise ScenarioError(str(path), error.line, reason.replace("a scenario", "one")) from None
 
 
-def _look_ahead(label: str, text: str, at: TOML_PATH) -> None:
+def _look_ahead(label: str, text: str, at: TomlPath) -> None:
     """Answer what can be answered better than by type: kernels and seeds, keys that are none."""
     try:
         plain = _inside(tomllib.loads(text), at)
@@ -163,7 +161,7 @@ def _wrong_keys(table: Any, where: tuple[str, ...] = ()) -> Iterator[tuple[str, 
             yield (*where, name)
 
 
-def _inside(plain: dict[str, Any], at: TOML_PATH) -> dict[str, Any]:
+def _inside(plain: dict[str, Any], at: TomlPath) -> dict[str, Any]:
     for part in at:
         plain = plain.get(str(part), {})
     return plain

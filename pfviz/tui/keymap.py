@@ -16,7 +16,7 @@ from pfviz.config.resolve import LAYERS, Origin, Resolved
 from pfviz.scenario.errors import ScenarioError, hint, printable
 
 from . import keys
-from .key_words import UNBOUND, character, first_typed, key_of, spelled, spelled_key
+from .key_words import UNBOUND, first_typed, key_of, spelled, spelled_key
 from .keys import KEYS, PANE_DIGITS, SECOND, Key
 
 ALWAYS_QUITS: Final = "ctrl+q"
@@ -203,8 +203,3 @@ def _refuse_clash(keymap: Keymap, screen: str, given: Mapping[str, Origin]) -> N
 
 def _rank(origin: Origin | None) -> int:
     return -1 if origin is None else LAYERS.index(origin.layer)
-
-
-def is_reachable_while_typing(key: Key) -> bool:
-    """Whether a binding has a key that types nothing, for where a line has the focus."""
-    return any(not character(one) for one in key.keys.split(",") if one)

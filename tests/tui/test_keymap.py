@@ -14,8 +14,8 @@ from pfviz.config.resolve import resolve
 from pfviz.scenario.errors import ScenarioError
 from pfviz.tui import key_list, keys
 from pfviz.tui.app import LabApp
-from pfviz.tui.key_words import character, key_of, spelled_key
-from pfviz.tui.keymap import Keymap, is_reachable_while_typing, keymap_of, laid_over
+from pfviz.tui.key_words import character, first_typed, key_of, spelled_key
+from pfviz.tui.keymap import Keymap, keymap_of, laid_over
 from pfviz.tui.screens.help import Help
 from pfviz.tui.screens.lab import Lab
 from pfviz.tui.screens.prompt import Prompt
@@ -51,7 +51,7 @@ def test_every_action_has_a_key_that_is_no_function_key_alone(name: str) -> None
 def test_the_way_out_of_the_gallery_is_no_letter_of_its_filter(name: str) -> None:
     keymap = named(name)
     for one in ("quit", "help", "palette", "matrix.open", "play.enter", "back"):
-        assert is_reachable_while_typing(keymap.by_id[one]), one
+        assert first_typed(keymap.by_id[one].keys, while_typing=True), one
 
 
 def test_ids_are_no_beginnings_of_one_another() -> None:
