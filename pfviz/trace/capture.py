@@ -110,6 +110,8 @@ class Capture:
         )
         where, text = first
         reason = f"it begins {text.strip()[:40]!r}"
+        if text.startswith('{"pfviz":'):
+            reason = "it is what `pfviz export jsonl` wrote; `pfviz play` reads that"
         if self._file.is_binary:
             reason = "it holds binary data"
         elif self._file.lost:

@@ -103,6 +103,14 @@ def test_a_capture_as_json_lines_is_summed_up_too(tmp_path: Path) -> None:
     assert "1,345 faults" in told.stdout
 
 
+def test_statistics_of_kernel_lines_point_to_play(tmp_path: Path) -> None:
+    path = str(tmp_path / "run.jsonl")
+    assert export("jsonl", "hello-fault", "-o", path).exit_code == 0
+    wrong = CliRunner().invoke(main, ["trace", "stats", path])
+    assert wrong.exit_code == 3
+    assert "`pfviz play` reads that" in wrong.stderr
+
+
 def test_a_missing_package_is_said_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda _name: None)
     wrong = export("perfetto", "hello-fault")
