@@ -76,8 +76,9 @@ class Keymap:
             if found[1] not in self.by_id:
                 return found[0]
             said = self.spelled_of(found[1])
-            # A sentence may begin with a word such as esc.
-            return said.capitalize() if not found.start() and said in WORDS else said
+            # A sentence may begin with a word such as esc; `esc: stop` is none.
+            begins = not found.start() and not text[found.end() :].startswith(":")
+            return said.capitalize() if begins and said in WORDS else said
 
         return _MARKER.sub(key, text)
 
