@@ -82,6 +82,10 @@ def _parsed(codes: str, before: Look) -> Look | None:
                 return None
             said = ";".join((part, kind, *rest))
             color, ground = (said, ground) if part == "38" else (color, said)
+        elif part == "39":
+            color = ""
+        elif part == "49":
+            ground = ""
         elif len(part) == 2 and part[0] in "39" and part[1] in "01234567":
             color = part
         elif (len(part) == 2 and part[0] == "4") or (len(part) == 3 and part[:2] == "10"):

@@ -51,6 +51,11 @@ def test_neighbours_share_their_ground_and_blanks_have_no_colour() -> None:
     assert lean(data) == f"{one}a  b\x1b[38;2;7;7;7mc\x1b[0m"
 
 
+def test_where_there_are_no_colours_none_are_said() -> None:
+    data = "\x1b[39;49ma\x1b[0m\x1b[1;39;49mb\x1b[0m\x1b[39;49mc\x1b[0m"
+    assert lean(data) == "a\x1b[1mb\x1b[0mc"
+
+
 @pytest.mark.parametrize(
     "data", ["", "plain", "\x1b[?1049h", "\x1b[1mx\x1b[53my\x1b[0m\x1b[1mz", "\x1b[38;9mx\x1b[0my"]
 )
