@@ -50,7 +50,7 @@ docs: $(VENV)/.ready
 
 # The README's pictures; a test says when they are to be painted again.
 picture: $(VENV)/.ready
-	$(BIN)/pfviz export svg docs/picture.toml --by time --size 110x30 --fps 6 -o docs/page-faults.svg
+	$(BIN)/pfviz export svg docs/picture.toml --size 110x30 --fps 6 -o docs/page-faults.svg
 	$(BIN)/pfviz export svg smaps-monitor --mode mmap_lock --until 4ms --at 3ms --size 120x38 -o docs/lab.svg
 
 clean:

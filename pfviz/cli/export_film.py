@@ -29,7 +29,7 @@ from pfviz.report.formats import Format
 from pfviz.report.recording import record
 from pfviz.report.reel import SECOND_US
 from pfviz.report.shoot import FPS, LAYOUTS, SIZE, Wish, compared_film, film_of, talk_film
-from pfviz.report.stage_film import BY_OPERATIONS, BY_TIME
+from pfviz.report.stage_film import TIME
 from pfviz.scenario.errors import printable
 from pfviz.scenario.overrides import NO_CHANGES
 from pfviz.scenario.schema import MODES
@@ -120,8 +120,8 @@ _FILM: Final[tuple[Option, ...]] = (
                  show_default=True, help="lab: all panes; stage: few and large."),
     click.option("--compare", type=Modes(), default=(), metavar="MODES",
                  help="Lock modes side by side: mmap_lock,per-vma."),
-    click.option("--by", type=Word("by", (BY_TIME, BY_OPERATIONS)),
-                 help="Line compared runs up by time, or by operations as talks do."),
+    click.option("--align", type=Word("align", (TIME, "work")), default=TIME, show_default=True,
+                 help="Compared runs stand at the same time, or where as much work is done."),
 )  # fmt: skip
 _OUTPUT = click.option("-o", "--output", default=STDOUT, metavar="FILE",
                        help="Write to FILE; - is standard output.")  # fmt: skip
@@ -221,5 +221,5 @@ def _wish(chosen: Format, options: dict[str, Any]) -> Wish:
         palette=palette_of(options["theme"]),
         glyphs=ASCII if options["ascii_only"] else UNICODE,
         layout=options["layout"],
-        by=options["by"] or "",
+        align=options["align"],
     )

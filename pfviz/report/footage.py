@@ -17,12 +17,9 @@ from pfviz.sim.event import EventLog
 from pfviz.views import spots
 from pfviz.views.bars import World
 from pfviz.views.cues import Cues
-from pfviz.views.speeds import LADDER_NS, first_rung, usual_step_ns
+from pfviz.views.speeds import FIRST_EVENTS, LADDER_NS, first_rung, usual_step_ns
 from pfviz.views.spots import parse_spot
 from pfviz.views.timeline import CUE, EVENT, STEP, Timeline
-
-FIRST_EVENTS = 4_000
-"""The speed is chosen by so many events, as the screen does, which knows no more at first."""
 
 
 @dataclass(slots=True)

@@ -10,17 +10,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
+from pfviz.scenario.talk import READ_CHARACTERS_PER_S
 from pfviz.views import narrator
+from pfviz.views.speeds import IDLE_S
 from pfviz.views.timeline import Timeline
 
 from .footage import Footage
 
-IDLE_S: Final = 1.2
-"""A stretch in which nothing happens for longer than this is skipped."""
-WORD_US: Final = 250_000
-"""How long a reader takes for a word, in microseconds of the viewer's time..."""
-READ_US: Final = 1_000_000
-"""... and to find the caption and to look at what it speaks of."""
 READ_MIN_US: Final = 2_500_000
 READ_MAX_US: Final = 12_000_000
 FIRST_US: Final = 1_000_000
@@ -82,7 +78,7 @@ class TooLongError(ValueError):
 
 def reading_us(caption: str) -> int:
     """How long it takes to read a caption."""
-    needed = READ_US + WORD_US * len(caption.split())
+    needed = SECOND_US * len(caption) // READ_CHARACTERS_PER_S
     return max(READ_MIN_US, min(needed, READ_MAX_US))
 
 

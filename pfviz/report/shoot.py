@@ -20,7 +20,7 @@ from .picture import LabCamera, caption_at
 from .recording import Recording, record
 from .reel import FIRST_US, Mark, Reel, Shot, plan, sentence_at, stretch
 from .source import Source, open_scenario
-from .stage_film import BY_OPERATIONS, BY_TIME, StageCamera, scene_reel, staged
+from .stage_film import TIME, StageCamera, scene_reel, staged
 
 SIZE: Final = Size(100, 31)
 """The smallest size at which all seven panes are seen."""
@@ -46,8 +46,8 @@ class Wish:
     palette: Palette = field(default=DARK)
     glyphs: Glyphs = UNICODE
     layout: str = LAB
-    by: str = ""
-    """How compared runs are lined up: by time, or by operations; empty: by time, but in talks."""
+    align: str = TIME
+    """Compared runs stand at the same `time`, or where as much `work` is done, as in a talk."""
 
 
 def film_of(recording: Recording, wish: Wish | None = None) -> Film:
@@ -82,6 +82,7 @@ def compared_film(recordings: Sequence[Recording], labels: Sequence[str], wish: 
     scene = replace(
         scene, compare=tuple(one.overrides for one in recordings), labels=tuple(labels),
         panes=tuple(dict.fromkeys(("threads", *scene.panes)))[:2], focus="threads", questions=(),
+        align=wish.align,
         stops=tuple(replace(stop, focus="") for stop in scene.stops),
     )  # fmt: skip
     return _staged(footages, scene, recordings[0], wish)
@@ -111,7 +112,7 @@ def talk_film(talk: Talk, wish: Wish, told: Told = nobody) -> Film:
                 scenario = open_scenario(scene.scenario)
             footages = [footage_of(record(Source(scenario, one))) for one in scene.runs]
         told_here = part(told, number, scenes)
-        one = staged(scene, scenario, scenes, footages, wish.by or BY_OPERATIONS, told_here)
+        one = staged(scene, scenario, scenes, footages, told_here)
         reel = scene_reel(one, wish.fps, wish.speed_ns, is_last=number == scenes - 1)
         parts.append(Part(at_us, reel, StageCamera(one, wish.size, reel.speed_ns, wish.glyphs)))
         at_us += reel.lasts_us
@@ -121,7 +122,7 @@ def talk_film(talk: Talk, wish: Wish, told: Told = nobody) -> Film:
 def _staged(footages: Sequence[Footage], scene: Scene, recording: Recording, wish: Wish) -> Film:
     """One scene on the stage: all of it, a stretch of it, or one moment."""
     first = footages[0]
-    one = staged(scene, recording.scenario, 1, footages, wish.by or BY_TIME)
+    one = staged(scene, recording.scenario, 1, footages)
     speed_ns = wish.speed_ns or scene.speed_ns or first.speed_ns
     if wish.speed_ns:
         one = replace(one, setting=replace(one.setting, scene=replace(scene, speed_ns=None)))

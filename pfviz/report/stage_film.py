@@ -18,7 +18,6 @@ from pfviz.views.composition import screen
 from pfviz.views.fault_codes import BROKEN
 from pfviz.views.followed import Followed
 from pfviz.views.glyphs import UNICODE, Glyphs
-from pfviz.views.numbers import count, duration
 from pfviz.views.rows import Rows
 from pfviz.views.stage import StageMoment, paint
 from pfviz.views.stage_walk import (
@@ -33,20 +32,20 @@ from pfviz.views.stage_walk import (
     Stations,
     moment_at,
 )  # fmt: skip
-from pfviz.views.timeline import FAULT, Timeline
+from pfviz.views.timeline import Timeline
 from pfviz.views.workload_position import as_far
 
 from .camera import Size
 from .footage import Footage
 from .reel import LAST_US, SECOND_US, Reel, Shot, Stretch, Tape, reading_us, sentence_at
 
+TIME: Final = "time"
+"""How a scene says that compared runs stand at the same time."""
 CARD_US: Final = 3_000_000
 THINK_US: Final = 6_000_000
 """How long a question stands before it is answered."""
 BREATH_US: Final = 600_000
 """How long a scene that begins without a word stands still."""
-BY_OPERATIONS: Final = "operations"
-BY_TIME: Final = "time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,6 @@ class StageScene:
     setting: Setting
     footages: tuple[Footage, ...]
     stations: Stations
-    by: str = BY_OPERATIONS
-    """How compared runs are lined up."""
 
     @property
     def known(self) -> Sequence[Station]:
@@ -67,7 +64,7 @@ class StageScene:
 
 def staged(
     scene: talk.Scene, scenario: Scenario | None, scenes: int, footages: Sequence[Footage],
-    by: str = BY_OPERATIONS, told: Told = nobody,
+    told: Told = nobody,
 ) -> StageScene:  # fmt: skip
     """Find the stations of a scene in its runs; a scene of the matrix finds out its codes."""
     stations = Stations(scene)
@@ -78,8 +75,7 @@ def staged(
         stations.extend(first.end)
         if first.world is not None:
             setting = replace(setting, kernel=first.world.kernel, mode=first.world.mode)
-    own = BY_TIME if scene.align == "time" else by
-    return StageScene(setting, tuple(footages), stations, own)
+    return StageScene(setting, tuple(footages), stations)
 
 
 def _codes(scene: talk.Scene, told: Told) -> Mapping[tuple[str, str], str]:
@@ -214,12 +210,10 @@ class StageCamera:
             if station.asked is not None:
                 station = replace(station, kind=STOP, asked=None)
         runs = self._runs(shot, one.setting.scene.view(reached).speed_ns or self.speed_ns)
-        moment = moment_at(
+        return moment_at(
             one.setting, station, shot.station, one.stations.count_in_all,
             () if station.kind == CARD else runs, reached,
         )  # fmt: skip
-        is_said = one.setting.scene.align == "time"  # By `moment_at`, as on the stage.
-        return _in_the_same_time(moment) if one.by == BY_TIME and not is_said else moment
 
     def _runs(self, shot: Shot, speed_ns: int) -> tuple[RunAt, ...]:
         footages = self.scene.footages
@@ -233,7 +227,7 @@ class StageCamera:
         leader = _At(_Run(first.timeline, first.origin), shot.index)
         for other in footages[1:]:
             timeline = other.timeline
-            if self.scene.by == BY_TIME:
+            if self.scene.setting.scene.align == TIME:
                 now_ns = min(shot.now_ns, timeline.end_ns)
                 index = max(timeline.index_at(now_ns), other.origin)
             else:
@@ -242,21 +236,3 @@ class StageCamera:
                 now_ns = timeline.time_at(index)
             runs.append(RunAt(timeline, index, now_ns, speed_ns, followed))
         return tuple(runs)
-
-
-def _in_the_same_time(moment: StageMoment) -> StageMoment:
-    """Runs at the same time: who has done more by now."""
-    if len(moment.columns) < 2:
-        return moment
-    done = [one.scene.timeline.count(one.scene.frame.index, FAULT) for one in moment.columns]
-    columns = tuple(
-        replace(one, said=f"{count(faults)} faults")
-        for one, faults in zip(moment.columns, done, strict=True)
-    )
-    said = [f"{columns[0].label} {count(done[0])} faults"]
-    for one, faults in zip(columns[1:], done[1:], strict=True):
-        times = f" ({faults / done[0]:.1f}× as many)" if done[0] else ""
-        said.append(f"{one.label} {count(faults)}{times}")
-    now_ns = columns[0].scene.frame.now_ns
-    verdict = f"In the same {duration(now_ns)}: {', '.join(said)}."
-    return replace(moment, columns=columns, verdict=verdict)

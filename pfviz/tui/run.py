@@ -18,7 +18,7 @@ from pfviz.sim.engine import Engine
 from pfviz.sim.event import EventLog
 from pfviz.sim.machine import FOREVER_NS
 from pfviz.views.cues import Cues
-from pfviz.views.speeds import usual_step_ns
+from pfviz.views.speeds import FIRST_EVENTS, usual_step_ns
 from pfviz.views.timeline import STEP, Timeline
 
 from .chooser import Chooser
@@ -31,8 +31,6 @@ STEPS_PER_SLICE: Final = 32
 EVENTS_PER_SLICE: Final = 400
 EVENTS_MAX: Final = 6_000_000
 """Longer runs are cut here (some 340 MB of log) and say so."""
-FIRST_EVENTS: Final = 4_000
-"""How much to compute before the first picture, to choose the speed by: the same everywhere."""
 
 
 @dataclass(slots=True)

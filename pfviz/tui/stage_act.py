@@ -16,7 +16,7 @@ from pfviz.scenario.fault_kinds import KINDS
 from pfviz.scenario.schema import Scenario
 from pfviz.views.fault_codes import BROKEN
 from pfviz.views.followed import Followed
-from pfviz.views.speeds import rung
+from pfviz.views.speeds import FIRST_EVENTS, rung
 from pfviz.views.stage import StageMoment
 from pfviz.views.stage_walk import (
     ASK,
@@ -34,7 +34,7 @@ from pfviz.views.stage_walk import (
 from .player import Player
 from .race import BY_OPERATIONS, BY_TIME, Race
 from .recipe import Recipe
-from .run import FIRST_EVENTS, Run
+from .run import Run
 
 EVENTS_AHEAD: Final = 1_000_000
 """So far a scene's runs are computed before somebody is there."""

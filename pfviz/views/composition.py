@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .glyphs import UNICODE, Glyphs
-from .rows import Cell, Row, Rows, cell_width, clean, clip, fit, fit_rows, to_ascii
+from .rows import Cell, Row, Rows, cell_width, clean, clip, fit_rows, to_ascii
 
 ROUND: Final = "╭─╮│╰─╯"
 HEAVY: Final = "┏━┓┃┗━┛"
@@ -83,9 +83,3 @@ def merged(row: Row) -> Row:
         else:
             out.append((text, style))
     return tuple(out)
-
-
-def centred(text: str, style: str, width: int) -> Row:
-    """One line of text in the middle of a row."""
-    said = clip(text, width)
-    return fit(((" " * ((width - cell_width(said)) // 2), "text"), (said, style)), width)

@@ -17,6 +17,8 @@ STEPS_PER_SECOND: Final = 4
 """How many steps of one thread should be seen per second at first."""
 IDLE_S: Final = 1.2
 """A stretch in which nothing happens for longer than this is skipped while playing."""
+FIRST_EVENTS: Final = 4_000
+"""How much of a run is known when its speed is chosen: the same everywhere."""
 WHOLE_RUN_S: Final = 45
 """A run should not take much longer than this to be seen from end to end at first."""
 

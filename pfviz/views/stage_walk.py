@@ -238,7 +238,9 @@ def _with_runs(
     for label, overrides, run in zip(scene.labels, scene.runs, runs, strict=True):
         _, mode = _kernel_and_mode(scenario, overrides)
         name = ", ".join(_called(word) for word in label.split())
-        said = duration(run.now_ns) if scene.align == "work" else ""
+        said = duration(run.now_ns)
+        if scene.align == "time":
+            said = f"{count(_faults(run))} faults"
         columns.append(Column(name, f"mode-{mode}", _seen(run, view), said))
     kernels = {kernel_of(scenario, overrides) for overrides in scene.runs}
     return replace(
@@ -285,10 +287,13 @@ def _verdict(scene: talk.Scene, columns: Sequence[Column], runs: Sequence[RunAt]
     if not first_ns:
         return ""
     if scene.align == "time":
-        done = [run.timeline.count(run.index, FAULT) for run in runs]
+        done = list(map(_faults, runs))
         if len(set(done)) == 1:
             return ""
-        said = [f"{one.label} {count(faults)}" for one, faults in zip(columns, done, strict=True)]
+        said = [f"{columns[0].label} {count(done[0])}"]
+        for one, faults in zip(columns[1:], done[1:], strict=True):
+            times = f" ({faults / done[0]:.1f}×)" if done[0] else ""
+            said.append(f"{one.label} {count(faults)}{times}")
         return f"Faults done in the same time: {', '.join(said)}."
     said = [
         f"{column.label} is {first_ns / run.now_ns:.1f}×"
@@ -296,6 +301,11 @@ def _verdict(scene: talk.Scene, columns: Sequence[Column], runs: Sequence[RunAt]
         if run.now_ns > 0
     ]
     return f"{' and '.join(said)} as fast as {columns[0].label}." if said else ""
+
+
+def _faults(run: RunAt) -> int:
+    """How many faults it has done by now."""
+    return run.timeline.count(run.index, FAULT)
 
 
 def _matrix(
