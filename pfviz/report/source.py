@@ -132,11 +132,12 @@ def open_token(token: Token, overrides: Overrides = NO_CHANGES) -> Source:
     """
     if token.stop is not None:
         return _talk_of(token, token.stop)
-    scenario, is_same = _of_token(token)
+    scenario, is_same, place = _of_token(token)
     whole = token.overrides.under(overrides)
     is_exact = is_same and whole == token.overrides
     note = "" if is_same else f"{scenario.name} has changed since this token was made"
-    return Source(scenario, whole, shared=Shared(token.moment, token.modes, is_exact, note=note))
+    shared = Shared(token.moment, token.modes, is_exact, note=note)
+    return Source(scenario, whole, path=_file_of(place), shared=shared)
 
 
 def _talk_of(token: Token, stop: tuple[int, int]) -> Source:
@@ -152,9 +153,9 @@ def _talk_of(token: Token, stop: tuple[int, int]) -> Source:
     return Source(talk=talk, shared=Shared(stop=stop, note=note))
 
 
-def _of_token(token: Token) -> tuple[Scenario, bool]:
-    """The scenario that a token names, and whether it is as it was when the token was made."""
-    found: Scenario | None = None
+def _of_token(token: Token) -> tuple[Scenario, bool, str]:
+    """The scenario that a token names, whether it is as it was then, and what opens it here."""
+    found: tuple[Scenario, bool, str] | None = None
     unknown = broken = None
     for name in _places(token.name):
         try:
@@ -166,10 +167,10 @@ def _of_token(token: Token) -> tuple[Scenario, bool]:
                 broken = broken or error
             continue
         if content_check(scenario) == token.content:
-            return scenario, True
-        found = found or scenario
+            return scenario, True, name
+        found = found or (scenario, False, name)
     if found is not None:
-        return found, False
+        return found
     if broken is not None:
         raise broken
     _, _, near = str(unknown).partition(";")

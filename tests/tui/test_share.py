@@ -128,7 +128,9 @@ def test_a_changed_file_is_shown_at_the_same_place_in_its_workload(known: Path) 
 def test_a_changed_caption_is_no_change(known: Path) -> None:
     word = token_at(player())
     known.write_text(RACE.replace("The first fault.", "Look, a fault.").replace("A race", "Races"))
-    assert open_source(word).shared == Shared(decode(word).moment)
+    again = open_source(word)
+    assert again.shared == Shared(decode(word).moment)
+    assert again.path == str(known)  # It is watched, as a file that was opened by its name.
 
 
 def test_an_option_on_top_of_a_token_keeps_the_place_in_the_workload(known: Path) -> None:
