@@ -1,5 +1,6 @@
 """The stage as a speaker drives it: clicker keys only, and what they must never do."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pfviz.tui.screens.help import Help
 from pfviz.tui.screens.lab import Lab
 from pfviz.tui.screens.matrix import Matrix
 from pfviz.tui.screens.stage import Stage
+from pfviz.tui.stage_link import Heard, StageFollower
 from pfviz.views.rows import plain
 
 from . import runs
@@ -319,3 +321,21 @@ async def test_keys_typed_before_the_stage_is_there_are_the_stages() -> None:
         assert "Two threads touch a block" in caption(pilot)
         await press(pilot, "S")
         assert isinstance(pilot.app.screen, Lab)
+
+
+async def test_a_click_is_next_and_the_notes_can_ask_for_it_too(talk: Talk) -> None:
+    heard: list[Heard] = []
+    follower = StageFollower(heard.append)
+    async with app_of(talk).run_test(size=(80, 24)) as pilot:
+        following = asyncio.create_task(follower.follow())
+        await until(pilot, lambda: bool(heard) and heard[-1].state is not None)
+        await pilot.click("#stage")
+        assert caption(pilot) == "Two threads and an unmapper."
+        await until(pilot, lambda: (heard[-1].state or {}).get("note") == "Breathe.")
+        follower.ask("next")
+        await until(pilot, lambda: caption(pilot) == "The first fault comes.")
+        follower.ask("previous")
+        await until(pilot, lambda: caption(pilot) == "Two threads and an unmapper.")
+        await press(pilot, "b")
+        await until(pilot, lambda: (heard[-1].state or {}).get("blank") is True)
+        following.cancel()
