@@ -390,6 +390,8 @@ async def test_compared_columns_show_the_same_threads_and_count_the_others() -> 
         assert "smaps" in names[0]
         hidden = len(app.screen.race.leader.frame.people()) - len(names[0])
         assert f"+{hidden} thread" in text_of(app)
+        await pilot.press("right_square_bracket")
+        await settle(pilot)
         told = text_of(app).splitlines()[-4]
         assert told.startswith(("To get here", "So far:"))
         assert told.rstrip().endswith(")"), told

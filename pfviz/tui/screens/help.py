@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 from rich.table import Table
 from rich.text import Text
 
-HEAD_CELLS: Final = 22
+HEAD_CELLS: Final = 24
 EXAMPLES: Final = {
     "go.to": go_to.EXAMPLES, "tree.address": tree_place.EXAMPLES,
     "break.add": breakpoints.EXAMPLES,
