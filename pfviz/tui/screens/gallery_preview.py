@@ -68,6 +68,10 @@ class GalleryPreview(PlayingScreen):
         """The preview's player, once there is one."""
         return () if self.player is None else (self.player,)
 
+    def token(self) -> str:
+        """None: a preview is no place to come back to."""
+        return ""
+
     def _preview(self) -> None:
         entry = self.current()
         path = entry.path if entry is not None and not entry.error else ""
