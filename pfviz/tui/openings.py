@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
 from textual.app import App
+from textual.binding import Binding, BindingType
 
 from pfviz.config.settings import Settings
 from pfviz.scenario.errors import ScenarioError
@@ -35,6 +36,10 @@ class Rememberable(Protocol):
 class Openings(App[None]):
     """An app that makes runs away from its event loop."""
 
+    # Small screens that ask something hide the app's own keys; an interrupt must go through.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "help_quit", show=False, priority=True, system=True)
+    ]
     ascii_only = False
     settings = Settings(recent=False)
     """What the person set; nothing is remembered unless somebody said so."""

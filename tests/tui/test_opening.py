@@ -109,3 +109,14 @@ def test_reading_a_capture_tells_how_far_it_is_and_stops_when_nobody_wants_it() 
     with pytest.raises(GivenUpError):
         run_of(Source(capture=str(CAPTURE)), never)
     assert time.perf_counter() - began_s < 1.0
+
+
+async def test_an_interrupt_goes_through_whatever_screen_is_in_front() -> None:
+    opening = Opening("Opening big.txt", lambda told: slow(told, threading.Event()))
+    app = LabApp(entries=[ENTRY], opening=opening)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+    assert app.return_code == 130
+    opening.give_up()
