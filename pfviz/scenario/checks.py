@@ -6,7 +6,7 @@ What types can say is said by `schema`; this is the rest, one problem at a time,
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,8 +39,9 @@ class Problem:
 def problems(scenario: Scenario) -> Iterator[Problem]:
     """Everything that does not fit, in the order of the file."""
     yield from _world(scenario)
+    files = {file.name: None for file in scenario.file}
     for index, vma in enumerate(scenario.vma):
-        yield from _vma(scenario, ("vma", index), vma)
+        yield from _vma(files, ("vma", index), vma)
         yield from _elsewhere(scenario, ("vma", index), vma)
         yield from _uffd(("vma", index), vma)
     yield from _overlaps(scenario)
@@ -101,10 +102,12 @@ def _kernel(path: Path, name: str) -> Iterator[Problem]:
 
 
 def _unique(table: str, names: list[str]) -> Iterator[Problem]:
+    seen: set[str] = set()  # Not a search of the list: an address space has 65,000 VMAs.
     for index, name in enumerate(names):
-        if name in names[:index]:
+        if name in seen:
             reason = f'there are two [[{table}]] with the name "{name}"'
             yield Problem((table, index, "name"), reason)
+        seen.add(name)
 
 
 def _is_endless(thread: Thread) -> bool:
@@ -115,8 +118,7 @@ def _is_endless(thread: Thread) -> bool:
     return not thread.workload and thread.repeat == 0
 
 
-def _vma(scenario: Scenario, path: Path, vma: Vma) -> Iterator[Problem]:
-    files = [file.name for file in scenario.file]
+def _vma(files: Collection[str], path: Path, vma: Vma) -> Iterator[Problem]:
     if vma.kind == "file" and not vma.file:
         yield Problem(path, f'VMA "{vma.name}" is of kind "file" but names no file')
     if vma.file and vma.file not in files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -51,10 +52,13 @@ def _pairs(table: msgspec.Struct, path: str) -> list[str]:
 
 
 def _default(table: msgspec.Struct, name: str) -> Any:
-    for field in msgspec.structs.fields(table):
-        if field.name == name:
-            return field.default
-    raise AssertionError(name)
+    return _defaults(type(table))[name]
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """By name. Kept, for msgspec compiles a class's annotations anew each time it is asked."""
+    return {field.name: field.default for field in msgspec.structs.fields(kind)}
 
 
 def _scalar(name: str, value: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from pfviz.scenario.build import build
@@ -38,6 +40,17 @@ def test_it_is_written_read_and_run() -> None:
     engine = build(again)
     engine.run()
     assert len(engine.log) > 100
+
+
+def test_a_large_address_space_is_written_and_read_in_a_moment() -> None:
+    records = [
+        MapsVma(start, start + 4096, "rw-p" if start & 4096 else "r--p", 0, "00:00", 0, "")
+        for start in range(1 << 32, (1 << 32) + 20_000 * 4096, 4096)
+    ]
+    began_s = process_time()
+    made = scenario_from_maps(records, "x", "x")
+    assert parse(to_toml(made, ""), "x.toml") == made
+    assert process_time() - began_s < 8  # A second and a half; it was minutes.
 
 
 def test_the_mix_is_what_the_user_chose() -> None:
