@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from pfviz.mm.presets import PRESETS
 from pfviz.report.names import Names
 from pfviz.sim import event as ev
 from pfviz.sim.event import ASLEEP, ENDED, NOBODY, READ, WRITE, EventLog, Row, unsigned
@@ -60,6 +61,8 @@ _FILEMAP: Final = {
     "removed": "mm_filemap_delete_from_page_cache",
 }
 _STATES: Final = {ASLEEP: "D", ENDED: "X"}
+_INTERRUPTIBLE: Final = ("sleeps", "mutex ", "polls for faults", "waits for the userfaultfd")
+"""Why a thread sleeps whom a signal would wake: prev_state is S, not D."""
 
 
 class KernelLines:
@@ -75,6 +78,9 @@ class KernelLines:
         self._parent_mm: dict[int, int] = {}
         self._alive: dict[int, int] = {}
         self._comms: dict[int, str] = {}
+        self._asleep_as: dict[int, str] = {}
+        known = PRESETS.get(log.meta.get("kernel", ""))
+        self._counts_readers = known is not None and known.vma_lock == "refcount"
 
     def place(self, task: int) -> str:
         """The columns TASK-PID (TGID) [CPU] FLAGS of a thread."""
@@ -104,6 +110,8 @@ class KernelLines:
             self._cpus[task] = d
         elif kind == ev.SCHED_SWITCH and b >= 0:
             self._cpus[b] = a
+        elif kind == ev.SLEEP:
+            self._asleep_as[task] = "S" if self._text(a).startswith(_INTERRUPTIBLE) else "D"
         elif kind == ev.TASK_NEW:
             if b >= 0:
                 self._cpus[task] = b
@@ -147,6 +155,8 @@ class KernelLines:
         if task >= 0:
             before = f"prev_comm={self.comm(task)} prev_pid={self._names.tid(task)}"
             left = _STATES.get(state, "R")
+            if state == ASLEEP:
+                left = self._asleep_as.get(task, left)
         after = f"next_comm=swapper/{cpu} next_pid=0"
         if following >= 0:
             after = f"next_comm={self.comm(following)} next_pid={self._names.tid(following)}"
@@ -221,14 +231,19 @@ class KernelLines:
 
     def contention_begin(self, row: Row) -> Iterable[Line]:
         _, _, task, lock, mode, _, _ = row
-        if self._names.lock_kind(lock) == "mutex":
-            return  # A mutex of user space here.
+        if not self._is_traced(lock):
+            return
         flags = "READ" if mode == READ else "WRITE"
         yield task, f"contention_begin: {self._pointer(lock)} (flags={flags})"
 
     def contention_end(self, row: Row) -> Iterable[Line]:
-        if self._names.lock_kind(row[3]) != "mutex":
+        if self._is_traced(row[3]):
             yield row[2], f"contention_end: {self._pointer(row[3])} (ret=0)"
+
+    def _is_traced(self, lock: int) -> bool:
+        """A mutex here is one of user space; nothing traces the wait for counted readers (6.15+)."""
+        kind = self._names.lock_kind(lock)
+        return kind != "mutex" and not (kind == "vma_lock" and self._counts_readers)
 
     def spin_begin(self, row: Row) -> Iterable[Line]:
         if self._names.lock_kind(row[3]) in _SPINNING:  # Spinning on an rwsem has no event.
