@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import statistics
 
 import pytest
 from hdrh.histogram import HdrHistogram
@@ -73,3 +75,15 @@ def test_the_middle_and_the_end_are_those_of_the_run() -> None:
 def test_what_did_not_happen_is_said_with_what_did() -> None:
     with pytest.raises(ScenarioError, match=r'"mmapp".*did you mean "mmap"'):
         written(hgrm.pieces(recorded("writer-convoy", SHORT_NS), of="mmapp"))
+
+
+def test_ratio_mean_and_deviation_are_those_of_the_values() -> None:
+    values = [3, 3, 5, 900, 70, 70, 70, 4_000]
+    text = list(hgrm.lines(values))
+    told = [line.split() for line in text[2:] if not line.startswith("#")]
+    for _, percentile, _, *ratio in told[:-1]:
+        assert float(ratio[0]) == pytest.approx(1 / (1 - float(percentile)), abs=0.006)
+    assert told[-1] == ["4000.000", "1.000000000000", "8"]
+    mean, deviation = map(float, re.findall(r"= +([0-9.]+)", text[-3]))
+    assert mean == pytest.approx(statistics.fmean(values), abs=0.001)
+    assert deviation == pytest.approx(statistics.pstdev(values), abs=0.001)

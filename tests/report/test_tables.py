@@ -62,3 +62,28 @@ def test_no_name_becomes_a_formula(name: str) -> None:
     assert row["thread"][0] not in "=+-@\t\r"
     assert row["name"][0] not in "=+-@\t\r"
     assert "\x1b" not in written(spreadsheet.pieces(Recording(log, "any"))).decode()
+
+
+def test_words_and_addresses_are_those_of_the_event() -> None:
+    log = EventLog()
+    log.append(1, ev.FAULT_BEGIN, 0, -4096, 6, 0, 1)
+    for regime in (-1, 0, 1, 2):
+        log.append(2, ev.FAULT_PATH, 0, regime, 1, 0)
+    log.append(3, ev.FAULT_FALLBACK, 0, log.text("vma_busy"), 1, 0, log.text("vma_lock_abort"))
+    log.append(4, ev.CONTENTION_END, 0, 7, ev.READ, 30)
+    log.append(5, ev.SPIN_END, 0, 7, ev.WRITE, 12, 1)
+    log.append(6, ev.FAULT_END, 0, log.text("anon_write"), 5, 0, 1)
+    rows = table(Recording(log, "any"), "events")
+    assert rows[0]["address"] == "0xfffffffffffff000"
+    assert [row["regime"] for row in rows[1:5]] == ["", "mmap_lock", "vma_lock", "lockless"]
+    assert (rows[5]["from_regime"], rows[5]["to_regime"]) == ("vma_lock", "mmap_lock")
+    assert [row["mode"] for row in rows[6:8]] == ["read", "write"]
+    (fault,) = table(Recording(log, "any"), "faults")
+    told = {name: fault[name] for name in ("access", "lock", "attempts", "fallbacks")}
+    assert told == {
+        "access": "write", "lock": "mmap_lock", "attempts": "4", "fallbacks": "vma_busy"
+    }  # fmt: skip
+    assert (fault["lock_wait_ns"], fault["address"]) == ("42", "0xfffffffffffff000")
+    assert [fault[name] for name in ("major", "error", "retried", "from_kernel")] == [
+        "yes", "no", "no", "no",
+    ]  # fmt: skip
