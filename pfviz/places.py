@@ -50,6 +50,11 @@ def _home(variable: str, fallback: str) -> Path:
     return folder / NAME
 
 
+def expanded(text: str) -> Path:
+    """A path as a person writes it, `~` and all; `~` of a person who has no folder stays."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111  (Path.expanduser raises)
+
+
 def user_home() -> Path:
     """The person's own folder; `/`, where nobody can write, for someone who has none."""
     own = os.path.expanduser("~")  # noqa: PTH111  (Path.expanduser raises where this leaves the ~)

@@ -163,7 +163,7 @@ def init(output: str) -> None:
     if output == "-":
         write(sample())
         return
-    place = Path(output).expanduser() if output else user_path(os.environ)
+    place = places.expanded(output) if output else user_path(os.environ)
     if place.exists() or place.is_symlink():
         raise Complaint(f"{printable(str(place))}: is already there", 2)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -46,6 +47,9 @@ def explained() -> Iterator[None]:
         code = getattr(error, "exit_code", None)
         if isinstance(code, int):
             raise Complaint(printable(str(error)), code) from None
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            name = printable(str(error.filename))
+            raise Complaint(f"{name[:60]}...: no file has so long a name", 3) from None
         raise
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from pfviz.config.settings import NOT_SETTINGS, Settings, rebindings
-from pfviz.places import config_home, user_home
+from pfviz.places import config_home, expanded, user_home
 from pfviz.scenario.documents import EMPTY, converted, read_text
 from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.positions import Path as TomlPath
@@ -54,7 +54,7 @@ class ConfigFile:
 def user_path(environ: Mapping[str, str]) -> Path:
     """The person's own file, there or not: PFVIZ_CONFIG, else config.toml in its place."""
     named = environ.get(NAMED_BY, "")
-    return Path(named).expanduser() if named else config_home() / CONFIG_FILE
+    return expanded(named) if named else config_home() / CONFIG_FILE
 
 
 def project_path(start: Path) -> Path | None:
@@ -99,7 +99,6 @@ def read(layer: str, path: Path) -> ConfigFile:
     """Read and check a file; ScenarioError (exit code 2) with file, line, key and the nearest."""
     label = str(path)
     text = _text(path)
-    lines = positions(text) if text else {}
     at: TomlPath = ("tool", "pfviz") if path.name == PYPROJECT else ()
     _look_ahead(label, text, at)
     if not text:
@@ -108,6 +107,7 @@ def read(layer: str, path: Path) -> ConfigFile:
         settings = converted(text, label, _Project).tool.pfviz
     else:
         settings = converted(text, label, Settings)
+    lines = positions(text)
     plain = _inside(tomllib.loads(text), at)
     where = {name: line_of(lines, (*at, name)) for name in plain if name != "keys"}
     for keys_path in lines:

@@ -64,7 +64,7 @@ def keymap_names() -> tuple[str, ...]:
 
 def keymap_path(name: str) -> Path | None:
     """The file of a keymap, a person's own before one that ships; None when there is none."""
-    if Path(name).name != name:  # A name, never a way out of the folder.
+    if name not in keymap_names():  # A name, never a way out of the folder.
         return None
     for folder in (own_folder(), shipped_folder()):
         path = folder / f"{name}.toml"

@@ -21,6 +21,8 @@ from pfviz.scenario.errors import ScenarioError
 
 LAYERS: Final = ("default", "user", "project", "environment", "flag")
 """The weakest first."""
+DIGITS_MAX: Final = 18
+"""Of a number in a variable; none needs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,8 @@ def _value(name: str, text: str) -> Any:
             raise ScenarioError(variable(name), 0, f'"{text}" is neither 1 (yes) nor 0 (no)')
         value = text.casefold() in TRUE
     elif kind is int:
-        if not text.isdecimal():
-            raise ScenarioError(variable(name), 0, f'"{text}" is not a whole number')
+        if not (text.isdecimal() and len(text) <= DIGITS_MAX):
+            raise ScenarioError(variable(name), 0, f'"{text[:20]}" is not a whole number')
         value = int(text)
     try:
         return getattr(msgspec.convert({name: value}, Settings), name)

@@ -241,7 +241,7 @@ class KernelLines:
             yield row[2], f"contention_end: {self._pointer(row[3])} (ret=0)"
 
     def _is_traced(self, lock: int) -> bool:
-        """A mutex here is one of user space; nothing traces the wait for counted readers (6.15+)."""
+        """A mutex is one of user space; no tracepoint tells who waits for counted readers."""
         kind = self._names.lock_kind(lock)
         return kind != "mutex" and not (kind == "vma_lock" and self._counts_readers)
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from pfviz.places import expanded
 from pfviz.report.share import content_check, talk_check
 from pfviz.scenario import checks, from_maps
 from pfviz.scenario.documents import STDIN
@@ -203,7 +204,7 @@ def is_capture(name: str) -> bool:
     """Whether `name` is a file that holds something else than TOML (or has a capture's ending)."""
     if name == STDIN:
         return _holds_capture(_peek_stdin())
-    path = Path(name).expanduser()
+    path = expanded(name)
     if name.endswith(".toml") or not path.is_file():
         return False
     try:

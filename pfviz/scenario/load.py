@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from pfviz.places import expanded
 from pfviz.scenario import checks
 from pfviz.scenario.documents import STDIN, converted, read_text
 from pfviz.scenario.errors import ScenarioError, hint, nearest
@@ -60,7 +61,7 @@ def find(name: str) -> Path:
     """The path behind a name; ScenarioError with the nearest known name when there is none."""
     if name == STDIN:
         return Path(STDIN)
-    path = Path(name).expanduser()
+    path = expanded(name)
     if name.endswith(".toml") or os.sep in name or path.is_file():
         if path.is_dir():
             raise ScenarioError(name, 0, "is a folder, not a file", exit_code=3)

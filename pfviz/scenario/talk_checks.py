@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pfviz.mm.presets import PRESETS
+from pfviz.places import expanded
 from pfviz.scenario import load, moments, overrides, policies
 from pfviz.scenario.checks import Problem
 from pfviz.scenario.errors import ScenarioError, hint, version_hint
@@ -45,7 +46,7 @@ def problems(talk: TalkTable, folder: Path, scenarios: dict[str, Scenario]) -> I
 def scenario_path(name: str, folder: Path) -> str:
     """What opens a scene's scenario: its name, or its path from where the talk is."""
     if name.endswith(".toml") or os.sep in name:
-        return str(folder / Path(name).expanduser())
+        return str(folder / expanded(name))
     return name
 
 

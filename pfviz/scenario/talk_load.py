@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from pfviz.places import expanded
 from pfviz.scenario import talk_checks
 from pfviz.scenario.documents import converted, read_text
 from pfviz.scenario.errors import ScenarioError, hint
@@ -53,7 +54,7 @@ def talk_names() -> tuple[str, ...]:
 
 def is_talk(name: str) -> bool:
     """Whether it is the name of a talk, or a file with a [[scene]] in it."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     if not path.is_file():
         return os.sep not in name and not name.endswith(".toml") and name in _named()
     try:
@@ -64,7 +65,7 @@ def is_talk(name: str) -> bool:
 
 def talk_named(name: str) -> Path:
     """The file of a talk, given by name or by path; ScenarioError with the nearest known name."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_file():
         return path
     known = _named()

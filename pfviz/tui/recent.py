@@ -114,12 +114,16 @@ def _read() -> list[Recent]:
 
 
 def _is_there(one: Recent) -> bool:
+    try:
+        return _has_file(one)
+    except (OSError, ScenarioError):
+        return False
+
+
+def _has_file(one: Recent) -> bool:
     if one.kind == CAPTURE:
         return Path(one.source).is_file() or capture_named(one.source) is not None
     if "/" in one.source:
         return Path(one.source).is_file()
-    try:
-        find(one.source)
-    except ScenarioError:
-        return False
+    find(one.source)
     return True

@@ -301,7 +301,11 @@ class Act:
     def pick(self, answer: int) -> bool:
         """Choose an answer of the question that is asked; False when there is no such one."""
         station = self.station
-        if station.kind != ASK or station.asked is None or answer > len(station.asked.answers):
+        if (
+            station.kind != ASK
+            or station.asked is None
+            or not 1 <= answer <= len(station.asked.answers)
+        ):
             return False
         self.picked[self.at] = answer
         return True

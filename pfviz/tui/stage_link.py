@@ -102,7 +102,7 @@ class StageLink:
         if self._server is not None:
             self._server.close()
             self._server = None
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             if _read(self._file).get("secret") == self._secret:
                 self._file.unlink()
 
@@ -189,10 +189,10 @@ class StageFollower:
                 why = "the stage has ended"
             except FileNotFoundError:
                 why = "no stage is running"
-            except (OSError, EOFError, ValueError, KeyError, TypeError):
-                why = "the stage does not answer"
-            except TimeoutError:
+            except TimeoutError:  # Before OSError, which it is a kind of.
                 why = "the stage is silent"
+            except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError):
+                why = "the stage does not answer"
             self._hear(Heard(None, why))
             await asyncio.sleep(RETRY_S)
 
@@ -221,7 +221,15 @@ async def _line(reader: asyncio.StreamReader) -> dict[str, Any]:
     line = await reader.readline()
     if not line:
         raise EOFError
-    table = json.loads(line)
+    return _table(line)
+
+
+def _table(text: str | bytes) -> dict[str, Any]:
+    """What a line or a file says; ValueError when that is no table, whatever else it is."""
+    try:
+        table = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(table, dict):
         raise ValueError("not a table")
     return table
@@ -240,7 +248,4 @@ def _write_privately(path: Path, table: Mapping[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    table = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(table, dict):
-        raise ValueError("not a table")
-    return table
+    return _table(path.read_text(encoding="utf-8"))

@@ -165,3 +165,19 @@ def test_new_does_not_overwrite(tmp_path: Path) -> None:
     done = pfviz("scenario", "new", str(path))
     assert done.exit_code == 2
     assert "is already there" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["run", "check", "notes", "export svg", "trace stats", "serve"])
+def test_a_name_that_no_file_can_have_is_one_line(verb: str) -> None:
+    """A long share token that has lost its beginning, for one."""
+    done = pfviz(*verb.split(), "smaps-monitor:" + "0g4r2m81c7" * 40)
+    assert done.exit_code in (2, 3)
+    assert done.stderr.count("\n") == 1
+    assert len(done.stderr) < 200
+
+
+@pytest.mark.parametrize("verb", ["run", "check", "export svg"])
+def test_a_home_that_nobody_has_is_one_line(verb: str) -> None:
+    done = pfviz(*verb.split(), "~nobody-of-that-name/x.toml")
+    assert done.exit_code in (2, 3)
+    assert done.stderr.count("\n") == 1

@@ -140,6 +140,7 @@ def test_a_file_that_says_nothing_is_no_mistake(there: Places, text: str) -> Non
         ('theme = "drak"', r':1: theme "?.drak.*'),
         ('kernel = "6.1"', r":1: key \"kernel\" is a scenario's.*say --kernel or PFVIZ_KERNEL"),
         ("[keys]\nquit = 1", r":2: quit should be"),
+        (f"x = {'[' * 3000}{']' * 3000}", r"nested too deeply"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_told_with_its_line(there: Places, text: str, said: str) -> None:
@@ -158,6 +159,7 @@ def test_what_is_wrong_in_a_file_is_told_with_its_line(there: Places, text: str,
         ("PFVIZ_ASCII", "perhaps", "neither 1"),
         ("PFVIZ_THEME", "drak", "PFVIZ_THEME: theme"),
         ("PFVIZ_KEYS", "p", "is not ID=KEY"),
+        ("PFVIZ_FPS", "9" * 5000, "is not a whole number"),
     ],
 )
 def test_what_is_wrong_in_a_variable_names_it(
@@ -166,3 +168,8 @@ def test_what_is_wrong_in_a_variable_names_it(
     with pytest.raises(ScenarioError, match=said) as caught:
         there.resolve(**{name: value})
     assert str(caught.value).startswith(name)
+
+
+def test_a_home_that_nobody_has_is_a_file_that_is_not_there(there: Places) -> None:
+    with pytest.raises(ScenarioError, match=r"PFVIZ_CONFIG: .*no such file"):
+        there.resolve(PFVIZ_CONFIG="~nobody-of-that-name/config.toml")

@@ -147,7 +147,10 @@ async def test_a_visit_s_process_ends_with_the_visit_and_without_its_server() ->
         (("pf1:hello-fault:00",), "is no whole share token"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_served_is_one_line(
+    words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pfviz.cli.serve._serve", lambda *_: pytest.fail("it would be served"))
     done = CliRunner().invoke(cli, ["serve", *words], catch_exceptions=False)
     assert done.exit_code == 2
     assert said in done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from textual import keys as textual_keys
 
-from pfviz.config.keymap_files import keymap_names
+from pfviz.config.keymap_files import keymap_named, keymap_names
 from pfviz.config.resolve import resolve
 from pfviz.scenario.errors import ScenarioError
 from pfviz.tui import key_list, keys
@@ -183,3 +183,9 @@ async def test_keys_of_everywhere_and_of_lists_can_be_rebound() -> None:
         await pilot.press("escape", "colon", "q", "enter")
         await pilot.pause()
     assert app.return_code == 0
+
+
+@pytest.mark.parametrize("name", ["a" * 5_000, "../keymaps/vim", "", "\0"])
+def test_a_keymap_that_no_file_can_be_is_one_that_is_not_known(name: str) -> None:
+    with pytest.raises(ScenarioError, match="is not known here"):
+        keymap_named(name)

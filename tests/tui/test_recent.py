@@ -82,6 +82,30 @@ def test_a_damaged_file_is_as_good_as_none(state: Path, text: bytes) -> None:
     assert len(recents()) == 1
 
 
+def test_a_list_that_cannot_be_written_whole_leaves_the_one_before(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(Recent("hello-fault", "Hello"))
+    before = recent_file().read_bytes()
+
+    def full(*_: object, **__: object) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("msgspec.json.format", full)
+    remember(Recent("two-mallocs", "Two"))
+    assert recent_file().read_bytes() == before
+    assert [path.name for path in state.iterdir()] == ["recent.json"]
+
+
+def test_a_source_that_no_file_can_have_is_left_out(state: Path) -> None:
+    remember(Recent("hello-fault", "Hello"))
+    for kind in (CAPTURE, TALK, "scenario"):
+        for source in ("a" * 5_000, f"/{'a' * 5_000}", "~nobody-of-that-name/x", "\0"):
+            remember(Recent(source, "Odd", kind))
+    assert [one.source for one in recents()] == ["hello-fault"]
+    assert state.is_dir()
+
+
 def test_a_home_that_cannot_be_written_is_no_reason_to_speak(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -237,6 +237,9 @@ async def test_a_digit_picks_an_answer_and_shows_which_is_right(talk: Talk) -> N
         await press(pilot, "pagedown", 4)
         assert caption(pilot) == "What does the unmap need?"
         assert "It takes a VMA" not in text_of(pilot.app)
+        await press(pilot, "9")
+        await press(pilot, "0")
+        assert caption(pilot) == "What does the unmap need?", "there is no answer 9"
         await press(pilot, "2")
         shown = text_of(pilot.app)
         assert "✗  2    nothing" in shown
@@ -336,6 +339,20 @@ async def test_a_click_is_next_and_the_notes_can_ask_for_it_too(talk: Talk) -> N
         await until(pilot, lambda: caption(pilot) == "The first fault comes.")
         follower.ask("previous")
         await until(pilot, lambda: caption(pilot) == "Two threads and an unmapper.")
+        told = heard[-1].state or {}
+        assert (told["caption"], told["next"]) == (
+            "Two threads and an unmapper.", "The first fault comes.",
+        )  # fmt: skip
         await press(pilot, "b")
         await until(pilot, lambda: (heard[-1].state or {}).get("blank") is True)
+        await press(pilot, "b")
+        await press(pilot, "escape")
+        await until(pilot, lambda: (heard[-1].state or {}).get("manual") is True)
+        follower.ask("next")
+        follower.ask("previous")
+        follower.ask("next")
+        await pilot.pause(0.1)
+        assert isinstance(pilot.app.screen, Lab), "the speaker's hands are on it"
+        await press(pilot, "f5")
+        assert caption(pilot) == "Two threads and an unmapper."
         following.cancel()

@@ -94,8 +94,11 @@ async def test_only_who_can_read_the_file_is_told_anything(tmp_path: Path) -> No
     path = tmp_path / FILE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     port = json.loads(path.read_text())["port"]
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
     for hello in (b'{"secret": "guess"}\n{"do": "next"}\n', b"[]\n", b"GET / HTTP/1.1\r\n\r\n",
-                  b"x" * 200_000 + b"\n"):  # fmt: skip
+                  b"x" * 200_000 + b"\n", b"[" * 60_000 + b"\n", b'{"secret": "\\ud800"}\n',
+                  b'{"secret": []}\n', b"\xff\n"):  # fmt: skip
         reader, writer = await asyncio.open_connection(HOST, port)
         writer.write(hello)
         with contextlib.suppress(ConnectionResetError):
@@ -103,6 +106,9 @@ async def test_only_who_can_read_the_file_is_told_anything(tmp_path: Path) -> No
         writer.close()
     assert asked == []
     assert link.followers == 0
+    assert complaints == [], "nothing may be printed over the talk"
+    with pytest.raises(OSError, match=r"refused|failed"):
+        await asyncio.open_connection("127.0.0.2", port)  # It listens on one address alone.
     await link.close()
 
 
@@ -131,12 +137,32 @@ async def test_a_file_left_by_a_stage_that_died_does_not_stop_the_notes(tmp_path
     heard: list[Heard] = []
     following = asyncio.create_task(StageFollower(heard.append, tmp_path).follow())
     await heard_until(heard, lambda one: one.why == "the stage does not answer")
-    (tmp_path / FILE).write_text("{")
-    heard.clear()
-    await heard_until(heard, lambda one: one.why == "the stage does not answer")
+    for text in ("{", "[" * 60_000, '{"port": 99999999999, "secret": "x"}', '{"port": "x"}', "[]"):
+        (tmp_path / FILE).write_text(text)
+        heard.clear()
+        await heard_until(heard, lambda one: one.why == "the stage does not answer")
     link = StageLink(print, tmp_path)
     await link.open()
     link.tell({"scene": 1})
     await heard_until(heard, lambda one: has(one, scene=1))
     following.cancel()
     await link.close()
+
+
+async def test_a_stage_that_says_nothing_any_more_is_called_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_link, "SILENCE_S", 0.05)
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(mute, HOST, 0)
+    port = server.sockets[0].getsockname()[1]
+    (tmp_path / FILE).write_text(json.dumps({"port": port, "secret": "x"}))
+    heard: list[Heard] = []
+    following = asyncio.create_task(StageFollower(heard.append, tmp_path).follow())
+    await heard_until(heard, lambda one: one.why == "the stage is silent")
+    following.cancel()
+    server.close()

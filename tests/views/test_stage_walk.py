@@ -27,10 +27,11 @@ from pfviz.views.stage_walk import (
     WHY,
     RunAt,
     Setting,
+    Station,
     Stations,
     moment_at,
 )  # fmt: skip
-from pfviz.views.timeline import Timeline
+from pfviz.views.timeline import FAULT, Timeline
 
 TALKS = Path(__file__).parent.parent / "data" / "talks"
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -125,6 +126,26 @@ def test_compared_runs_say_who_is_faster() -> None:
     assert begin.verdict == ""
     assert stop.verdict.endswith("as fast as mmap_lock.")
     assert [column.label for column in stop.columns] == ["mmap_lock", "per-VMA"]
+
+
+def test_runs_at_one_time_say_how_many_times_the_faults_are() -> None:
+    scene = replace(SMALL.scenes[2], align="time")
+    timelines = [Timeline(run(mode)[0]) for mode in scene.labels]
+    places = [(timelines[0], 10), (timelines[1], 12)]
+    runs = [
+        RunAt(timeline, timeline.nth(faults, FAULT), 9_000, 1_000) for timeline, faults in places
+    ]
+    shown = moment_at(Setting(scene, RACE, 4), Station(STOP), 1, 2, runs)
+    assert [column.said for column in shown.columns] == ["10 faults", "12 faults"]
+    assert shown.verdict == "Faults done in the same time: mmap_lock 10, per-VMA 12 (1.2×)."
+
+
+def test_runs_of_the_same_work_say_how_many_times_as_fast() -> None:
+    scene = SMALL.scenes[2]
+    timelines = [Timeline(run(mode)[0]) for mode in scene.labels]
+    runs = [RunAt(timelines[0], 200, 9_000, 1_000), RunAt(timelines[1], 200, 3_000, 1_000)]
+    shown = moment_at(Setting(scene, RACE, 4), Station(STOP), 1, 2, runs)
+    assert shown.verdict == "per-VMA is 3.0× as fast as mmap_lock."
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 12)], ids=lambda s: f"{s[0]}x{s[1]}")

@@ -26,6 +26,7 @@ from pfviz.tui.stage_show import Show, alone
 from pfviz.tui.stage_state import state_of
 from pfviz.views.rows import Rows
 from pfviz.views.stage import StageMoment, paint
+from pfviz.views.stage_walk import ASK
 
 if TYPE_CHECKING:
     from textual import events
@@ -251,9 +252,11 @@ class Stage(PlayingScreen):
     def _digit(self, digit: int) -> None:
         if self._comes_back():
             return
-        if not self._is_typing and self.show.act.pick(digit):
-            self.show.go_on()
-            self.moved()
+        act = self.show.act
+        if not self._is_typing and act.station.kind == ASK and not act.heading:
+            if act.pick(digit):  # No scene's number begins by a slip of the finger.
+                self.show.go_on()
+                self.moved()
             return
         self._type(str(digit))
 
