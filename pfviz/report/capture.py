@@ -13,6 +13,7 @@ from pfviz.scenario.errors import printable
 from pfviz.sim.told import Told, nobody
 from pfviz.trace.capture_stats import capture_stats
 from pfviz.trace.read_log import read_log, recorded_log
+from pfviz.trace.samples import samples
 from pfviz.trace.shortcomings import losses
 from pfviz.views.narrator import plain_lines
 
@@ -50,7 +51,9 @@ def story(path: str, told: Told = nobody) -> list[str]:
     from pfviz.report.story import capture_story
 
     log = read_log(path, told=told)
-    return capture_story(log, printable(Path(path).name))
+    sample = next((one for one in samples() if one.path == Path(path)), None)
+    name = printable(Path(path).name) if sample is None else f"{sample.name}: {sample.title}"
+    return capture_story(log, name)
 
 
 def event_lines(path: str, told: Told = nobody) -> Iterator[str]:

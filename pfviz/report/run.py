@@ -9,7 +9,7 @@ from pfviz.mm import rules
 from pfviz.mm.world import World
 from pfviz.report import json
 from pfviz.report.work import work_done
-from pfviz.scenario import expectations, policies
+from pfviz.scenario import expectations, figures, policies
 from pfviz.scenario.build import build_with
 from pfviz.scenario.errors import ScenarioError, hint
 from pfviz.scenario.expectations import Asked, ExpectationError
@@ -161,6 +161,8 @@ def _verdicts(run: dict[str, Any]) -> list[dict[str, Any]]:
 def _judged(one: Expect, asked: Asked) -> dict[str, Any]:
     try:
         verdict: dict[str, Any] = {"text": one.that, "holds": expectations.holds(one.that, asked)}
+        if found := figures.compared(one.that, asked):
+            verdict["compared"] = [figures.plain(figure) for figure in found]
     except (ExpectationError, ScenarioError) as error:
         verdict = {"text": one.that, "holds": False, "error": str(error)}
     return verdict | ({"because": one.because} if one.because else {})

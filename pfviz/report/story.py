@@ -5,7 +5,7 @@ Composes; the run itself is told by `views.story`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from pfviz.report.run import Finished
@@ -14,6 +14,7 @@ from pfviz.scenario.schema import Question
 from pfviz.sim.event import EventLog
 from pfviz.views.bars import MODE_TITLES
 from pfviz.views.cues import Cues, Place
+from pfviz.views.figure_words import figure_name, figure_value, other_run
 from pfviz.views.numbers import counted, duration
 from pfviz.views.story import LINES_MAX, run_lines, said, sentences
 
@@ -49,8 +50,8 @@ def scenario_story(finished: Finished, lines_max: int = LINES_MAX) -> list[str]:
 def capture_story(log: EventLog, name: str, lines_max: int = LINES_MAX) -> list[str]:
     """A capture, in at most about so many lines."""
     title = log.meta.get("title", "")
-    what = f"{title}, a run of pfviz that was recorded" if title else f"{name}, a recording"
-    opening = [said(f"{what}{'' if title else ' of a real kernel'}.")]
+    kind = "a run of pfviz that was recorded" if title else "a recording of a real kernel"
+    opening = [said(f"{title or name}; {kind}.")]
     if kernel := log.meta.get("kernel", ""):
         opening.append(said(f"It was made on Linux {kernel}."))
     if log.meta.get("lossy") == "yes":
@@ -99,7 +100,23 @@ def _claims(claims: list[dict[str, Any]]) -> Iterator[str]:
     hold = sum(one["holds"] for one in claims)
     all_hold = "all of them hold" if hold == len(claims) else f"{hold} of them hold"
     yield f"The scenario claims {counted(len(claims), 'thing')}; {all_hold}."
+    told: set[str] = set()
     for one in claims:
         if one.get("because"):
             verdict = "Claimed" if one["holds"] else "Claimed, but it does not hold"
             yield from sentences(f"{verdict}: {one['because']}.")
+        yield from _compared(one.get("compared", ()), told)
+
+
+def _compared(figures: Iterable[dict[str, Any]], told: set[str]) -> Iterator[str]:
+    """The numbers of this run and of the one that it is compared with, each once."""
+    for one in figures:
+        what = figure_name(one["path"])
+        if what is None:
+            continue
+        there = f"{figure_value(one['path'], one['there'])} {other_run(one['other_run'])}"
+        here = "" if one["here"] is None else figure_value(one["path"], one["here"])
+        line = said(f"{what}: {here} in this run, {there}." if here else f"{what}: {there}.")
+        if line not in told:
+            told.add(line)
+            yield line

@@ -82,7 +82,7 @@ class Asked:
 def error_in(text: str) -> str | None:
     """What is wrong with an expression, whatever run it is asked of; None when nothing is."""
     try:
-        _check(_parsed(text), frozenset())
+        _check(parsed(text), frozenset())
     except ExpectationError as error:
         return str(error)
     except RecursionError:
@@ -92,17 +92,18 @@ def error_in(text: str) -> str | None:
 
 def holds(text: str, asked: Asked) -> bool:
     """Whether the claim is true of the run; ExpectationError when the run cannot tell."""
-    tree = _parsed(text)
+    tree = parsed(text)
     _check(tree, frozenset())
     try:
-        return bool(_value(tree, asked))
+        return bool(evaluate(tree, asked))
     except (TypeError, ValueError, ArithmeticError) as error:
         if isinstance(error, ExpectationError):
             raise
         raise ExpectationError(f"`{text}` cannot be worked out: {error}") from None
 
 
-def _parsed(text: str) -> ast.expr:
+def parsed(text: str) -> ast.expr:
+    """The tree of an expression, not yet checked; ExpectationError when it is none."""
     try:
         return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -174,26 +175,27 @@ def _check_call(node: ast.Call, name: str, loop: frozenset[str]) -> None:
         raise ExpectationError(f"{name} takes no {node.keywords[0].arg} =")
 
 
-def _value(node: ast.expr, asked: Asked) -> Any:
+def evaluate(node: ast.expr, asked: Asked) -> Any:
+    """What a checked tree comes to; ExpectationError where the run has no such key or row."""
     match node:
         case ast.Constant(value=value):
             return value
         case ast.Name(id=name):
             return asked.loop[name] if name in asked.loop else asked.run[name]
         case ast.Attribute(value=value, attr=name):
-            return _member(_value(value, asked), name, value)
+            return _member(evaluate(value, asked), name, value)
         case ast.Subscript(value=value, slice=index):
-            return _member(_value(value, asked), _value(index, asked), value)
+            return _member(evaluate(value, asked), evaluate(index, asked), value)
         case ast.BoolOp(op=ast.And(), values=values):
-            return all(_value(value, asked) for value in values)
+            return all(evaluate(value, asked) for value in values)
         case ast.BoolOp(values=values):
-            return any(_value(value, asked) for value in values)
+            return any(evaluate(value, asked) for value in values)
         case ast.UnaryOp(op=op, operand=operand):
-            return _UNARY[type(op)](_value(operand, asked))
+            return _UNARY[type(op)](evaluate(operand, asked))
         case ast.BinOp(left=left, op=op, right=right):
-            return _BINARY[type(op)](_value(left, asked), _value(right, asked))
+            return _BINARY[type(op)](evaluate(left, asked), evaluate(right, asked))
         case ast.Compare(left=left, ops=ops, comparators=others):
-            values = [_value(one, asked) for one in (left, *others)]
+            values = [evaluate(one, asked) for one in (left, *others)]
             return all(
                 _COMPARE[type(op)](*pair)
                 for op, pair in zip(ops, itertools.pairwise(values), strict=True)
@@ -201,9 +203,9 @@ def _value(node: ast.expr, asked: Asked) -> Any:
         case ast.GeneratorExp(elt=element, generators=[one]):
             return _looped(element, one, asked)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
-            values = [_value(one, asked) for one in arguments]
+            values = [evaluate(one, asked) for one in arguments]
             if name in ("compare", "happened", "first_ns"):
-                named = {str(one.arg): _value(one.value, asked) for one in keywords}
+                named = {str(one.arg): evaluate(one.value, asked) for one in keywords}
                 return getattr(asked, name)(*values, **named)
             return _PLAIN[name](*values)
     raise AssertionError(ast.dump(node))
@@ -212,14 +214,14 @@ def _value(node: ast.expr, asked: Asked) -> Any:
 def _looped(element: ast.expr, one: ast.comprehension, asked: Asked) -> list[Any]:
     assert isinstance(one.target, ast.Name)
     found = []
-    many: Iterable[Any] = _value(one.iter, asked)
+    many: Iterable[Any] = evaluate(one.iter, asked)
     for item in many:
         inner = Asked(
             asked.run, asked.compare, asked.happened, asked.first_ns,
             {**asked.loop, one.target.id: item},
         )  # fmt: skip
-        if all(_value(condition, inner) for condition in one.ifs):
-            found.append(_value(element, inner))
+        if all(evaluate(condition, inner) for condition in one.ifs):
+            found.append(evaluate(element, inner))
     return found
 
 

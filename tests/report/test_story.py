@@ -15,6 +15,7 @@ from pfviz.report.source import open_scenario
 from pfviz.report.story import scenario_story
 from pfviz.scenario.overrides import Overrides
 from pfviz.sim import event as ev
+from pfviz.trace.samples import samples
 from pfviz.views.story import LINES_MAX, run_lines, said, sentences
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -106,3 +107,17 @@ def test_a_capture_is_told_too_and_says_what_is_missing() -> None:
 )
 def test_units_are_words_and_nothing_acts_on_a_terminal(text: str, read: str) -> None:
     assert said(text) == read
+
+
+def test_a_claim_that_compares_runs_is_told_with_both_numbers() -> None:
+    heard = scenario_story(Runs(open_scenario("first-touch")).finish())
+    assert any(
+        re.fullmatch(r"Faults in a second: [\d,]+ in this run, [\d,]+ in mode per-VMA\.", line)
+        for line in heard
+    )
+
+
+def test_a_capture_that_ships_is_called_by_its_name() -> None:
+    one = next(sample for sample in samples() if sample.name == "race-t3")
+    first = capture.story(str(one.path))[0]
+    assert first.startswith("race-t3: 2 faulting threads") and "trace.txt" not in first
