@@ -120,4 +120,5 @@ def test_a_claim_that_compares_runs_is_told_with_both_numbers() -> None:
 def test_a_capture_that_ships_is_called_by_its_name() -> None:
     one = next(sample for sample in samples() if sample.name == "race-t3")
     first = capture.story(str(one.path))[0]
-    assert first.startswith("race-t3: 2 faulting threads") and "trace.txt" not in first
+    assert first.startswith("race-t3: 2 faulting threads")
+    assert "trace.txt" not in first
