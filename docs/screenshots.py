@@ -11,15 +11,24 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pfviz.config.settings import Settings
 from pfviz.config.theme_files import theme_names
 from pfviz.report.source import Source, open_source
+from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.overrides import Overrides
-from pfviz.tui import terminal
+from pfviz.tui import recent, terminal
 from pfviz.tui.app import LabApp
+from pfviz.tui.reload_words import complaint
 from pfviz.tui.sources import entries, run_of
+from pfviz.views import stage_walk
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
 
 SIZES = ((120, 40), (80, 24))
 SCENARIO = "smaps-monitor"
@@ -27,6 +36,8 @@ AT = "60%"
 SETTLE_S = 0.6
 
 Keys = tuple[str, ...]
+ASK, PROBLEM, POSED = "(ask)", "(problem)", "(posed)"
+"""No keys: next until the talk asks, what is said of a wrong file, and a scenario's question."""
 
 
 def lab_app(**more: object) -> LabApp:
@@ -47,18 +58,77 @@ def stage_app(**more: object) -> LabApp:
     return LabApp(talk=source.talk, stage=True, **more)  # type: ignore[arg-type]
 
 
+def recent_app(**more: object) -> LabApp:
+    """The gallery of somebody who has played some: its first shelf is theirs."""
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp()
+    for name in ("fault-storm", SCENARIO):
+        title = open_source(name, Overrides()).scenario.title
+        recent.remember(recent.Recent(name, title, about="Linux 6.12, per-VMA, left at 1.213 ms"))
+    app = gallery_app(**more)
+    app.settings = Settings()
+    return app
+
+
+def notes_app(**more: object) -> LabApp:
+    talk = open_source("talk", Overrides()).talk
+    return LabApp(talk=talk, notes=True, **more)  # type: ignore[arg-type]
+
+
+def go(place: str) -> Keys:
+    """The keys that go to a moment, `:60%`."""
+    names = {":": "colon", ".": "full_stop"}
+    return ("colon", *(names.get(letter, letter) for letter in place), "enter")
+
+
+def scene(number: int) -> Keys:
+    """The keys that go to a scene of the talk."""
+    return (*str(number), "enter")
+
+
 SCREENS: dict[str, tuple[Callable[..., LabApp], Keys]] = {
     "gallery": (gallery_app, ("down", "down")),
-    "lab": (lab_app, ("colon", *AT.replace("%", ""), "%", "enter")),
+    "recent": (recent_app, ("down",)),
+    "lab": (lab_app, go(AT)),
+    "lab-cue": (lab_app, ("right_square_bracket",) * 2),
+    "lab-past": (lab_app, ("right_square_bracket", *("right",) * 45)),
+    "lab-tree": (lab_app, (*go(AT), "4", "z")),
     "card": (stage_app, ()),
-    "stage": (stage_app, ("pagedown",) * 9),
+    "stage": (stage_app, (*scene(3), "pagedown", "pagedown", "pagedown", "pagedown")),
+    "stage-compare3": (stage_app, (*scene(4), "pagedown", "pagedown", "pagedown", "pagedown")),
+    "stage-compare2": (stage_app, (*scene(5), "pagedown", "pagedown", "pagedown", "pagedown")),
+    "stage-matrix": (stage_app, (*scene(8), "pagedown")),
+    "question": (stage_app, (*scene(2), ASK)),
+    "answer": (stage_app, (*scene(2), ASK, "1", "pagedown")),
     "compare": (lab_app, ("equals_sign", "space")),
+    "compare-later": (lab_app, (*go(AT), "equals_sign")),
     "matrix": (matrix_app, ("down", "down", "right")),
     "help": (lab_app, ("question_mark",)),
-    "chooser": (lab_app, ("K",)),
+    "kernels": (lab_app, ("K",)),
+    "policies": (lab_app, ("P", "down")),
+    "cost": (lab_app, ("dollar_sign",)),
     "themes": (lab_app, ("T",)),
+    "export": (lab_app, ("e",)),
     "prompt": (lab_app, ("b",)),
+    "problem": (lab_app, (PROBLEM,)),
+    "lab-question": (lab_app, (POSED,)),
+    "notes": (notes_app, ("pagedown", "pagedown")),
 }
+
+
+async def _press(app: LabApp, pilot: Pilot[object], key: str) -> None:
+    if key == ASK:  # Until the question is asked: how often "next" that takes is the talk's affair.
+        for _ in range(30):
+            if app.screen.show.act.station.kind == stage_walk.ASK:  # type: ignore[attr-defined]
+                return
+            await pilot.press("pagedown")
+            await pilot.pause(0.1)
+    elif key == PROBLEM:
+        error = ScenarioError(SCENARIO + ".toml", 4, "title: expected text, found 7")
+        app.screen._complain(complaint(error, Path(SCENARIO + ".toml")))  # type: ignore[attr-defined]
+    elif key == POSED:
+        app.screen._ask_question(app.screen.player.run.recipe.scenario.question[0])  # type: ignore[attr-defined]
+    else:
+        await pilot.press(key)
 
 
 async def picture(
@@ -71,7 +141,7 @@ async def picture(
         await pilot.pause(SETTLE_S)
         await _computed(app, pilot.pause)
         for key in keys:
-            await pilot.press(key)
+            await _press(app, pilot, key)
         await pilot.pause(SETTLE_S)
         await _computed(app, pilot.pause)
         svg = app.export_screenshot(title=f"pfviz {name}")

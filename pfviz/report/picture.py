@@ -12,7 +12,7 @@ from typing import Final
 from pfviz.views import bars, painters
 from pfviz.views.bars import Bar, Standing
 from pfviz.views.composition import beside, framed, screen
-from pfviz.views.cues import told_at
+from pfviz.views.cues import Caption, told_at
 from pfviz.views.followed import Followed
 from pfviz.views.frame import Frame
 from pfviz.views.glyphs import UNICODE, Glyphs
@@ -124,15 +124,15 @@ def standing(footage: Footage, shot: Shot, speed_ns: int) -> Standing:
     )  # fmt: skip
 
 
-def caption_at(footage: Footage, shot: Shot, speed_ns: int) -> str:
+def caption_at(footage: Footage, shot: Shot, speed_ns: int) -> Caption:
     """The caption of the cue that was reached last; the story while a run begins."""
-    place, begins = told_at(
+    place, is_past, begins = told_at(
         footage.cues, footage.timeline, shot.index, shot.now_ns, footage.origin,
         speed_ns if shot.playing else 0,
     )  # fmt: skip
     if place is not None:
-        return place.caption
-    return footage.story if begins else ""
+        return Caption(place.caption, is_past)
+    return Caption(footage.story if begins else "")
 
 
 def _focus_at(footage: Footage, index: int, before: str) -> str:

@@ -152,7 +152,7 @@ def still(footage: Footage, wish: Wish, seen: int) -> Reel:
         index, now_ns = footage.position_of(f"cue {cues[-1].number}" if cues else "50%")
     shot = Shot(0, index, now_ns, playing=False)
     speed_ns = wish.speed_ns or footage.speed_ns
-    caption = caption_at(footage, shot, speed_ns)
+    caption = caption_at(footage, shot, speed_ns).text
     said = "" if caption == footage.story else caption
     mark = Mark(0, said, index, sentence_at(footage.timeline, index))
     return Reel((shot,), (mark,), FIRST_US, speed_ns)

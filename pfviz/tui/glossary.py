@@ -33,9 +33,10 @@ READING: Final = (
     ("The matrix ({matrix.open})", "A row per kind of fault, a column per kernel; the code says "
      "which lock served that fault in that kernel, letter by letter in the colour of the lock: M "
      "or X mmap_lock, V the VMA lock, T the VMA lock with mmap_lock tried for a moment, L none; "
-     "V>M was begun under V and started again under M. Below stand whose check sent it back, and "
-     "what the kernel changed against the one beside it, with its commit; ◆ marks cells that "
-     "differ. Every cell is a run of that fault, and enter plays it."),
+     "V>M was begun under V and started again under M, V~>M or V(io)>M when its page had been "
+     "asked for. Below stand whose check sent it back, and what the kernel changed against the one "
+     "beside it, with its commit; ◆ marks cells that differ. Every cell is a run of that fault, "
+     "and enter plays it."),
     ("The sentence", "The moment in plain words: who waits for whom and why."),
 )  # fmt: skip
 """How to read the screen, from top to bottom."""

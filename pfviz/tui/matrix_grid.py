@@ -11,7 +11,7 @@ from typing import Final
 
 from pfviz.scenario.fault_kinds import BY_ID, KINDS
 from pfviz.scenario.matrix import KERNELS
-from pfviz.views.fault_codes import code_cells
+from pfviz.views.fault_codes import code_cells, short
 from pfviz.views.glyphs import UNICODE, Glyphs
 from pfviz.views.rows import Cell as Words
 from pfviz.views.rows import Row, Rows, cell_width, fit_rows, pad
@@ -53,6 +53,8 @@ class Place:
     """The first kernel shown, of KERNELS."""
     shown: tuple[int, ...] = field(default=(), compare=False)
     """Where each shown kernel's column begins, as painted last."""
+    is_short: bool = field(default=False, compare=False)
+    """Whether codes were painted in few letters, so that more kernels have room."""
 
     @property
     def column(self) -> int:
@@ -90,7 +92,11 @@ def paint(store: CellStore, place: Place, width: int, height: int,
           glyphs: Glyphs = UNICODE) -> Rows:  # fmt: skip
     """The grid in exactly so many rows and cells; `place` is scrolled to where the cursor is."""
     titles = max(TITLE_MIN, min(max(cell_width(k.title) for k in KINDS) + 3, width * 2 // 5))
+    place.is_short = False
     widths = [_column_width(store, name) for name in KERNELS]
+    if titles + sum(widths) > width:
+        place.is_short = True
+        widths = [_column_width(store, name, is_short=True) for name in KERNELS]
     place.left = _scrolled_columns(place, widths, width - titles)
     place.top = _scrolled(place.top, place.line, height - HEAD_LINES, len(LINES))
     names, begins = [], []
@@ -112,9 +118,10 @@ def paint(store: CellStore, place: Place, width: int, height: int,
     return fit_rows(rows, width, height, glyphs.ascii_only)
 
 
-def _column_width(store: CellStore, kernel: str) -> int:
+def _column_width(store: CellStore, kernel: str, is_short: bool = False) -> int:
     """Its marks (or blanks) and the longest code so far, or the kernel's name."""
-    codes = (len(store.code(kind.id, kernel)) for kind in KINDS)
+    said = (store.code(kind.id, kernel) for kind in KINDS)
+    codes = (len(short(code) if is_short else code) for code in said)
     return max(CODE_MIN, len(kernel), *codes) + _marks(store)
 
 
@@ -164,6 +171,7 @@ def _line(store: CellStore, place: Place, kind: str, names: Sequence[str], width
     cells: list[Words] = [(title, "selected" if here else "text"), (" ", "text")]
     for number, name in enumerate(names, start=place.left):
         code = store.code(kind, name) or UNKNOWN_YET
+        code = short(code) if place.is_short else code
         mark = "+" if store.turned(kind, name) else ""
         if changed and name == place.kernel:
             mark += glyphs.mark

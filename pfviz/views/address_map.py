@@ -17,7 +17,7 @@ from .memory_state import (
     VmaState,
 )
 from .numbers import address, count, counted, size
-from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad, pad_left
+from .rows import Cell, Row, Rows, cell_width, fit_rows, pad, pad_left
 
 Marks = dict[int, list[int]]
 """Strip cell -> tasks that fault there."""
@@ -246,21 +246,28 @@ def _info(
 ) -> list[Cell]:
     """Who has the VMA's lock, who faults in it, what was just done to it."""
     if vma.detached_ns >= 0:
-        return [(clip("detached, waits to be freed", width), "vma-detached")]
+        words = "detached, waits to be freed"
+        return [(words if width >= cell_width(words) else "detached", "vma-detached")]
     cells = _lock_info(frame, vma, width >= 30)
     if tasks:
         names = ", ".join(frame.label(task.id) for task in tasks[:3])
         names += f" +{len(tasks) - 3}" if len(tasks) > 3 else ""
         verb, style = _verb(tasks)
-        cells.append((f"{look.glyphs.mark} {names} {verb}", style))
+        who = f"{look.glyphs.mark} {names}"
+        taken = sum(cell_width(text) for text, _ in cells)
+        # The mark and its colour say most of the verb.
+        has_room = taken + cell_width(f"{who} {verb}") <= width
+        cells.append((f"{who} {verb}" if has_room else who, style))
     elif vma.changed_why and 0 <= frame.now_ns - vma.changed_ns < _RECENT_NS:
         cells.append((vma.changed_why, "accent"))
     if not cells:
         mm = frame.mms[vma.mm]
         present = mm.present_between(vma.start, vma.end)
         huge = sum(vma.start <= index << 21 < vma.end for index in mm.huge)
-        text = f"{count(present)}/{count(vma.pages)} pages"
-        cells.append((f"{huge} huge · {text}" if huge else text, "faint"))
+        text = f"{count(present)}/{count(vma.pages)}"
+        said = [f"{text} pages", text, f"{100 * present // max(vma.pages, 1)}%"]
+        said = [f"{huge} huge · {one}" for one in said] + said if huge else said
+        cells.append((next((one for one in said if cell_width(one) <= width), said[-1]), "faint"))
     return cells
 
 

@@ -32,7 +32,7 @@ def paint(
     head: list[Cell] = [(" " * name, "dim")]
     for label, style, _ in runs:
         # On its own ground only as far as it goes: three in a row are three, in grey too.
-        label = clip(f" {label}", column)
+        label = f" {clip(label, column - 2)} "
         head += [(" " * (column - cell_width(label)), "dim"), (label, style)]
     rows: list[Row] = [tuple(head)]
     for measure in MEASURES:
@@ -54,7 +54,7 @@ def _row(measure: Measure, values: list[int], name: int, column: int, look: Look
     for value in values:
         is_best = best is not None and value == best
         mark = look.glyphs.arrow_right if is_best else " "
-        row.append((pad_left(f"{mark} {show(value)}", column), "good" if is_best else "number"))
+        row.append((pad_left(f"{mark} {show(value)} ", column), "good" if is_best else "number"))
     return tuple(row)
 
 

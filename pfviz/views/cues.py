@@ -13,10 +13,12 @@ from pfviz.sim.event import EventLog
 
 from .timeline import Timeline
 
-CAPTION_EVENTS: Final = 400
-"""A cue's caption stays for so many events after its moment..."""
+CAPTION_EVENTS: Final = 50
+"""A cue's caption is of now for so many events after its moment..."""
 CAPTION_S: Final = 6
 """... and while playing for so many of the viewer's seconds."""
+PAST_FACTOR: Final = 2
+"""Then it is read as past until it is so many times as old."""
 STORY_EVENTS: Final = 150
 """So long the story stands where captions do, unless a cue comes first."""
 
@@ -31,6 +33,15 @@ class Place:
     note: str
     focus: str
     pause: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What is read above the sentence."""
+
+    text: str = ""
+    is_past: bool = False
+    """Whether its moment has passed: what is seen may be another already."""
 
 
 class Cues:
@@ -74,11 +85,13 @@ class Cues:
 
 def told_at(
     cues: Cues, timeline: Timeline, index: int, now_ns: int, origin: int, speed_ns: int = 0
-) -> tuple[Place | None, bool]:
-    """The cue whose caption is read at a moment, and whether the run still begins there.
+) -> tuple[Place | None, bool, bool]:
+    """The cue whose caption is read at a moment, whether it is past, whether the run begins there.
 
     `speed_ns` is how much time passes in a viewer's second while playing, 0 while not.
     """
     since = timeline.index_at(max(now_ns - CAPTION_S * speed_ns, 0))
-    place = cues.current(index, max(CAPTION_EVENTS, index - since))
-    return place, min(index, since) < origin + STORY_EVENTS
+    before = timeline.index_at(max(now_ns - PAST_FACTOR * CAPTION_S * speed_ns, 0))
+    place = cues.current(index, max(PAST_FACTOR * CAPTION_EVENTS, index - before))
+    is_past = place is not None and index - place.position > max(CAPTION_EVENTS, index - since)
+    return place, is_past, min(index, since) < origin + STORY_EVENTS

@@ -16,10 +16,11 @@ from .rows import Cell, Row, row_width
 BROKEN: Final = "!"
 """The code of a cell whose run failed; its cause says why."""
 
-_PARTS: Final = re.compile(r"\(\w+\)|mmap \w+|never|L|V|M|T|X|>|\?|!|.")
+_PARTS: Final = re.compile(r"\(\w+\)|\+[rw]|M[rw]|~|mmap \w+|never|L|V|M|T|X|>|\?|!|.")
 _STYLES: Final = {
     "L": "fault-lockless", "V": "fault-vma", "T": "fault-vma", "M": "fault-mmap",
     "X": "fault-mmap", "(io)": "io", "(read)": "hold-read", "(write)": "hold-write",
+    "~": "io", "+r": "hold-read", "+w": "hold-write", "Mr": "hold-read", "Mw": "hold-write",
     "mmap read": "hold-read", "mmap write": "hold-write", "never": "wait-read", BROKEN: "wait-read",
 }  # fmt: skip
 
@@ -27,6 +28,19 @@ _STYLES: Final = {
 def linux(kernel: str) -> str:
     """What a kernel is called: the one beyond all releases has no number."""
     return f"Linux {kernel}" if kernel[:1].isdigit() else kernel
+
+
+_SHORT: Final = {
+    "(io)": "~", "(read)": "+r", "(write)": "+w", "mmap read": "Mr", "mmap write": "Mw",
+}  # fmt: skip
+"""What parts of a code are where many columns are worth more than words."""
+
+
+def short(code: str) -> str:
+    """A code in few letters: `V(io)>M` is `V~>M`."""
+    for part, letters in _SHORT.items():
+        code = code.replace(part, letters)
+    return code
 
 
 def code_cells(code: str, on_ground: bool = False) -> list[Cell]:
@@ -70,10 +84,17 @@ LEGEND: Final = (
 """The codes that most cells are made of, as short as can be; help has them all."""
 
 
-def legend(width: int) -> Row:
+SHORT_LEGEND: Final = (
+    *LEGEND[:3], ("~", "(io), at the device"), *LEGEND[4:], ("Mr Mw", "no fault: mmap read, write"),
+    ("+r +w", "(read), (write)"),
+)  # fmt: skip
+"""The same for short codes, which are explained by the long ones."""
+
+
+def legend(width: int, is_short: bool = False) -> Row:
     """The codes in one line, as many as fit."""
     row: list[Cell] = []
-    for code, told in LEGEND:
+    for code, told in SHORT_LEGEND if is_short else LEGEND:
         entry = [(" ", "text"), *code_cells(code), (f" {told} ", "dim")]
         if row_width((*row, *entry)) > width:
             break

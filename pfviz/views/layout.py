@@ -22,7 +22,9 @@ SINGLE_MIN: Final = (24, 6)
 SENTENCE_ROOM: Final = 24
 """From this height on the sentence gets four lines, two of them for a caption."""
 STACKED_PANE_LINES: Final = 8
-"""A stacked pane is not made lower than this, its border included."""
+"""A stacked pane is not made lower than this, its border included..."""
+SQUEEZED_PANE_LINES: Final = 6
+"""... but where every thread gets its lane by it."""
 
 GRID: Final = (
     (("threads", 58), ("locks", 42)),
@@ -136,6 +138,8 @@ def _stack(
     shown.sort(key=PANES.index)
     rest = STACKED_PANE_LINES * (count - 1)
     first = max(STACKED_PANE_LINES, min(threads + 5, max(lines // 2, lines - rest)))
+    if first < threads + 3 <= lines - SQUEEZED_PANE_LINES * (count - 1):
+        first = threads + 3  # A lane for everybody and the legend, if only a few lines are missing.
     each = (lines - first) // (count - 1)
     heights = [first] + [each] * (count - 1)
     heights[-1] += lines - sum(heights)

@@ -98,7 +98,8 @@ def _head(moment: StageMoment, width: int, height: int, glyphs: Glyphs) -> list[
 def _tails(moment: StageMoment) -> list[Row]:
     """What stands at the right of the title, from all there is to nothing."""
     mode: Row = ((f" {moment.badge} ", moment.badge_style),) if moment.badge else ()
-    kernel: Row = ((f"{linux(moment.kernel)}  ", "dim"),) if moment.kernel else ()
+    gap = "  " if mode or moment.now_ns >= 0 else ""
+    kernel: Row = ((f"{linux(moment.kernel)}{gap}", "dim"),) if moment.kernel else ()
     time: Row = ((f"{clock(moment.now_ns):>12}", "text"),) if moment.now_ns >= 0 else ()
     return [(*kernel, *mode, *time), (*mode, *time), mode, ()]
 

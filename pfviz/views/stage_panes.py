@@ -73,6 +73,9 @@ def _stacked(names: Sequence[str], scene: Scene, width: int, height: int, focus:
             lines = max(min(share, _wanted(name, scene)), PANE_LINES_MIN)
             if least <= left - rest * (PANE_LINES_MIN + 1):
                 lines = max(lines, least)
+            high = _high(scene) if name == "threads" else left
+            if high <= left - rest * (PANE_LINES_MIN + 1):
+                lines = max(lines, high)
         rows += pane(name, scene, width, lines, focus)
         if rest:
             rows.append(())
@@ -82,6 +85,11 @@ def _stacked(names: Sequence[str], scene: Scene, width: int, height: int, focus:
 def _least(name: str, scene: Scene) -> int:
     """With so many lines every thread is seen: worth more than its share."""
     return len(scene.frame.people()) + 2 if name == "threads" else 0
+
+
+def _high(scene: Scene) -> int:
+    """With so many lines every thread has a lane that is two lines high."""
+    return len(scene.frame.people()) * 3 + 5 if scene.look.lane_lines > 1 else 1 << 16
 
 
 def _wanted(name: str, scene: Scene) -> int:
@@ -134,18 +142,19 @@ def paint_columns(
         foot.insert(0, ())
     room = height - len(foot)
     cells = (width - GAP * (len(columns) - 1)) // max(len(columns), 1)
-    columns = _in_step(columns, room, cells < WORDS_MIN)
     second = next((name for name in panes if name != "threads"), "")
+    columns = _in_step(columns, room, cells < WORDS_MIN, bool(second))
     has_lanes = not panes or "threads" in panes
     painted = [(_column(one, second, cells, room, has_lanes), cells) for one in columns]
     return (*_beside(painted), *foot)
 
 
-def _in_step(columns: Sequence[Column], room: int, lanes_only: bool) -> list[Column]:
+def _in_step(columns: Sequence[Column], room: int, lanes_only: bool,
+             has_second: bool) -> list[Column]:  # fmt: skip
     """The columns with one length of time, and the same threads, in their lanes."""
     frames = [one.scene.frame for one in columns]
     spans = [threads.span_of(one.scene.frame, one.scene.look) for one in columns]
-    lines = min(room - 3, _lanes_lines_max(room))
+    lines = min(room - 3, _lanes_lines_max(room)) if has_second else room - 3
     seen = min(threads.rows_for_threads(frame, lines) for frame in frames)
     people = threads.chosen_by_kind(frames, seen)
     made = []

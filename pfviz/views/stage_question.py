@@ -60,11 +60,14 @@ def _answer(asked: Posed, number: int, measure: int, left: str, glyphs: Glyphs) 
         style, digit = "stage-faded", "stage-faded"
     elif number == asked.picked:
         style, mark = "stage-ask", glyphs.arrow_right
+    # The right answer is one lit band, its number and its mark in it.
+    is_lit = asked.revealed and number == asked.right
+    ground, signed = (style, style) if is_lit else ("text", style if mark.strip() else "text")
     rows: list[Row] = []
     for line in wrap(asked.answers[number - 1], max(measure - 8, 8), 4):
         if rows:
-            rows.append(((f"{left}       ", "text"), (f" {line} ", style)))
+            rows.append(((f"{left}  ", "text"), ("     ", ground), (f" {line} ", style)))
         else:
-            rows.append(((left, "text"), (f"{mark} ", style if mark.strip() else "text"),
-                         (f" {number} ", digit), ("  ", "text"), (f" {line} ", style)))  # fmt: skip
+            head: Row = ((left, "text"), (f" {mark}", signed), (f" {number} ", digit))
+            rows.append((*head, ("  ", ground), (f" {line} ", style)))
     return rows

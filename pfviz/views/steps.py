@@ -11,7 +11,7 @@ from . import states
 from .frame import Frame, TaskState
 from .look import DEFAULT, Look, absent, message, selected_task
 from .numbers import address, counted, duration
-from .rows import Cell, Row, Rows, clip, fit_rows, pad, wrap
+from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad, wrap
 from .states import REGIME_NAMES, STATES
 
 STORY_ROWS_MAX: Final = 4
@@ -198,7 +198,12 @@ def _line(frame: Frame, line: Line, current: bool, task: TaskState, plan: _Plan,
     row: list[Cell] = [(mark, style), (text, style)]
     if plan.source:
         row.append((" ", "text"))
-        row.append((pad(info.source if info is not None else "", plan.source), "source"))
+        row.append(
+            (
+                pad(_place(info.source, plan.source - 1) if info is not None else "", plan.source),
+                "source",
+            )
+        )
     if plan.story:
         row.append((" " + pad(info.story if info is not None else "", plan.story), "dim"))
     if plan.time:
@@ -207,15 +212,24 @@ def _line(frame: Frame, line: Line, current: bool, task: TaskState, plan: _Plan,
     return tuple(row)
 
 
+def _place(source: str, cells: int) -> str:
+    """Where a step is in the kernel: without versions, or without folders, where it is narrow."""
+    first = source.partition(", ")[0]
+    file = first.partition(" (")[0]
+    shorter = (source, first, file, file.rpartition("/")[2])
+    return next((one for one in shorter if cell_width(one) <= cells), shorter[-1])
+
+
 def _ahead(frame: Frame, code: int, times: int, plan: _Plan) -> Row:
     info = step_info(frame, code)
     if info is None:
         return ()
     width = plan.function - (1 if plan.source else 0)
     story = (" " + pad(info.story, plan.story), "step-next") if plan.story else ("", "text")
+    place = pad(_place(info.source, plan.source - 1), plan.source)
     name = info.function + (f" x{times}" if times > 1 else "")
     return (("  ", "step-next"), (pad(name, width), "step-next"), (" ", "text"),
-            (pad(info.source, plan.source) if plan.source else "", "step-next"), story)  # fmt: skip
+            (place, "step-next"), story)  # fmt: skip
 
 
 def _story(frame: Frame, task: TaskState, width: int, height: int, look: Look) -> list[Row]:

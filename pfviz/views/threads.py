@@ -19,6 +19,8 @@ LETTER_CELLS_MIN = 7
 TEXT_MIN = 31
 """Cells for a step's name and the lock beside it."""
 LANE_MIN = 16
+STEP_CELLS = 16
+"""Cells for a step's name alone: room for `waits mmap_lock`."""
 
 
 def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFAULT) -> Rows:
@@ -48,7 +50,7 @@ def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFA
     if legend:
         spare = room - (last - first) * _apart(high)
         rows.extend([()] if spare > 1 else [])
-        rows.extend(_legend(seen, width, 1 + max(spare - 1, 0), look))
+        rows.extend(_legend(seen, width, spare if spare > 1 else 1 + spare, look))
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
 
 
@@ -183,6 +185,8 @@ class _Plan:
         self.lane = max(rest * 11 // 20, min(rest, 8)) if width >= 24 else rest
         if rest >= TEXT_MIN + LANE_MIN:  # Which lock a thread has is worth a shorter lane.
             self.lane = max(min(self.lane, rest - TEXT_MIN), LANE_MIN)
+        elif STEP_CELLS + 10 <= rest < TEXT_MIN:  # A step's name is worth one, too.
+            self.lane = min(self.lane, rest - STEP_CELLS)
         if look.lanes_only:
             self.lane = rest
         text = rest - self.lane
@@ -202,6 +206,8 @@ def _header(plan: _Plan, look: Look) -> Row:
     back = f"-{round_duration(plan.span_ns)} "
     arrow = f" {look.glyphs.time_axis} "
     if cell_width(back + arrow) + 4 > plan.lane:
+        arrow = ""  # How long the lane is says more than where time goes.
+    if cell_width(back) + 3 > plan.lane:
         back = ""
     now = "now" if plan.lane >= 8 else ""
     between = plan.lane - cell_width(back) - len(now)

@@ -125,10 +125,10 @@ def _nodes(
     first, last = window(len(shown.lines), room, look.top, _kept(shown.lines, walking, look, room))
     lines = shown.lines[first:last]
     walked = frozenset(over for node in walking for over in above(mm, node))
-    drawing = drawing_of(frame, mm, look, width, lines, walking, walked)
     rows: list[Row] = []
     spare = room - len(lines)
     leaves = sum(line.node.is_leaf and line.slot < 0 and not line.is_dead for line in lines)
+    drawing = drawing_of(frame, mm, look, width, lines, walking, walked, leaves <= spare)
     for index, line in enumerate(lines, 1):
         rows.append(paint_line(drawing, line))
         is_listed = index < len(lines) and lines[index].slot >= 0

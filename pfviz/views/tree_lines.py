@@ -29,7 +29,9 @@ NAME_WIDTH: Final = 12
 WIDE: Final = (120, 20)
 """From so many cells on names may be so long."""
 NAMES_MIN: Final = 16
-"""Names of a leaf's slots are drawn behind its range only where so many cells are left."""
+NAMES_ROOM: Final = 72
+"""Names of a leaf's slots are drawn behind its range only where so many cells are left; where
+there are no rows for them, fewer cells do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Drawing:
 
 def drawing_of(
     frame: Frame, mm: MmState, look: Look, width: int, lines: tuple[Line, ...],
-    walkers: dict[int, list[TaskState]], walked: frozenset[int],
+    walkers: dict[int, list[TaskState]], walked: frozenset[int], has_rows: bool = True,
 ) -> Drawing:  # fmt: skip
     """Columns that suit all rows, and do not move when other ones are seen."""
     nodes = [line for line in lines if line.slot < 0]
@@ -68,7 +70,8 @@ def drawing_of(
     head = 2 + depth + TYPE_WIDTH + id_width
     bar, gap = _bar_and_gap(width - head - FILL_WIDTH)
     column = head + bar + FILL_WIDTH + gap
-    below_row = width < column + RANGE_WIDTH + NAMES_MIN
+    names = NAMES_ROOM if has_rows else NAMES_MIN
+    below_row = width < column + RANGE_WIDTH + names
     return Drawing(frame, mm, look, width, walkers, walked, column, id_width, bar, gap, below_row)
 
 

@@ -80,7 +80,7 @@ async def test_one_key_goes_to_the_next_kernel_and_says_which_commit_changed_wha
         await pilot.pause(0.3)
         assert matrix_of(app).place.kernel == "6.7"
         assert "5d74b2ab2c15" in text_of(app)
-        assert "◆V(io)>M" in text_of(app)
+        assert ("◆V(io)>M" if size[0] >= 200 else "◆V~>M") in text_of(app)
         assert "◆ differs from 6.6" in text_of(app)
         await pilot.press("V")
         await pilot.pause(0.3)
@@ -189,7 +189,8 @@ async def test_the_keys_that_matter_are_named_and_the_way_back_first(
         assert hints.split()[:2] == ["esc", "back"]
         for said in ("enter  play", "n  next ◆", "P  policy", "?  codes"):
             assert said in hints
-        assert ("V>M V given up for M" in text_of(app)) == (size[0] >= 100)
+        assert "V>M V given up for M" in text_of(app)
+        assert ("~ (io), at the device" in text_of(app)) == (size[0] < 200)
         await pilot.press("question_mark")
         await pilot.pause(0.3)
         assert "Codes of the matrix" in text_of(app)
@@ -230,7 +231,7 @@ async def test_ascii_alone_is_painted_where_nothing_else_can_be() -> None:
         await known(pilot)
         text = text_of(app)
         assert text.isascii()
-        assert "*V(io)>M" in text
+        assert "*V~>M" in text
 
 
 async def test_a_click_goes_to_a_cell() -> None:
@@ -333,3 +334,13 @@ def test_the_cell_that_is_looked_at_is_run_first() -> None:
     made.want("gup", "7.2")
     made.work(0.0)
     assert list(made.cells) == [("gup", "7.2")]
+
+
+@pytest.mark.parametrize(("width", "kernels"), [(78, 7), (118, 12), (196, len(KERNELS))])
+def test_codes_get_short_before_kernels_are_hidden(width: int, kernels: int) -> None:
+    store, place = CellStore(), Place("file_read_miss", "6.12")
+    cell = matrix.Cell("", "", "V(io)>M")
+    store.cells.update({(kind.id, name): cell for kind in KINDS for name in KERNELS})
+    rows = matrix_grid.paint(store, place, width, 20)
+    assert len(place.shown) >= kernels
+    assert ("V~>M" in plain(rows)) == (width < 196)

@@ -44,3 +44,9 @@ def test_many_threads_get_more_lanes_than_few() -> None:
     few = plan(120, 40, "threads", False, Needs(2, 8, 2)).rows[0][0]
     many = plan(120, 40, "threads", False, Needs(64, 8, 2)).rows[0][0]
     assert many > few
+
+
+def test_at_80_by_24_seven_threads_all_get_a_lane_and_the_legend() -> None:
+    lanes = plan(80, 24, "locks", False, Needs(7, 8, 2)).rows[0][0] - 2
+    assert lanes >= 7 + 1
+    assert plan(80, 24, "locks", False, Needs(16, 8, 2)).rows[0][0] == 8, "too many: two equals"

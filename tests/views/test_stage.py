@@ -53,8 +53,8 @@ def test_a_question_shows_no_answer_before_it_is_revealed() -> None:
     assert not lines_with(before, "stage-right")
     picked = Posed(QUESTION.ask, QUESTION.answers, 2, picked=1, revealed=True)
     after = paint(StageMoment("A scene", "Because.", asked=picked), 80, 24)
-    assert lines_with(after, "stage-right") == ["✓  2    the writer"]
-    assert lines_with(after, "stage-wrong") == ["✗  1    the reader"]
+    assert lines_with(after, "stage-right") == ["✓ 2    the writer"]
+    assert lines_with(after, "stage-wrong") == ["✗ 1    the reader"]
     assert lines_with(after, "stage-caption")[1] == "▌   Because."
 
 

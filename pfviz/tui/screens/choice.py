@@ -13,6 +13,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from pfviz.tui import keys
+from pfviz.views.rows import wrap
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from pfviz.tui.app import LabApp
 
 
+WIDTH_MAX = 100
+"""Cells of the box at most, as the stylesheet has it."""
+AROUND = 5
+"""Cells of frame, padding and scroll bar beside the options."""
 ROOMY_LINES = 36
 """From so many lines on a long list need not be short for what is said below it."""
 
@@ -59,27 +64,34 @@ class Choice(ModalScreen[int]):
 
     def compose(self) -> ComposeResult:
         """A box of explanation and list."""
-        width = max((len(name) for name, _ in self.options), default=0)
         with Vertical(id="choice") as box:
             box.border_title = self.heading
             said = "enter or digit: choose · {list.leave}: leave"
             box.border_subtitle = self.app.keymap.fill(said)
             yield Static(self.explain, id="explain", markup=False)
-            yield OptionList(
-                *(
-                    Option(
-                        Content.assemble(
-                            (f"{number} " if number < 10 else "  ", "$dim"),
-                            (f"{name:<{width}}", "bold"),
-                            (f"  {meaning}", "$dim"),
-                        )
-                    )
-                    for number, (name, meaning) in enumerate(self.options, start=1)
-                ),
-                id="options",
-            )
+            yield OptionList(*self._listed(), id="options")
             if self.abouts:
                 yield Static("", id="about", markup=False)
+
+    def _listed(self) -> list[Option]:
+        """Number, name and meaning in columns; a long meaning goes on under itself."""
+        names = max((len(name) for name, _ in self.options), default=0)
+        room = max(min(self.app.size.width, WIDTH_MAX) - AROUND - names - 4, 10)
+        return [
+            Option(
+                Content.assemble(
+                    (f"{number} " if number < 10 else "  ", "$dim"),
+                    (f"{name:<{names}}", "bold"),
+                    "  " + f"\n{' ' * (names + 4)}".join(wrap(meaning, room, 3)),
+                )
+            )
+            for number, (name, meaning) in enumerate(self.options, start=1)
+        ]
+
+    def on_resize(self) -> None:
+        """The same in another width."""
+        for number, option in enumerate(self._listed()):
+            self.query_one(OptionList).replace_option_prompt_at_index(number, option.prompt)
 
     def on_mount(self) -> None:
         """Begin at what is now."""

@@ -22,6 +22,7 @@ from pfviz.tui.shelves import MATRIX
 from pfviz.tui.sources import Entry, open_entry
 from pfviz.views import painters
 from pfviz.views.bars import MODE_TITLES
+from pfviz.views.cues import Caption
 from pfviz.views.followed import Followed
 from pfviz.views.look import Look, message
 from pfviz.views.numbers import clock
@@ -178,4 +179,4 @@ class GalleryPreview(PlayingScreen):
         scene = self._scene()
         if scene is None:
             return message(self.message, width, height, self.look)
-        return paint_sentence(scene, self.message, "", width, height)
+        return paint_sentence(scene, self.message, Caption(), width, height)

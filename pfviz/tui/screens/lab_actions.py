@@ -12,7 +12,7 @@ from pfviz.tui.screens.choice import Choice
 from pfviz.tui.screens.playing import PlayingScreen
 from pfviz.tui.screens.prompt import BREAK_PROMPT, FIND_PROMPT, GO_PROMPT, Prompt, Question
 from pfviz.views import narrator, threads
-from pfviz.views.cues import told_at
+from pfviz.views.cues import Caption, told_at
 from pfviz.views.layout import PANES
 from pfviz.views.lock_words import lock_name
 from pfviz.views.look import Look, selected_task
@@ -260,22 +260,21 @@ class LabActions(PlayingScreen):
         self.say("Captions of cues are " + ("on." if self.captions else "off."))
         self.moved()
 
-    def caption(self) -> str:
+    def caption(self) -> Caption:
         """The caption of the cue that was reached last; the story while a run begins."""
         run, index = self.player.run, self.player.index
         if not self.captions:
-            return ""
+            return Caption()
         player = self.player
-        speed_ns = player.speed_ns if player.playing else 0
-        place, begins = told_at(run.cues, run.timeline, index, player.now_ns, run.origin, speed_ns)
+        place, is_past, begins = told_at(
+            run.cues, run.timeline, index, player.now_ns, run.origin,
+            player.speed_ns if player.playing else 0,
+        )  # fmt: skip
         if place is not None:
             waits = place.pause and index == place.position and not player.playing
-            return (
-                f"{place.caption} ({self.key_of('play.toggle')} goes on)"
-                if waits
-                else place.caption
-            )
-        return run.story if begins else ""
+            more = f" ({self.key_of('play.toggle')} goes on)" if waits else ""
+            return Caption(place.caption + more, is_past)
+        return Caption(run.story if begins else "")
 
     def action_follow_owner(self) -> None:
         """From the selected thread to the one that holds what it waits for."""

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from pfviz.tui.run import Run
 
 TWO_PANES_WIDTH: Final = 100
-LEGEND_ROOM: Final = 16
-"""From this many rows of cells on, one of them tells what the codes say."""
+LEGEND_ROOM: Final = 60, 9
+"""From so many columns and rows of cells on, one row tells what the codes say."""
 HINTS: Final = (
     ("back", "back"),
     ("matrix.play", "play"),
@@ -190,8 +190,8 @@ class Matrix(PlayingScreen):
         legend = self._has_legend()
         rows = matrix_grid.paint(self.store, self.place, width, height - legend, glyphs)
         if legend:
-            told = fit(fault_codes.legend(width), width, self._ascii)
-            rows = (*rows, told)
+            told = fault_codes.legend(width, self.place.is_short)
+            rows = (*rows, fit(told, width, self._ascii))
         foot = "◆ differs from " + self.place.before if self.place.before else ""
         if self.store.policy:
             foot = " · ".join(filter(None, (foot, "+ made another by the policies")))
@@ -203,7 +203,7 @@ class Matrix(PlayingScreen):
     def _has_legend(self) -> bool:
         """Whether the last row of the cells' pane tells what the codes say."""
         width, height = self.panes["cells"].size
-        return width >= TWO_PANES_WIDTH - 4 and height >= LEGEND_ROOM
+        return width >= LEGEND_ROOM[0] and height >= LEGEND_ROOM[1]
 
     def _paint_why(self) -> Rows:
         pane = self.panes["why"]
