@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,23 @@ def test_a_marker_stands_at_each_cue_with_its_caption(written: list[Any]) -> Non
     assert marks
     times = [event[0] for event in written[1:]]
     assert times == sorted(times)
+    stand = [event[0] for event in written[1:] if event[1] == "m"]
+    assert stand == [mark.at_us / 1e6 for mark in film(fps=5).marks]
+
+
+def test_a_caption_of_a_file_does_nothing_to_who_plays_it() -> None:
+    shown = film(fps=1, end="cue 2")
+    evil = "a\x1b]0;pwned\x07\x1b[2J\u202eb"
+    reel = shown.parts[0].reel
+    marks = tuple(replace(mark, caption=evil) for mark in reel.marks)
+    parts = (replace(shown.parts[0], reel=replace(reel, marks=marks)),)
+    lines = b"".join(
+        piece for _, piece in cast.pieces(replace(shown, title=evil, parts=parts))
+    ).decode().splitlines()  # fmt: skip
+    header, *events = map(json.loads, lines)
+    said = [header["title"], *(event[2] for event in events if event[1] == "m")]
+    assert len(said) > 1
+    assert all(text.isprintable() and "pwned" in text for text in said)
 
 
 def test_the_emulator_shows_what_was_painted_at_every_moment(written: list[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -101,6 +102,25 @@ def test_a_moving_picture_is_small_has_no_script_and_rests_for_who_wants_rest() 
         assert shares[0] == 0
         assert shares == sorted(shares)
         assert shares[-1] <= 100
+
+
+@pytest.mark.parametrize("wishes", [{"is_still": True, "at": "cue 1"}, {"end": "cue 2"}])
+def test_a_title_and_captions_of_a_file_are_only_text(wishes: dict[str, object]) -> None:
+    evil = "<script>alert(1)</script>&'\"]]></title>\x1b"
+    shown = film(fps=1, **wishes)
+    parts = tuple(
+        replace(part, reel=replace(part.reel, marks=tuple(
+            replace(mark, caption=evil, said=evil) for mark in part.reel.marks)))
+        for part in shown.parts
+    )  # fmt: skip
+    shown = replace(shown, title=evil, story=evil, parts=parts)
+    root = ET.fromstring(b"".join(piece for _, piece in svg.pieces(shown)).decode())
+    assert not list(root.iter(f"{NAME}script"))
+    title, about = root.find(f"{NAME}title"), root.find(f"{NAME}desc")
+    assert title is not None
+    assert about is not None
+    assert (title.text or "")[:-1] == evil[:-1]
+    assert (about.text or "").count("<script>alert(1)</script>") == 1 + 2 * len(shown.marks)
 
 
 @given(st.text())

@@ -78,7 +78,20 @@ def test_words_and_addresses_are_those_of_the_event() -> None:
     assert [row["regime"] for row in rows[1:5]] == ["", "mmap_lock", "vma_lock", "lockless"]
     assert (rows[5]["from_regime"], rows[5]["to_regime"]) == ("vma_lock", "mmap_lock")
     assert [row["mode"] for row in rows[6:8]] == ["read", "write"]
-    (fault,) = table(Recording(log, "any"), "faults")
+    log.append(7, ev.OP_BEGIN, 1, log.text("mmap"), -4096, 8192, 0)
+    for _ in range(2):
+        log.append(8, ev.FAULT_BEGIN, 1, 0, 0x14, 1, 1)
+        log.append(9, ev.FAULT_END, 1, log.text("exec"), 1, 1, 2)
+    log.append(9, ev.CONTENTION_END, 1, 7, ev.WRITE, 11)
+    log.append(9, ev.SPIN_END, 1, 7, ev.WRITE, 22, 0)
+    log.append(9, ev.OP_END, 1, log.text("mmap"), 2, 0, 0)
+    (operation,) = table(Recording(log, "any"), "operations")
+    assert (operation["faults"], operation["lock_wait_ns"]) == ("2", "33")
+    assert (operation["address"], operation["length_bytes"]) == ("0xfffffffffffff000", "8192")
+    fault, code, _ = table(Recording(log, "any"), "faults")
+    assert (code["access"], code["lock"], code["major"], code["error"]) == (
+        "exec", "vma_lock", "no", "yes",
+    )  # fmt: skip
     told = {name: fault[name] for name in ("access", "lock", "attempts", "fallbacks")}
     assert told == {
         "access": "write", "lock": "mmap_lock", "attempts": "4", "fallbacks": "vma_busy"

@@ -16,9 +16,12 @@ from tempfile import TemporaryDirectory
 
 import aiohttp
 import pytest
+from aiohttp import web
 from click.testing import CliRunner
 
 from pfviz.cli import cli
+from pfviz.serve.addresses import Names, listen
+from pfviz.serve.server import PageServer
 
 PFVIZ = [sys.executable, "-m", "pfviz"]
 PATIENCE_S = 30
@@ -116,6 +119,21 @@ async def test_strangers_are_turned_away_and_all_children_end_with_the_server(
         assert server.stderr is not None
         assert server.stderr.read() == ""
     assert not (tmp_path / "pwned").exists()
+
+
+async def test_a_house_that_is_full_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pfviz.serve.server.SESSIONS_MAX", 0)
+    (socket,) = listen(("127.0.0.1",), 0)
+    port = socket.getsockname()[1]
+    runner = web.AppRunner(await PageServer([], Names.of("127.0.0.1", port))._make_app())
+    await runner.setup()
+    await web.SockSite(runner, socket).start()
+    async with aiohttp.ClientSession() as visitor:
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
+            await visitor.ws_connect(
+                f"http://127.0.0.1:{port}/ws", headers={"Origin": f"http://127.0.0.1:{port}"}
+            )
+    await runner.cleanup()
 
 
 async def test_a_visit_s_process_ends_with_the_visit_and_without_its_server() -> None:
