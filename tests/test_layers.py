@@ -6,7 +6,13 @@ import sys
 import pytest
 
 CORE = ["pfviz.sim.engine", "pfviz.sync.rwsem", "pfviz.mm.paths.run", "pfviz.mm.maple"]
-HEADLESS = ["pfviz.cli", "pfviz.report.json", "pfviz.views.timeline", "pfviz.scenario.build"]
+HEADLESS = [
+    "pfviz.cli", "pfviz.report.json", "pfviz.views.timeline", "pfviz.scenario.build",
+    "pfviz.cli.export, pfviz.cli.export_film, pfviz.report.html, pfviz.report.perfetto",
+    "pfviz.cli.config, pfviz.config.theme_files", "pfviz.cli.serve, pfviz.serve.addresses",
+    "pfviz.scenario.token, pfviz.scenario.talk_load, pfviz.report.talk_check",
+    "pfviz.views.stage_walk, pfviz.views.painters, pfviz.places",
+]  # fmt: skip
 
 
 def modules_after(statement: str) -> set[str]:

@@ -60,7 +60,6 @@ _FILEMAP: Final = {
     "added": "mm_filemap_add_to_page_cache",
     "removed": "mm_filemap_delete_from_page_cache",
 }
-_STATES: Final = {ASLEEP: "D", ENDED: "X"}
 _INTERRUPTIBLE: Final = ("sleeps", "mutex ", "polls for faults", "waits for the userfaultfd")
 """Why a thread sleeps whom a signal would wake: prev_state is S, not D."""
 
@@ -154,9 +153,8 @@ class KernelLines:
         before, left = f"prev_comm=swapper/{cpu} prev_pid=0", "R"
         if task >= 0:
             before = f"prev_comm={self.comm(task)} prev_pid={self._names.tid(task)}"
-            left = _STATES.get(state, "R")
-            if state == ASLEEP:
-                left = self._asleep_as.get(task, left)
+            asleep = self._asleep_as.get(task, "D")
+            left = asleep if state == ASLEEP else "X" if state == ENDED else "R"
         after = f"next_comm=swapper/{cpu} next_pid=0"
         if following >= 0:
             after = f"next_comm={self.comm(following)} next_pid={self._names.tid(following)}"

@@ -17,10 +17,9 @@ from pfviz.report.talk_text import moment
 from pfviz.scenario.build import build_with
 from pfviz.scenario.errors import ScenarioError, hint
 from pfviz.scenario.matrix import UNKNOWN, cell
-from pfviz.scenario.moments import Moments
+from pfviz.scenario.moments import Moments, Positions
 from pfviz.scenario.overrides import Overrides, until_ns_of
 from pfviz.scenario.schema import Scenario
-from pfviz.scenario.stops import Stops, begin_position
 from pfviz.scenario.talk import READ_CHARACTERS_PER_S, Asked, Scene, Stop, Talk
 from pfviz.scenario.times import nanoseconds
 from pfviz.sim import event
@@ -142,24 +141,43 @@ def check_scene(scene: Scene, told: Told = nobody) -> SceneVerdict:
     except ScenarioError as error:
         return SceneVerdict(scene, (error.reason,), read_s, 0.0, 0)
     log = logs[0]
-    end_ns = log.row(len(log) - 1)[0] if len(log) else 0
-    found = Stops(scene.stops, log, lambda: end_ns, lambda: True).found()
-    begin = begin_position(scene, log, lambda: end_ns, lambda: True) or 0
-    at = {place.number: place.position for place in found}
-    asked = Stops(scene.questions, log, lambda: end_ns, lambda: True).found()
-    read_s += sum(_spoken_s(place.stop.say, place.stop.note) for place in found)
-    read_s += sum(_asked_s(place.stop) for place in asked)
+    at, asked, begins = _places(scene, log)
+    begin = begins or 0  # One that never comes leaves the run's own, on the stage as well.
+    read_s += sum(_spoken_s(scene.stops[number].say, scene.stops[number].note) for number in at)
+    read_s += sum(_asked_s(scene.questions[number]) for number in asked)
     wrong = [
+        *(("the moment at which the scene begins never comes",) if begins is None else ()),
         *_never(scene, log, at),
         *_disorder(scene, at, begin),
         *_strangers(scene, log),
         *(f"the question at {moment(one)} never comes: {_short(one.ask)}"
           for number, one in enumerate(scene.questions)
-          if not one.is_of_scenario and number not in {place.number for place in asked}),
+          if not one.is_of_scenario and number not in asked),
     ]  # fmt: skip
     speed_ns = scene.speed_ns or nanoseconds(scenario.layout.speed)
-    played_s = _played_s(scene, log, begin, [(p.position, p.stop) for p in found], speed_ns)
+    found = [(position, scene.stops[number]) for number, position in at.items()]
+    played_s = _played_s(scene, log, begin, found, speed_ns)
     return SceneVerdict(scene, tuple(wrong), read_s, played_s, len(found))
+
+
+def _places(scene: Scene, log: EventLog) -> tuple[dict[int, int], set[int], int | None]:
+    """In a run that is over: where each stop comes, by its number and in the order of the run;
+    which questions come; where the scene begins, None when its moment never comes.
+    """
+    end_ns = log.row(len(log) - 1)[0] if len(log) else 0
+    every = (*scene.stops, *scene.questions)
+    moments = [(one.at_ns, one.when) for one in every]
+    begin = (scene.begin_ns, scene.begin_when)
+    *found, begins = Positions([*moments, begin], log, lambda: end_ns).found()
+    places = [len(log) if one.is_end else place for one, place in zip(every, found, strict=True)]
+    count = len(scene.stops)
+    stops = sorted(
+        (place, number) for number, place in enumerate(places[:count]) if place is not None
+    )
+    asked = {number for number, place in enumerate(places[count:]) if place is not None}
+    if begin == (None, ""):
+        begins = 0
+    return {number: place for place, number in stops}, asked, begins
 
 
 @lru_cache(maxsize=64)

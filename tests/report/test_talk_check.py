@@ -109,6 +109,8 @@ STORM = 'scenario = "fault-storm"\nthreads = 4\n'
          ['thread "app11" is not in this run; did you mean "app1"?']),
         ('[[scene.question]]\nask = "why?"\nanswers = ["a", "b"]\nright = 1\nwhy = "so"\n'
          'when = "io_end"\n', ["the question at io_end never comes: why?"]),
+        ('from = "io_begin"\n[[scene.stop]]\nat = "9us"\n',
+         ["the moment at which the scene begins never comes"]),
         ('from = "20us"\n[[scene.stop]]\nat = "9us"\n',
          ["stop 1 at 9.00 µs comes before the scene's beginning"]),
     ],
