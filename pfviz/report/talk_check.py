@@ -165,7 +165,7 @@ def _places(scene: Scene, log: EventLog) -> tuple[dict[int, int], set[int], int 
     which questions come; where the scene begins, None when its moment never comes.
     """
     end_ns = log.row(len(log) - 1)[0] if len(log) else 0
-    every = (*scene.stops, *scene.questions)
+    every: tuple[Stop | Asked, ...] = (*scene.stops, *scene.questions)
     moments = [(one.at_ns, one.when) for one in every]
     begin = (scene.begin_ns, scene.begin_when)
     *found, begins = Positions([*moments, begin], log, lambda: end_ns).found()
