@@ -1,7 +1,8 @@
 """Every command in README.md and docs/ works, shows what the page shows, and every link leads on.
 
 `<!-- not run: why -->` before a block leaves it out, `<!-- not run (words, words): why -->` only
-the lines that begin so. `<!-- interactive -->` runs the block in a terminal, where `q` leaves.
+the lines that begin so, and `<!-- run with SHORT for LONG, ...: why -->` runs them with something
+that takes less long. `<!-- interactive -->` runs the block in a terminal, where `q` leaves.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import pytest
 from click.testing import CliRunner
 
 from pfviz.cli import cli
-from pfviz.scenario.load import find
+from pfviz.scenario.names import named
+from pfviz.scenario.talk_load import talk_names
 from pfviz.tui.recent import Recent, remember
 from pfviz.views.states import STATES
 
@@ -30,21 +32,12 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
 NAMES = [page.name for page in PAGES]
-SHORTER = {
-    "smaps-monitor": "hello-fault", "writer-convoy": "two-mallocs", "fault-storm": "one-vma-storm",
-    "smaps-reader": "hello-fault", "talk-3min": "hello-fault", "pf1:dax:nn6g0hgy": "hello-fault",
-}  # fmt: skip
-"""What a command is run with instead, where its own scenario takes long; both are there."""
 COMMANDS = re.compile(
     r"(?:[A-Z_]+=\S+ )*(?:pfviz|make|zcat|pip|ssh|ttyd|grep|eval|asciinema)(?= |$)"
 )
 NOT_RUN = re.compile(r"<!-- not run(?: \((.*?)\))?: .+ -->")
+RUN_WITH = re.compile(r"<!-- run with (\S+ for \S+(?:, \S+ for \S+)*): .+ -->")
 SECONDS_MAX = 60
-TAKES_LONG = (
-    "pfviz bench", "pfviz check scenarios/", "pfviz check talk", "pfviz matrix", "pfviz serve",
-    "make", "pip install", "ssh", "ttyd", "asciinema", "eval",
-)  # fmt: skip
-"""Run by tests of their own, or by whoever builds this: they take minutes, go on, or install."""
 FAULTY = """schema_version = 1
 title = "Mine"
 [[vma]]
@@ -72,15 +65,26 @@ class Block:
     def is_interactive(self) -> bool:
         return "<!-- interactive -->" in self.notes
 
+    def left_out(self) -> list[str]:
+        """How the lines begin that are not run; "" where none of the block is."""
+        found = [match for note in self.notes if (match := NOT_RUN.fullmatch(note))]
+        return [one.strip() for match in found for one in (match[1] or "").split(",")]
+
+    def shorter(self) -> dict[str, str]:
+        """What stands here, and what it is run with."""
+        found = [match for note in self.notes if (match := RUN_WITH.fullmatch(note))]
+        pairs = [one.split(" for ") for match in found for one in match[1].split(", ")]
+        return {long: short for short, long in pairs}
+
     def is_left_out(self, command: str) -> bool:
-        for note in self.notes:
-            match = NOT_RUN.fullmatch(note)
-            if match is not None:
-                beginnings = [one.strip() for one in (match[1] or "").split(",")]
-                if not match[1] or any(command.startswith(one) for one in beginnings):
-                    return True
         lacks_tool = "| jq" in command and shutil.which("jq") is None
-        return lacks_tool or command.startswith(TAKES_LONG)
+        return lacks_tool or command.startswith(tuple(self.left_out()))
+
+    def as_run(self, command: str) -> str:
+        """The same with what takes less long; what is replaced is no part of a longer word."""
+        for long, short in self.shorter().items():
+            command = re.sub(rf"(?<![\w/:-]){re.escape(long)}(?![\w.-])", short, command)
+        return command
 
     def commands(self) -> Iterator[tuple[str, list[str]]]:
         """(command, the lines that the page shows below it)."""
@@ -160,14 +164,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
-def shorter(command: str) -> str:
-    """The same with a scenario that takes less long; what is replaced must be there."""
-    command = re.sub(r"(pfviz export \w+) talk(?![\w-])", r"\1 hello-fault", command)
-    for long, short in SHORTER.items():
-        command = re.sub(rf"(?<![\w/:-]){re.escape(long)}(?![\w.-])", short, command)
-    return command
-
-
 def run(command: str) -> tuple[int, str]:
     """Run a line: in this process where it is one call of pfviz, else by a shell."""
     words = shlex.split(command)
@@ -208,7 +204,7 @@ def test_every_command_works(page: Path, place: Path) -> None:
             seen.add(command)
             prepare(command, place)
             where = f"{page.name}:{block.line}: {command}"
-            code, output = run(shorter(command))
+            code, output = run(block.as_run(command))
             assert code == 0, f"{where}: exit code {code}\n{output[-1500:]}"
             plain = " ".join(output.split())
             for line in shown:
@@ -237,11 +233,25 @@ def test_every_interactive_block_is_tried_above() -> None:
     assert {"pfviz demo", "pfviz"} == INTERACTIVE
 
 
-def test_what_stands_for_a_longer_one_is_there_like_it() -> None:
-    for long, short in SHORTER.items():
-        assert find(short).is_file()
-        if not long.startswith("pf1:") and not long.startswith("talk") and long != "smaps-reader":
-            assert find(long).is_file()
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_what_the_page_says_of_its_commands_is_said_of_one(page: Path) -> None:
+    text = page.read_text()
+    known = {path.stem for path in named()} | set(talk_names())
+    used = []
+    for block in blocks(text):
+        used += block.notes
+        commands = [command for command, _ in block.commands()]
+        for beginning in block.left_out():
+            assert any(one.startswith(beginning) for one in commands), f"{page.name}: {beginning}"
+        for long, short in block.shorter().items():
+            assert short != long
+            assert any(block.as_run(one) != one for one in commands), f"{page.name}: {long}"
+            for name in (long, short):
+                assert name in known, f"{page.name}: {name}"
+    # None is lost because something stands between it and its block, or is spelt otherwise.
+    assert re.findall(r"^<!-- *(?:not|run|interactive)\b.*-->$", text, re.M) == used
+    for note in used:
+        assert note == "<!-- interactive -->" or NOT_RUN.fullmatch(note) or RUN_WITH.fullmatch(note)
 
 
 # The pages themselves
