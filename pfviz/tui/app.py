@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import SystemCommand
+from textual.binding import Binding
 from textual.filter import LineFilter, NoColor
 
 from pfviz.config import theme_files
@@ -53,6 +54,12 @@ INTERRUPTED: Final = 130
 """What a shell shows for a program that SIGINT ended."""
 ALONE_EVERY_S: Final = 2.0
 APP_KEYS: Final = tuple(key for key in keys.KEYS if keys.EVERYWHERE in key.screens)
+BACK_TO_TALK: Final = (
+    Binding("f5,shift+f5,f17", "back_to_talk", show=False, priority=True),
+    Binding("pagedown,S", "back_to_talk('played')", show=False, priority=True),
+)
+"""Keys of a clicker lead back to a talk from wherever the speaker has gone, whatever a keymap or a
+small screen does with them; where nothing plays, PgDn and S are the screen's own."""
 
 
 MatrixPlace = tuple[str, str, Policies]
@@ -65,7 +72,7 @@ class LabApp(Openings):
     TITLE = "pfviz"
     CSS_PATH = "theme.tcss"
     ENABLE_COMMAND_PALETTE = True
-    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings(APP_KEYS)]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings(APP_KEYS), *BACK_TO_TALK]
 
     def __init__(
         self,
@@ -252,6 +259,24 @@ class LabApp(Openings):
         if kernel:
             below[0].go_to(kind, kernel)
             below[0].moved()
+
+    def _talk_below(self) -> Screen[Any] | None:
+        """The talk's stage, when another screen is above it."""
+        below = self.screen_stack[:-1]
+        return next((one for one in below if getattr(one, "is_talk", False)), None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether an action is to be had here: there is no way back without a talk."""
+        if action == "back_to_talk":
+            is_played = isinstance(self.screen, PlayingScreen)
+            return self._talk_below() is not None and (is_played or not parameters)
+        return super().check_action(action, parameters)
+
+    def action_back_to_talk(self, _: str = "") -> None:
+        """The talk, where it was, whatever screens were opened above it."""
+        stage = self._talk_below()
+        while stage is not None and self.screen is not stage:
+            self.pop_screen()
 
     async def action_quit(self) -> None:
         """Quit; during a talk only when it was asked for twice, wherever the speaker has gone."""

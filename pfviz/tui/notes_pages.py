@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pfviz.scenario.talk import Asked, Scene, Stop, Talk
 from pfviz.views.notes import NotesMoment
-from pfviz.views.stage_walk import WHY
+from pfviz.views.stage_walk import CARD, WHY, is_words_only
 
 LATER: Final = 12
 """So many captions beyond the next one are shown where there is room."""
@@ -88,7 +88,10 @@ class Pages:
         coming = next((one for one in beats[page.number :] if isinstance(one, Asked)), None)
         station, stations = _number(told, "station"), _number(told, "stations")
         share = station / stations if stations else page.number / (len(beats) + 1)
-        following = self.pages[self.at + 1] if self.at + 1 < len(self.pages) else None
+        # While the title stands alone, where the scene begins is still to come.
+        alone = told.get("kind") == CARD and not is_words_only(scene) and bool(scene.say)
+        coming_at = self.at if alone else self.at + 1
+        following = self.pages[coming_at] if coming_at < len(self.pages) else None
         return NotesMoment(
             title=self.talk.title,
             scene=scene.number,
@@ -101,7 +104,7 @@ class Pages:
             following=str(told.get("next") or (following.caption if following else "")),
             later=tuple(
                 ("" if one.number else f"scene {one.scene.number}", one.caption)
-                for one in self.pages[self.at + 2 : self.at + 2 + LATER]
+                for one in self.pages[coming_at + 1 : coming_at + 1 + LATER]
             ),
             asked=asked,
             coming=coming,

@@ -27,7 +27,7 @@ PREVIOUS: Final = "previous"
 COMMANDS: Final = (NEXT, PREVIOUS)
 """What a follower may ask the stage for."""
 RESTART_CLOCK: Final = "clock"
-"""What it may ask the link for: that the talk begins now."""
+"""What it may ask the link for: that the talk began now, or `elapsed_s` seconds ago."""
 BEAT_S: Final = 1.0
 SILENCE_S: Final = 4.0
 """A stage that has said nothing for so long is gone."""
@@ -126,11 +126,12 @@ class StageLink:
         }
         writer.write(json.dumps(told).encode() + b"\n")
 
-    def _hear(self, asked: object) -> None:
+    def _hear(self, told: Mapping[str, Any]) -> None:
+        asked, elapsed_s = told.get("do"), told.get("elapsed_s")
         if asked in COMMANDS:
             self._command(str(asked))
         elif asked == RESTART_CLOCK:
-            self._began_s = monotonic()
+            self._began_s = monotonic() - (elapsed_s if isinstance(elapsed_s, int | float) else 0.0)
             self._send_all()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -144,7 +145,7 @@ class StageLink:
             self._followers.add(writer)
             self._send(writer)
             while True:
-                self._hear((await _line(reader)).get("do"))
+                self._hear(await _line(reader))
         except (TimeoutError, OSError, EOFError, ValueError):
             pass  # Whoever it was has gone, or does not speak our language.
         finally:
@@ -158,6 +159,8 @@ class Heard:
 
     state: dict[str, Any] | None
     why: str = ""
+    has_left: bool = False
+    """Whether there is no stage because the last one took its leave, or none ever was."""
 
 
 class StageFollower:
@@ -174,26 +177,27 @@ class StageFollower:
         """Whether there is a stage at the other end."""
         return self._writer is not None
 
-    def ask(self, command: str) -> bool:
+    def ask(self, command: str, **more: float) -> bool:
         """Send one of COMMANDS or RESTART_CLOCK; False when nobody is there to hear it."""
         if self._writer is None or self._writer.is_closing():
             return False
-        self._writer.write(json.dumps({"do": command}).encode() + b"\n")
+        self._writer.write(json.dumps({"do": command, **more}).encode() + b"\n")
         return True
 
     async def follow(self) -> None:
         """Follow whatever stage there is, for ever; cancel the task to end it."""
         while True:
+            has_left = False
             try:
                 await self._follow_one()
                 why = "the stage has ended"
             except FileNotFoundError:
-                why = "no stage is running"
+                why, has_left = "no stage is running", True
             except TimeoutError:  # Before OSError, which it is a kind of.
                 why = "the stage is silent"
             except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError):
                 why = "the stage does not answer"
-            self._hear(Heard(None, why))
+            self._hear(Heard(None, why, has_left))
             await asyncio.sleep(RETRY_S)
 
     async def _follow_one(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pfviz.views.stage_walk import WHY
+from pfviz.views.stage_walk import CARD, WHY, is_words_only
 
 from .stage_show import Show
 
@@ -22,7 +22,7 @@ def state_of(show: Show, is_blank: bool, is_manual: bool) -> dict[str, Any]:
         "station": act.at,
         "kind": station.kind,
         "reached": len(station.reached),
-        "caption": asked.why if asked and station.kind == WHY else asked.ask if asked else view.say,
+        "caption": _caption(show),
         "note": asked.note if asked else view.note,
         "next": _next(show),
         "asked": show.scene.questions.index(asked) if asked else -1,
@@ -31,6 +31,16 @@ def state_of(show: Show, is_blank: bool, is_manual: bool) -> dict[str, Any]:
         "blank": is_blank,
         "manual": is_manual,
     }
+
+
+def _caption(show: Show) -> str:
+    """What the audience reads now."""
+    station, scene = show.act.station, show.scene
+    if station.asked is not None:
+        return station.asked.why if station.kind == WHY else station.asked.ask
+    if station.kind == CARD and not is_words_only(scene):
+        return scene.title
+    return scene.view(station.reached).say
 
 
 def _next(show: Show) -> str:

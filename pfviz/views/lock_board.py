@@ -87,7 +87,10 @@ def _is_worth_a_line(frame: Frame, lock: LockState, mm: int) -> bool:
         return bool(lock.holders) or lock.owner == mm or owner is None or bool(owner.vmas)
     if lock.kind == "vma_lock":
         vma = frame.vmas.get(lock.owner)
-        return bool(lock.holders) or (vma is not None and vma.detached_ns < 0)
+        if lock.holders or vma is None:
+            return bool(lock.holders)
+        # A writer at work keeps readers out of what it has taken out of the tree already, too.
+        return vma.detached_ns < 0 or (frame.is_written(vma) and not frame.splits_mmap_lock(vma.mm))
     return bool(lock.holders) and lock.kind in RWSEM_KINDS
 
 

@@ -100,7 +100,8 @@ def _vma_words(frame: Frame, lock: LockState) -> list[str]:
     sequence = frame.vma_sequence(vma) if vma is not None else lock.sequence
     parts = []
     if vma is not None and vma.detached_ns >= 0:
-        parts.append("detached")
+        is_written = frame.is_written(vma) and not frame.splits_mmap_lock(vma.mm)
+        parts.append("written · detached" if is_written else "detached")
     elif vma is not None and frame.is_written(vma):
         parts.append("written")
     elif lock.holders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ note = "and on"
 title = "two"
 say = "the end"
 """
+GONE = "the stage does not answer"
 STATE = {"talk": "/nowhere/t.toml", "scene": 1, "station": 0, "reached": 0, "asked": -1}
 
 
@@ -78,6 +80,18 @@ def test_the_stage_turns_them_also_to_a_question() -> None:
     assert opened.page.scene.number == 2, "another talk turns no page"
     opened.follow({"scene": None, "talk": "/nowhere/t.toml", "reached": "x", "asked": "y"})
     assert opened.page.scene.number == 2
+
+
+def test_while_a_title_stands_alone_the_beginning_of_its_scene_is_what_comes_next() -> None:
+    opened = pages()
+    opened.follow(STATE | {"kind": "card", "caption": "one", "next": ""})
+    moment = opened.moment()
+    assert (moment.caption, moment.note, moment.following) == ("one", "hello", "begin")
+    assert [text for _, text in moment.later] == ["first", "Why?", "first", "the end"]
+    opened.follow(STATE | {"kind": "begin", "caption": "begin", "next": ""})
+    assert opened.moment().following == "first"
+    opened.follow(STATE | {"scene": 2, "kind": "card", "caption": "the end", "next": ""})
+    assert opened.moment().following == "", "words alone are read at once"
 
 
 @pytest.mark.parametrize(
@@ -132,3 +146,42 @@ async def test_notes_follow_a_stage_that_comes_and_goes(
         await until("paged by hand")
         await pilot.press("pageup")
         await until("and on")
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_the_clock_goes_on_over_a_stage_that_dies_but_not_over_one_that_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaves: bool
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(stage_link, "RETRY_S", 0.02)
+    where = stage_link.state_home() / stage_link.FILE
+    app = LabApp(notes=parse(TALK, "/nowhere/t.toml"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = app.screen
+        assert isinstance(screen, Notes)
+
+        async def until(wanted: Callable[[], bool]) -> None:
+            async with asyncio.timeout(8):
+                while not wanted():
+                    await pilot.pause(0.02)
+
+        first = StageLink(print)
+        await first.open()
+        first.tell(STATE)
+        first.tell(STATE | {"station": 1})
+        await until(lambda: screen.elapsed_s > 0.2)
+        told = where.read_text(encoding="utf-8")
+        await first.close()
+        if not leaves:
+            where.write_text(told, encoding="utf-8")  # Who is killed takes nothing away.
+        await until(lambda: screen.why == ("no stage is running" if leaves else GONE))
+        again = StageLink(print)
+        await again.open()
+        again.tell(STATE)
+        await until(lambda: not screen.why)
+        if leaves:
+            assert (screen.elapsed_s, again.elapsed_s) == (0.0, 0.0)
+        else:
+            await until(lambda: again.elapsed_s > 0.2)
+            assert screen.elapsed_s > 0.2
+        await again.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from pfviz.tui.screens.lab import Lab
 from pfviz.tui.screens.matrix import Matrix
 from pfviz.tui.screens.stage import Stage
 from pfviz.tui.stage_link import Heard, StageFollower
+from pfviz.tui.stage_show import Show
+from pfviz.tui.stage_state import state_of
 from pfviz.views.rows import plain
 
 from . import runs
@@ -226,6 +229,33 @@ async def test_the_matrix_is_taken_over_as_the_matrix(talk: Talk) -> None:
         await to_scene(pilot, 4)
         await press(pilot, "escape")
         assert isinstance(pilot.app.screen, Matrix)
+        await press(pilot, "f5")
+        assert caption(pilot) == "Which lock serves which fault."
+
+
+def test_the_notes_are_told_the_title_while_it_stands_alone(talk: Talk) -> None:
+    scene = replace(talk.scenes[1], card=True)
+    told = state_of(Show(replace(talk, scenes=(scene,))), is_blank=False, is_manual=False)
+    assert (told["kind"], told["caption"]) == ("card", scene.title)
+    told = state_of(Show(talk), is_blank=False, is_manual=False)
+    assert (told["kind"], told["caption"]) == ("card", "Welcome."), "words alone are all there is"
+
+
+@pytest.mark.parametrize("above", ["enter", "question_mark", "enter question_mark", "T"])
+async def test_a_clicker_leads_back_from_whatever_was_opened_above_the_talk(
+    talk: Talk, above: str
+) -> None:
+    async with app_of(talk).run_test(size=(80, 24)) as pilot:
+        await to_scene(pilot, 4)
+        await press(pilot, "escape")
+        taken = pilot.app.screen
+        for key in above.split():
+            await press(pilot, key)
+        assert pilot.app.screen is not taken
+        if isinstance(pilot.app.screen, Lab):  # A cell that is played: next is the talk's next.
+            await press(pilot, "pagedown")
+            assert isinstance(pilot.app.screen, Stage)
+            return
         await press(pilot, "f5")
         assert caption(pilot) == "Which lock serves which fault."
 

@@ -52,6 +52,20 @@ def test_equal_sequence_numbers_say_that_the_vma_is_written() -> None:
     assert "VMA [heap]        written · seq 6 / mm 6" in board_of(story, 60, 9)
 
 
+def test_what_a_writer_has_taken_out_of_the_tree_keeps_its_line_until_the_writer_is_done() -> None:
+    story = logs.Story()
+    mm, mmap_lock = story.address_space()
+    vma, _ = story.vma(mm, "[heap]", logs.HEAP, 4)
+    writer = story.thread("w")
+    story.takes(writer, mmap_lock, ev.WRITE)
+    story.add(ev.SEQ_CHANGED, writer, 77, 5)
+    story.add(ev.VMA_LOCK_EVENT, writer, vma, story.log.text("write_locked"), 5, -1)
+    story.add(ev.VMA_DETACHED, writer, vma, mm)
+    assert "VMA [heap]  written · detached · seq 5 / mm 5" in board_of(story, 60, 4)
+    story.add(ev.SEQ_CHANGED, writer, 77, 6)
+    assert "[heap]" not in board_of(story, 60, 4)
+
+
 def test_a_sequence_counter_without_a_name_is_that_of_the_lock_held_for_write() -> None:
     story = logs.Story()
     _, mmap_lock = story.address_space()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from time import localtime, monotonic, strftime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from textual.screen import Screen
 
@@ -19,6 +19,8 @@ from pfviz.tui.stage_link import NEXT, PREVIOUS, RESTART_CLOCK, Heard, StageFoll
 from pfviz.views.notes import paint
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual import events
     from textual.app import ComposeResult
 
@@ -45,6 +47,8 @@ class Notes(Screen[None]):
         self.why = "looking for a stage"
         """Why no stage is followed; "" while one is."""
         self._began_s: float | None = None
+        self._was_lost = False
+        """Whether the stage that was followed has gone without taking its leave."""
         self._message, self._said_s = "", -SAID_S
         self._following: asyncio.Task[None] | None = None
 
@@ -79,18 +83,26 @@ class Notes(Screen[None]):
         if heard.state is None:
             if not self.why:
                 self.pages.turn(0)
+            self._was_lost = (self._was_lost or not self.why) and not heard.has_left
             self.why = heard.why
         elif not self.pages.is_of_talk(heard.state):
             self.why = "the stage shows another talk"
         else:
             self.why = ""
             self.pages.follow(heard.state)
-            elapsed = heard.state.get("elapsed_s")
-            if heard.state.get("began") and isinstance(elapsed, int | float):
-                self._began_s = monotonic() - elapsed
-            elif not heard.state.get("began"):
-                self._began_s = None
+            self._set_clock(heard.state)
         self.paint_now()
+
+    def _set_clock(self, state: Mapping[str, Any]) -> None:
+        """Show the stage's time; one that died and is there again is told how late it is."""
+        was_lost, self._was_lost = self._was_lost, False
+        elapsed = state.get("elapsed_s")
+        if state.get("began") and isinstance(elapsed, int | float):
+            self._began_s = monotonic() - elapsed
+        elif was_lost and self._began_s is not None:
+            self.follower.ask(RESTART_CLOCK, elapsed_s=self.elapsed_s)
+        elif not state.get("began"):
+            self._began_s = None
 
     @property
     def elapsed_s(self) -> float:

@@ -84,6 +84,11 @@ class Stage(PlayingScreen):
         """The same moment at another size."""
         self.call_after_refresh(self.paint_now)
 
+    @property
+    def is_talk(self) -> bool:
+        """Whether screens above it are left by the keys of a clicker."""
+        return not self.over_lab
+
     # Playing
 
     def players(self) -> tuple[Player, ...]:
