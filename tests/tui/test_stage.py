@@ -378,10 +378,9 @@ async def test_a_click_is_next_and_the_notes_can_ask_for_it_too(talk: Talk) -> N
         await press(pilot, "b")
         await press(pilot, "escape")
         await until(pilot, lambda: (heard[-1].state or {}).get("manual") is True)
-        follower.ask("next")
-        follower.ask("previous")
-        follower.ask("next")
-        await pilot.pause(0.1)
+        for _ in range(3):
+            follower.ask("next")
+            await pilot.pause(0.05)
         assert isinstance(pilot.app.screen, Lab), "the speaker's hands are on it"
         await press(pilot, "f5")
         assert caption(pilot) == "Two threads and an unmapper."
