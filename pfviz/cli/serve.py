@@ -59,6 +59,7 @@ def command(ctx: click.Context, /, source: str, port: int, host: str, expose: bo
     """
     if importlib.util.find_spec("textual_serve") is None:
         raise Complaint("serve needs one more package: pip install 'pfviz[web]'", 2)
+    _check_public(public_url)
     arguments = _arguments(ctx, source, overrides_of(options))
     for name, variable in LOOKS.items():
         if options[name] is not None:
@@ -70,10 +71,20 @@ def command(ctx: click.Context, /, source: str, port: int, host: str, expose: bo
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
     if expose:
         say(EXPOSED.format(places=url, port=port))
-    say(f"pfviz: {public_url or url} shows {source or 'the gallery'}; Ctrl-C ends it")
+    shown = printable(source) or "the gallery"
+    say(f"pfviz: {printable(public_url) or url} shows {shown}; Ctrl-C ends it")
     if open_page:
         click.launch(public_url or url)
     leave(_serve(arguments, sockets, host, public_url, expose))
+
+
+def _check_public(url: str) -> None:
+    """Complain of what is no address of a page: a browser that asks by it would be turned away."""
+    from pfviz.serve.addresses import HTTP_PORTS, host_and_port
+
+    if url and (url.partition(":")[0].casefold() not in HTTP_PORTS or host_and_port(url) is None):
+        reason = f'--public-url "{printable(url)}" is no address such as https://faults.example/'
+        raise Complaint(reason, 2)
 
 
 def _serve(

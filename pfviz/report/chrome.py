@@ -16,6 +16,8 @@ from pfviz.report.tracks import BEGIN, COUNT, COUNTER, END, PROCESS, THREAD, Mar
 
 FIRST_OWN_ID: Final = 1 << 30
 """Ids of processes and threads from here on are tracks that are neither."""
+EXACT_MAX: Final = (1 << 53) - 1
+"""The largest number that every reader of JSON takes as it is."""
 
 
 def pieces(recording: Recording) -> Iterator[Piece]:
@@ -75,7 +77,7 @@ class _Writer:
             return
         event |= {"name": mark.name, "cat": mark.category}
         if mark.args:
-            event["args"] = mark.args
+            event["args"] = {name: _exact(value) for name, value in mark.args.items()}
         if not (mark.flows_in or mark.flows_out):
             yield event if mark.phase in (BEGIN, END) else event | {"s": "t"}
             return
@@ -86,6 +88,11 @@ class _Writer:
             yield arrow | {"ph": "s", "id": flow}
         for flow in mark.flows_in:
             yield arrow | {"ph": "f", "bp": "e", "id": flow}
+
+
+def _exact(value: Any) -> Any:
+    """A number that JavaScript would round, as text."""
+    return str(value) if type(value) is int and abs(value) > EXACT_MAX else value
 
 
 def _full_name(track: Track) -> str:

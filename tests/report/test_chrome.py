@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from pfviz.report import chrome
+from pfviz.report.recording import Recording
 from pfviz.report.timeline_tracks import marks_of
+from pfviz.sim import event as ev
+from pfviz.sim.event import EventLog
 from tests.report.runs import recorded, written
 
 SHORT_NS = 100_000
@@ -76,3 +79,15 @@ def test_a_missing_end_is_noticed() -> None:
     ends = [number for number, line in enumerate(lines) if b'"ph":"E"' in line]
     del lines[ends[3]]
     assert problems(b"\n".join(lines))
+
+
+@pytest.mark.parametrize("result", [1 << 62, -(1 << 62), (1 << 53) - 1, 7])
+def test_no_number_is_more_than_a_browser_can_hold(result: int) -> None:
+    log = EventLog()
+    log.append(1, ev.OP_BEGIN, 0, log.text("mmap"), -4096, 4096, 0)
+    log.append(2, ev.OP_END, 0, log.text("mmap"), 1, result, 0)
+    events = json.loads(written(chrome.pieces(Recording(log, "any"))))["traceEvents"]
+    (begin, end) = (one["args"] for one in events if one["ph"] in "BE")
+    assert begin["address"] == "0xfffffffffffff000"
+    assert int(end["result"]) == result
+    assert type(end["result"]) is (str if abs(result) >= 1 << 53 else int)
