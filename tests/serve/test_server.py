@@ -128,12 +128,13 @@ async def test_a_house_that_is_full_lets_nobody_in(monkeypatch: pytest.MonkeyPat
     runner = web.AppRunner(await PageServer([], Names.of("127.0.0.1", port))._make_app())
     await runner.setup()
     await web.SockSite(runner, socket).start()
-    async with aiohttp.ClientSession() as visitor:
-        with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
-            await visitor.ws_connect(
-                f"http://127.0.0.1:{port}/ws", headers={"Origin": f"http://127.0.0.1:{port}"}
-            )
-    await runner.cleanup()
+    here = f"http://127.0.0.1:{port}"
+    try:
+        async with aiohttp.ClientSession() as visitor:
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
+                await visitor.ws_connect(f"{here}/ws", headers={"Origin": here})
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_visit_s_process_ends_with_the_visit_and_without_its_server() -> None:
