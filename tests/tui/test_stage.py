@@ -272,8 +272,8 @@ async def test_a_digit_picks_an_answer_and_shows_which_is_right(talk: Talk) -> N
         assert caption(pilot) == "What does the unmap need?", "there is no answer 9"
         await press(pilot, "2")
         shown = text_of(pilot.app)
-        assert "✗  2    nothing" in shown
-        assert "✓  1    mmap_lock for writing" in shown
+        assert "✗ 2    nothing" in shown
+        assert "✓ 1    mmap_lock for writing" in shown
         assert "It takes a VMA out of the tree." in shown
         await press(pilot, "pageup")
         assert "✗" not in text_of(pilot.app)
