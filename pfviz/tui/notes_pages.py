@@ -56,6 +56,14 @@ class Pages:
         self.at = 0
         self._told: Mapping[str, Any] = {}
 
+    def renewed(self, talk: Talk) -> Pages:
+        """The pages of the talk as it was written anew, open at the same place."""
+        pages = Pages(talk)
+        pages.at = min(self.at, len(pages.pages) - 1)
+        if self._told:
+            pages.follow(self._told)
+        return pages
+
     @property
     def page(self) -> Page:
         """The page that is open."""

@@ -6,6 +6,7 @@ is left out with a quiet word, and the talk goes on.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from pfviz.report.source import open_scenario
@@ -87,6 +88,23 @@ class Show:
         """To a stop of a scene, both from 0, as soon as it is known where that is."""
         self.enter(min(scene, len(self.talk.scenes) - 1))
         self._wanted = stop
+
+    def renew(self, talk: Talk) -> None:
+        """The talk was written anew: what is the same in it stays as it was played.
+
+        Another scene in the place of the one that is shown begins at the same stop.
+        """
+        old, scene, act = self.talk, self.scene, self.act
+        same = [index for index, one in enumerate(talk.scenes) if one.title == scene.title]
+        nearest = min(same, key=lambda index: abs(index - self.number), default=self.number)
+        self.talk, self.aside = talk, ""
+        self._acts = {
+            number: kept for number, kept in self._acts.items() if _is_same(old, talk, number)
+        }
+        self._left_out &= set(self._acts.values())
+        number = min(nearest, len(talk.scenes) - 1)
+        if self._acts.get(number) is not act:
+            self.begin_at(number, act.at)
 
     def _seek(self) -> None:
         if self._wanted is None or self.act.error:
@@ -172,3 +190,14 @@ class Show:
     def moment(self, now_s: float) -> StageMoment:
         """What is to be seen now."""
         return self.act.moment(now_s)
+
+
+def _is_same(old: Talk, new: Talk, number: int) -> bool:
+    """Whether a scene, from 0, shows the same in both talks; its share of the time may differ."""
+    if len(old.scenes) != len(new.scenes):
+        return False  # Each shows how many there are.
+    was, now = old.scenes[number], new.scenes[number]
+    before, scenario = old.scenarios.get(was.scenario), new.scenarios.get(now.scenario)
+    if scenario is not None and scenario.maps:
+        return False  # Its VMAs stand in a file of their own.
+    return replace(was, minutes=0.0) == replace(now, minutes=0.0) and before == scenario

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from textual.screen import Screen
 
+from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.talk_load import open_talk
 from pfviz.tui import keys
 from pfviz.tui.notes_pages import Pages
 from pfviz.tui.pane import Pane
+from pfviz.tui.screens.stage_reload import files_of_talk, problem_of
 from pfviz.tui.stage_link import NEXT, PREVIOUS, RESTART_CLOCK, Heard, StageFollower
+from pfviz.tui.watch import LOOK_EVERY_S, Watch
 from pfviz.views.notes import paint
 
 if TYPE_CHECKING:
@@ -51,6 +55,9 @@ class Notes(Screen[None]):
         """Whether the stage that was followed has gone without taking its leave."""
         self._message, self._said_s = "", -SAID_S
         self._following: asyncio.Task[None] | None = None
+        self._watch: Watch | None = None
+        self.file_problem = ""
+        """What is wrong with the talk's file since it was saved; "" when all is well."""
 
     def compose(self) -> ComposeResult:
         """One pane is the whole screen."""
@@ -60,6 +67,9 @@ class Notes(Screen[None]):
         """Begin to follow, and to look at the clock."""
         self.dress()
         self._following = asyncio.create_task(self.follower.follow())
+        if self.app.settings.watch and self.pages.talk.path:
+            self._watch = Watch(files_of_talk(self.pages.talk))
+            self.set_interval(LOOK_EVERY_S, self.look_at_files)
         self.set_interval(EVERY_S, self.paint_now)
         self.call_after_refresh(self.paint_now)
 
@@ -75,6 +85,20 @@ class Notes(Screen[None]):
     def dress(self) -> None:
         """Give the pane the theme's styles."""
         self.query_one(Pane).dress(self.app.styles_by_name)
+
+    def look_at_files(self) -> None:
+        """Read the talk again when it was saved; while it is wrong, the old pages stay."""
+        if self._watch is None or not self._watch.changed():
+            return
+        try:
+            talk = open_talk(self.pages.talk.path)
+        except ScenarioError as error:
+            self.file_problem = problem_of(error)
+        else:
+            self.file_problem = ""
+            self.pages = self.pages.renewed(talk)
+            self._watch = Watch(files_of_talk(talk))
+        self.paint_now()
 
     # The stage
 
@@ -125,8 +149,8 @@ class Notes(Screen[None]):
             began=self._began_s is not None,
             behind_s=self.pages.behind_s(self.elapsed_s),
             clock=strftime("%H:%M:%S", localtime()),
-            said=message or by_hand or moment.said,
-            is_warning=moment.is_warning,
+            said=message or self.file_problem or by_hand or moment.said,
+            is_warning=moment.is_warning or bool(self.file_problem),
             keys=self.app.keymap.fill(KEYS),
         )
         self.query_one(Pane).show(paint(moment, width, height, self.app.glyphs))

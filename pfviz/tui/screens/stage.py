@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Final
 from pfviz.report.share import talk_token
 from pfviz.tui import keys
 from pfviz.tui.pane import Pane
-from pfviz.tui.screens.playing import Paint, PlayingScreen
+from pfviz.tui.screens.playing import Paint
 from pfviz.tui.screens.stage_manual import ManualLab, ManualMatrix
+from pfviz.tui.screens.stage_reload import StageReload
 from pfviz.tui.stage_link import StageLink
 from pfviz.tui.stage_show import Show, alone
 from pfviz.tui.stage_state import state_of
@@ -39,7 +40,7 @@ TYPED_S: Final = 4.0
 """So long a number waits for enter."""
 
 
-class Stage(PlayingScreen):
+class Stage(StageReload):
     """A talk, or one scenario, shown large."""
 
     KEYS_OF = keys.STAGE
@@ -73,6 +74,7 @@ class Stage(PlayingScreen):
         self.begin()
         self.moved()
         if not self.over_lab:
+            self.begin_to_watch()
             await self.link.open()
             self.tell()
 
@@ -177,7 +179,7 @@ class Stage(PlayingScreen):
         if self.blank:
             return StageMoment("", blank=True)
         typed = f"scene {self._typed}" if self._is_typing else ""
-        aside = typed or self.message or self.show.aside
+        aside = typed or self.message or self.show.aside or self.file_problem
         return replace(self.show.moment(perf_counter()), aside=aside)
 
     async def on_pane_pressed(self, _: Pane.Pressed) -> None:
