@@ -71,7 +71,7 @@ def recent_app(**more: object) -> LabApp:
 
 def notes_app(**more: object) -> LabApp:
     talk = open_source("talk", Overrides()).talk
-    return LabApp(talk=talk, notes=True, **more)  # type: ignore[arg-type]
+    return LabApp(notes=talk, **more)  # type: ignore[arg-type]
 
 
 def go(place: str) -> Keys:
@@ -98,7 +98,7 @@ SCREENS: dict[str, tuple[Callable[..., LabApp], Keys]] = {
     "stage-compare2": (stage_app, (*scene(5), "pagedown", "pagedown", "pagedown", "pagedown")),
     "stage-matrix": (stage_app, (*scene(8), "pagedown")),
     "question": (stage_app, (*scene(2), ASK)),
-    "answer": (stage_app, (*scene(2), ASK, "1", "pagedown")),
+    "answer": (stage_app, (*scene(2), ASK, "pagedown")),
     "compare": (lab_app, ("equals_sign", "space")),
     "compare-later": (lab_app, (*go(AT), "equals_sign")),
     "matrix": (matrix_app, ("down", "down", "right")),

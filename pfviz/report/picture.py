@@ -79,6 +79,7 @@ class LabCamera:
         if shot.playing:
             look = replace(look, selected=self._followed.at(frame, shot.at_us / SECOND_US))
         look = replace(look, span_ns=playing_span(frame, look, self._speed_ns))
+        look = replace(look, lane_lines=self._divided(frame).lane_lines)
         return Scene(frame, self._footage.timeline, look)
 
     def _pane(self, name: str, scene: Scene, width: int, height: int) -> Rows:

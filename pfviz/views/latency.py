@@ -17,7 +17,11 @@ from .states import REGIME_NAMES, REGIME_STYLES
 Series = tuple[str, str, Histogram, int]
 """(label, style, durations in ns, the largest of them)."""
 
-TALL_MAX: Final = 8
+TALL_MAX: Final = 12
+UNDER_TALL: Final = 5
+"""From so many rows on a series has its numbers under it..."""
+BARS_MIN: Final = 40
+"""... if beside them the bars had less room than this."""
 """Rows of one histogram at most."""
 _TICKS: Final = tuple(
     (10**power, label)
@@ -76,6 +80,8 @@ def paint_series(shown: Sequence[Series], width: int, height: int, look: Look = 
     tall = max(min((height - axis_rows) // len(full), TALL_MAX), 1)
     label = min(max(cell_width(name) for name, *_ in full), 10 if width < 50 else 16) + 1
     numbers = _numbers_width(width)
+    if numbers and tall >= UNDER_TALL and width - label - numbers < BARS_MIN:
+        numbers = 0  # A high pane has rows for the numbers; the bars need its width.
     under = numbers == 0 and tall >= 2
     bars = max(width - label - (numbers + 1 if numbers else 0), 0)
     low, high = _range(full)

@@ -21,6 +21,8 @@ STACKED_MIN: Final = (50, 14)
 SINGLE_MIN: Final = (24, 6)
 SENTENCE_ROOM: Final = 24
 """From this height on the sentence gets four lines, two of them for a caption."""
+ROOMY_LINES: Final = 48
+"""From this height on lanes are two lines high if all of them can be."""
 STACKED_PANE_LINES: Final = 8
 """A stacked pane is not made lower than this, its border included..."""
 SQUEEZED_PANE_LINES: Final = 6
@@ -46,6 +48,8 @@ class Plan:
     tab_lines: int
     sentence_lines: int
     hint_lines: int
+    lane_lines: int = 1
+    """How high lanes may be where there is room."""
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -73,8 +77,10 @@ def plan(width: int, height: int, focused: str, zoomed: bool, needs: Needs) -> P
     if width >= WIDE_MIN[0] and height >= WIDE_MIN[1]:
         lines = height - header - sentence - hints
         if zoomed:
-            return Plan("wide", ((lines, ((focused, width),)),), header, 0, sentence, hints)
-        return Plan("wide", _grid(width, lines, needs), header, 0, sentence, hints)
+            alone = ((lines, ((focused, width),)),)
+            return Plan("wide", alone, header, 0, sentence, hints, 3)
+        high = 2 if height >= ROOMY_LINES else 1
+        return Plan("wide", _grid(width, lines, needs, high), header, 0, sentence, hints, high)
     lines = height - header - sentence - hints - 1
     if zoomed:
         return Plan("stacked", ((lines, ((focused, width),)),), header, 1, sentence, hints)
@@ -88,10 +94,14 @@ LOWER_LINES: Final = 13
 
 
 def _grid(
-    width: int, lines: int, needs: Needs
+    width: int, lines: int, needs: Needs, lane_lines: int
 ) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
+    lanes = needs.threads + 5
+    high_lanes = needs.threads * (lane_lines + 1) + 6
+    if lane_lines > 1 and high_lanes <= lines * 2 // 5:
+        lanes = high_lanes
     wanted = (
-        max(LEAST[0], needs.threads + 5),
+        max(LEAST[0], lanes),
         max(LEAST[1], min(max(needs.vmas + 2, 2 * needs.nodes + 4), lines // 4)),
         LOWER_LINES,
     )

@@ -207,10 +207,11 @@ def _full(frame: Frame, lock: LockState, width: int, look: Look, rows_max: int) 
 def _head(frame: Frame, lock: LockState, width: int) -> Row:
     """Name, words and hand-off; the raw word goes first where there is no room for all."""
     row: Row = ()
-    for raw in (True, False):
-        said = words(frame, lock, wide=width >= 88, raw=raw)
-        row = ((title(frame, lock), "lock"), ("  ", "text"), (said, "dim"),
-               *_handoff(frame, lock, " · " if said else ""))  # fmt: skip
+    all_said, said = (words(frame, lock, wide=width >= 88, raw=raw) for raw in (True, False))
+    first = said.partition(" · ")[0]
+    for shown, has_handoff in ((all_said, True), (said, True), (first, True), (first, False)):
+        handoff = _handoff(frame, lock, " · " if shown else "") if has_handoff else []
+        row = ((title(frame, lock), "lock"), ("  ", "text"), (shown, "dim"), *handoff)
         if row_width(row) <= width:
             break
     return row

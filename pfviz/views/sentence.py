@@ -17,7 +17,8 @@ def paint_sentence(scene: Scene, message: str, caption: Caption, width: int, lin
         # The sentence is never cut for the caption's sake: it ends with whom all wait for.
         needed = narrator.lines_needed(scene.frame, width, scene.look)
         text = f"earlier: {caption.text}" if caption.is_past else caption.text
-        said = wrap(text, width - 2, max(lines - len(rows) - needed, 1))
+        room = 1 if caption.is_past else max(lines - len(rows) - needed, 1)
+        said = wrap(text, width - 2, room)
         marks = ["◇ ", *["  "] * len(said)]
         styles = ("dim", "dim") if caption.is_past else ("seek-cue", "strong")
         rows += [

@@ -119,7 +119,10 @@ def pane(name: str, scene: Scene, width: int, height: int, focus: str = "") -> R
         scene = replace(scene, look=replace(scene.look, people=people))
     title, foot = VIEWS[name].words(scene, height - 1)
     title = clip(title, width)
-    foot = clip(foot, max(width - cell_width(title) - 2, 0))
+    room = max(width - cell_width(title) - 2, 0)
+    while cell_width(foot) > room and " · " in foot:
+        foot = foot.rpartition(" · ")[0]  # Whole words, or none.
+    foot = clip(foot, room)
     blank = width - cell_width(title) - cell_width(foot)
     head: Row = (
         (title, "stage-focus" if name == focus else "stage-pane"),

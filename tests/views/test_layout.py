@@ -50,3 +50,10 @@ def test_at_80_by_24_seven_threads_all_get_a_lane_and_the_legend() -> None:
     lanes = plan(80, 24, "locks", False, Needs(7, 8, 2)).rows[0][0] - 2
     assert lanes >= 7 + 1
     assert plan(80, 24, "locks", False, Needs(16, 8, 2)).rows[0][0] == 8, "too many: two equals"
+
+
+def test_a_roomy_screen_has_lanes_that_are_two_lines_high_if_all_can_be() -> None:
+    few = plan(200, 60, "locks", False, Needs(5, 8, 2))
+    assert few.lane_lines == 2
+    assert few.rows[0][0] - 2 >= 5 * 3 + 2
+    assert plan(120, 40, "locks", False, Needs(5, 8, 2)).lane_lines == 1

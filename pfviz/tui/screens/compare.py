@@ -248,8 +248,9 @@ class Compare(PlayingScreen):
                       (f" {duration(player.now_ns)}{faster}  ", "text")]  # fmt: skip
         lead = "To get here: "
         if len(lead) + row_width(tuple(cells)) > self.app.size.width:
-            lead = "So far:"
             cells = [(f"{text.rstrip()} ", style) for text, style in cells]
+            short = len("So far: ") + row_width(tuple(cells)) - 1
+            lead = "So far: " if short <= self.app.size.width else "So far:"
         return ((lead, "strong"), *cells)
 
     def _told_divergence(self, width: int) -> tuple[Row, ...]:

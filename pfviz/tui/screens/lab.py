@@ -171,7 +171,7 @@ class Lab(LabReload):
         frame = self.player.frame
         # Between two events time goes on: waits grow, lanes move.
         frame.now_ns = max(frame.now_ns, self.player.now_ns)
-        look = replace(self.look, top=self.tops.get(name, -1))
+        look = replace(self.look, top=self.tops.get(name, -1), lane_lines=self.plan.lane_lines)
         if look.selected < 0 and self.player.playing:
             look = replace(look, selected=self.followed.at(frame, perf_counter()))
         if not look.span_ns and self.lanes_follow_play:
@@ -261,7 +261,9 @@ class Lab(LabReload):
         rows = self.panes["threads"].rows
         if not 0 <= y < len(rows) or not rows[y]:
             return -1
-        label = rows[y][0][0]
+        while y > 0 and rows[y] and len(rows[y]) > 1 and not rows[y][0][0].strip():
+            y -= 1  # The lower rows of a high lane have no name.
+        label = rows[y][0][0] if rows[y] else ""
         frame = self.player.frame
         for task in frame.people():
             if pad_name(frame.label(task.id), cell_width(label)) == label:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pfviz.tui.app import LabApp
 
 WIDTH_MAX = 84
+MARGINS = 16
 
 
 class QuestionPanel(ModalScreen[int]):
@@ -60,7 +61,9 @@ class QuestionPanel(ModalScreen[int]):
 
     def _show(self) -> None:
         pane = self.query_one(Pane)
-        width = max(min(self.app.size.width - 4, WIDTH_MAX), 4)
+        cells = self.app.size.width
+        # As wide as the screen, or with room at both sides: no single letters of what is below.
+        width = max(WIDTH_MAX if cells >= WIDTH_MAX + MARGINS else cells, 4)
         rows = self._rows(width - 4)[: max(self.app.size.height - 4, 1)]
         pane.styles.width, pane.styles.height = width, len(rows) + 2
         said = "{question.go}: go on" if self.revealed else "digit: answer · {question.skip}: skip"
