@@ -15,7 +15,7 @@ from .fault_codes import code_cells, legend, linux, meaning
 from .glyphs import UNICODE, Glyphs
 from .rows import Cell, Row, Rows, cell_width, clip, fit_rows, pad, wrap
 
-COLUMN_MAX: Final = 14
+COLUMN_MAX: Final = 20
 TITLE_MIN: Final = 14
 TITLE_MAX: Final = 40
 LEGEND_LINES_MIN: Final = 14

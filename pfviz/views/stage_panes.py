@@ -24,7 +24,7 @@ PANE_LINES_MIN: Final = 5
 GAP: Final = 3
 BOARD_LINES_MIN: Final = 5
 LANES_LINES_MAX: Final = 14
-WORDS_MIN: Final = 50
+WORDS_MIN: Final = 66
 """In a narrower column the lanes are more telling than the words beside them."""
 
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 ROOMY: Final = 110
 """From this width on, sentences need not be short."""
+LANE_LINES: Final = 3
+"""Lanes are at most so high."""
 COLUMN_MIN: Final = 38
 """Narrower columns are stacked instead."""
 LATENCY_STYLES: Final = {
@@ -163,7 +165,8 @@ class Compare(PlayingScreen):
             look = replace(look, span_ns=max(spans))
             frame = player.frame
         height = min(self.room(f"lanes{one}")[1] for one in range(len(self.recipes)))
-        look = replace(look, people=self._people(threads.rows_for_threads(frame, height)))
+        people = self._people(threads.rows_for_threads(frame, height))
+        look = replace(look, people=people, lane_lines=LANE_LINES)
         return Scene(frame, player.run.timeline, look)
 
     def _people(self, room: int) -> tuple[int, ...]:
