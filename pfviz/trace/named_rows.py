@@ -40,13 +40,15 @@ class RowNamer:
     """Rows of one log as dictionaries; call it for every row in order.
 
     A number that indexes no text or detail stays a number. A detail whose number is not the next
-    one says its number beside it (`KEY#`), and those that no row has are in `unused_details()`.
+    one says its number beside it (`KEY#`), as does a text that is there twice for the later one;
+    details that no row has are in `unused_details()`.
     """
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._next_detail = 0
         self._used: set[int] = set()
+        self._first = {text: n for n, text in reversed(tuple(enumerate(log.texts)))}
 
     def payload(self, row: Row) -> dict[str, Any]:
         """The four payload fields by name; those without a name only where they are not 0."""
@@ -57,7 +59,9 @@ class RowNamer:
                     found[key] = value
             elif way == _TEXT:
                 known = 0 <= value < len(self._log.texts)
-                found[key] = self._log.texts[value] if known else value
+                found[key] = text = self._log.texts[value] if known else value
+                if known and self._first[text] != value:
+                    found[f"{key}#"] = value
             elif not 0 <= value < len(self._log.details):
                 found[key] = value
             else:
@@ -88,7 +92,7 @@ class RowReader:
         for key, way in SHAPES.get(kind, _UNKNOWN):
             value = payload.get(key, 0) if key in PLACES else payload[key]
             if way == _TEXT and isinstance(value, str):
-                value = self.log.text(value)
+                value = payload.get(f"{key}#", self.log.text(value))
             elif way == _DETAIL and isinstance(value, list):
                 number = payload.get(f"{key}#", self._next_detail)
                 self.put_detail(number, value)

@@ -35,7 +35,9 @@ class OwnLog:
             log.steps.append(StepInfo(**value))
         elif "texts" in value:
             for text in value["texts"]:
-                log.text(text)
+                known = len(log.texts)
+                if log.text(text) < known:
+                    log.texts.append(text)  # A capture gave a thread a name that was there.
         elif "unused_details" in value:
             for number, detail in value["unused_details"]:
                 self._reader.put_detail(number, detail)

@@ -36,6 +36,8 @@ def any_log(draw: st.DrawFn) -> EventLog:
     log.meta.update(draw(st.dictionaries(TEXTS, TEXTS, max_size=3)))
     for text in draw(st.lists(TEXTS, min_size=1, max_size=5)):
         log.text(text)
+    if draw(st.booleans()):  # As in a capture that learns a thread's name late.
+        log.texts.append(draw(st.sampled_from(log.texts)))
     for value in draw(
         st.lists(DETAILS.map(lambda one: (1, 2, "rw-p", "n", one)), min_size=1, max_size=4)
     ):

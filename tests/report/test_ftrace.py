@@ -64,8 +64,9 @@ def test_any_log_is_read_again_without_loss(
         assert (again.steps, again.meta) == (log.steps, log.meta)
 
 
-def test_a_real_capture_comes_back_as_the_log_that_it_was(tmp_path: Path) -> None:
-    recording = recorded("race-t3")
+@pytest.mark.parametrize("name", ["race-t3", "redis-bgsave"])
+def test_a_real_capture_comes_back_as_the_log_that_it_was(name: str, tmp_path: Path) -> None:
+    recording = recorded(name)
     again = read_log(exported(recording, tmp_path))
     assert again.digest() == recording.log.digest()
     assert again.meta == recording.log.meta
