@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pfviz.scenario import talk_load
 from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.load import listing, load
 from pfviz.scenario.overrides import Overrides
-from pfviz.scenario.talk import Talk
+from pfviz.scenario.talk import Stop, Talk
 from pfviz.scenario.talk_schema import json_schema
 
 GOOD = """\
@@ -86,6 +88,34 @@ def test_what_a_stop_does_not_say_stays_as_it_was() -> None:
     assert (last.say, last.panes, last.focus) == ("second", ("latency",), "latency")
     assert last.speed_ns == 3000
     assert run.stops[2].is_end
+
+
+def test_panes_and_focus_last_until_a_stop_says_others_and_notes_do_not() -> None:
+    scene = replace(read().scenes[1], panes=("threads", "locks", "tree"), focus="threads")
+    stops = (
+        Stop("a", note="say this", panes=("counters", "latency"), focus="latency"),
+        Stop("b"),
+        Stop("c", focus="counters"),
+        Stop("d", panes=("latency",)),
+    )
+    views = [scene.view(stops[:count]) for count in range(1, 5)]
+    both = ("counters", "latency")
+    assert [view.panes for view in views] == [both, both, both, ("latency",)]
+    assert [view.focus for view in views] == ["latency", "latency", "counters", "latency"]
+    assert [view.note for view in views] == ["say this", "", "", ""]
+
+
+def test_a_scenario_s_question_is_asked_as_its_file_has_it() -> None:
+    asked = 0
+    for name in (one.name for one in listing()):
+        scenario = load(name)
+        alone = {one.ask: one for one in talk_load.alone(scenario, Overrides()).questions}
+        for question in scenario.question:
+            one = alone.get(question.ask)
+            if one is not None:
+                assert one.answers[one.right - 1] == question.answers[question.right - 1]
+                asked += 1
+    assert asked
 
 
 def test_the_cues_of_a_scenario_are_those_of_the_run_and_then_its_end() -> None:

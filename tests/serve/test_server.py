@@ -184,3 +184,20 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     done = CliRunner().invoke(cli, ["serve"], catch_exceptions=False)
     assert done.exit_code == 2
     assert done.stderr == "pfviz: serve needs one more package: pip install 'pfviz[web]'\n"
+
+
+def test_every_visitor_gets_the_run_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    got: list[list[str]] = []
+    monkeypatch.setattr("pfviz.cli.serve._serve", lambda words, *_: got.append(words) or 0)
+    words = ["--kernel", "6.18", "--seed", "7", "--until", "20us", "--policy", "merge=false",
+             "--policy", "io_wait=hold", "--without", "smaps"]  # fmt: skip
+    done = CliRunner().invoke(cli, ["serve", "smaps-monitor", *words], catch_exceptions=False)
+    assert done.exit_code == 0
+    (arguments,) = got
+    assert arguments[0] == "play"
+    assert arguments[-2:] == ["--", "smaps-monitor"]
+    said = list(zip(arguments[1:-2:2], arguments[2:-2:2], strict=True))
+    assert sorted(said) == sorted([
+        ("--kernel", "6.18"), ("--seed", "7"), ("--until", "20000ns"),
+        ("--policy", "merge=false"), ("--policy", "io_wait=hold"), ("--without", "smaps"),
+    ])  # fmt: skip

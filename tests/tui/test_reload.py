@@ -12,6 +12,7 @@ from textual.widgets import Static
 from pfviz.config.settings import Settings
 from pfviz.report.source import files_of, open_scenario, open_source
 from pfviz.scenario.errors import ScenarioError
+from pfviz.scenario.overrides import Overrides
 from pfviz.tui.app import LabApp
 from pfviz.tui.reload_words import complaint, what_changed
 from pfviz.tui.screens.gallery import Gallery
@@ -95,7 +96,7 @@ def test_a_complaint_quotes_the_line_and_hides_what_acts_on_terminals(file: Path
 
 
 async def test_saving_a_file_plays_it_anew_at_the_same_place(file: Path) -> None:
-    app = LabApp(run=run_of(open_source(str(file))), play=False)
+    app = LabApp(run=run_of(open_source(str(file), Overrides(seed=77))), play=False)
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         lab = lab_of(app)
@@ -109,6 +110,9 @@ async def test_saving_a_file_plays_it_anew_at_the_same_place(file: Path) -> None
         assert lab.player.run.title == "Another race"
         assert WorkloadPosition.of(lab.player) == place
         assert "Reloaded race.toml: title Another race" in text_of(app)
+        recipe = lab.player.run.recipe
+        assert recipe is not None
+        assert (recipe.seed, recipe.overrides.seed) == (77, 77)
 
 
 async def test_what_is_wrong_is_shown_until_it_is_right_and_the_run_plays_on(file: Path) -> None:
