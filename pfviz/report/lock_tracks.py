@@ -10,9 +10,8 @@ from pfviz.report.names import Names
 from pfviz.report.thread_tracks import LOCK_RANK, ThreadTracks
 from pfviz.report.tracks import COUNTER, NO_ARGS, Canvas, Track
 from pfviz.sim import event as ev
-from pfviz.sim.event import READ, EventLog, Row
+from pfviz.sim.event import MODES, READ, EventLog, Row
 
-MODES: Final = ("read", "write", "spin")
 _FIRST: Final = ("mmap_lock", "range_lock", "vma_lock", "ptl")
 """Kinds of locks that stand above all others, in this order."""
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pfviz.mm.thread import REGIMES as REGIMES
 from pfviz.scenario.machines import machine_kind
 from pfviz.sim import event
 from pfviz.sim.event import EventLog
@@ -18,7 +19,6 @@ from pfviz.stats.histogram import percentile
 
 Column = NDArray[np.int64]
 
-REGIMES: Final = ("mmap_lock", "vma_lock", "lockless")
 MAJOR: Final = 1
 ERROR: Final = 2
 PGMAJFAULT: Final = 16

@@ -14,7 +14,7 @@ from pfviz.report.json import ascii_line
 from pfviz.report.measure import REGIMES
 from pfviz.report.names import Names, names_of
 from pfviz.report.recording import Recording
-from pfviz.sim.event import FIELDS, EventLog, Row, unsigned
+from pfviz.sim.event import FIELDS, MODES, EventLog, Row, unsigned
 from pfviz.stats.lock_stats import count_locks
 from pfviz.trace.named_rows import SHAPES, kind_name
 
@@ -22,7 +22,6 @@ INT: Final = "int"
 ADDRESS: Final = "address"
 TEXT: Final = "text"
 FLAG: Final = "flag"
-MODES: Final = ("read", "write", "spin")
 
 Cells = list[Any]
 """One row: int, str, bool or None (no value) for each column."""

@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
+from pfviz.mm.thread import REGIMES
 from pfviz.scenario.errors import hint
 from pfviz.sim import event
-from pfviz.sim.event import FIELDS, EventLog, Row
+from pfviz.sim.event import FIELDS, MODES, EventLog, Row
 
 KINDS: Final = {name: kind for kind, (name, _) in FIELDS.items()}
-_MODES: Final = ("read", "write", "spin")
-_REGIMES: Final = ("mmap_lock", "vma_lock", "lockless")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +132,9 @@ class Moments:
             case "line" if value in self._lines:
                 return (self._lines[value],)
             case "mode":
-                return (_MODES[value],)
-            case "regime" | "from_regime" | "to_regime" if 0 <= value < len(_REGIMES):
-                return (_REGIMES[value],)
+                return (MODES[value],)
+            case "regime" | "from_regime" | "to_regime" if 0 <= value < len(REGIMES):
+                return (REGIMES[value],)
         if row[1] == event.TREE_STORE and key == "acts":
             return tuple(act[0] for act in log.details[value][6])
         if f"{key}_text" in FIELDS[row[1]][1]:

@@ -158,6 +158,8 @@ READ: Final = 0
 WRITE: Final = 1
 SPIN: Final = 2
 """Modes of lock events."""
+MODES: Final = ("read", "write", "spin")
+"""What they are called."""
 
 STILL_RUNNABLE: Final = 0
 ASLEEP: Final = 1

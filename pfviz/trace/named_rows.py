@@ -58,9 +58,11 @@ class RowNamer:
                 if value or key not in PLACES:
                     found[key] = value
             elif way == _TEXT:
-                known = 0 <= value < len(self._log.texts)
-                found[key] = text = self._log.texts[value] if known else value
-                if known and self._first[text] != value:
+                if not 0 <= value < len(self._log.texts):
+                    found[key] = value
+                    continue
+                found[key] = text = self._log.texts[value]
+                if self._first[text] != value:
                     found[f"{key}#"] = value
             elif not 0 <= value < len(self._log.details):
                 found[key] = value
