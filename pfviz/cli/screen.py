@@ -21,12 +21,16 @@ def screen_words(
 
     Raises ScenarioError (exit code 2): the configuration cannot be used.
     """
+    from msgspec.structs import replace
+
     from pfviz.config.resolve import DEFAULT, resolve
     from pfviz.tui.keymap import keymap_of
 
     resolved = resolve({"theme": theme, "ascii": ascii_only, "fps": fps, "keymap": keymap})
     settings = resolved.settings
-    wears_own = stage and settings.stage_theme and resolved.origins["theme"].layer != "flag"
+    if resolved.origins["theme"].layer == "flag":  # It is for every screen of this once.
+        settings = replace(settings, stage_theme="")
+    wears_own = stage and settings.stage_theme
     return {
         "theme": settings.stage_theme if wears_own else settings.theme,
         "ascii_only": settings.ascii,

@@ -32,7 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, Meta(description="Only ASCII characters, even where the terminal can do more.")
     ] = False
     stage_theme: Annotated[
-        str, Meta(description="Colours of a talk, and of --stage; empty for those of theme.")
+        str,
+        Meta(description="Colours of a talk, and of any run on stage; empty for those of theme."),
     ] = ""
     fps: Annotated[
         int, Meta(ge=1, le=60, description="Pictures a second, at most.")

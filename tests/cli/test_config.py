@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pfviz.cli import cli
+from pfviz.cli.screen import screen_words
 from pfviz.config.settings import Settings, names
 
 
@@ -116,3 +117,11 @@ def test_keys_are_listed_by_id_and_as_a_file_to_start_from(home: Path) -> None:
     (home / "keymaps").mkdir(parents=True)
     pfviz("config", "keys", "--toml", "-o", str(home / "keymaps" / "mine.toml"))
     assert pfviz("config", "keys", "--keymap", "mine").exit_code == 0
+
+
+def test_a_theme_that_is_said_is_for_the_stage_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PFVIZ_STAGE_THEME", "projector")
+    assert screen_words(stage=True)["theme"] == "projector"
+    assert screen_words()["settings"].stage_theme == "projector"
+    said = screen_words("light", stage=True)
+    assert (said["theme"], said["settings"].stage_theme) == ("light", "")

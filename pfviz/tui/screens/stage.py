@@ -12,11 +12,13 @@ that a clicker sends starts again, leaves, or shows anything but the talk.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from pfviz.report.share import talk_token
+from pfviz.scenario.errors import ScenarioError
 from pfviz.tui import keys
 from pfviz.tui.pane import Pane
 from pfviz.tui.screens.playing import Paint
@@ -62,6 +64,8 @@ class Stage(StageReload):
         self._typed_until = 0.0
         self._g_pressed = False
         self._seen: tuple[object, ...] = ()
+        self._worn_before = ""
+        """The theme to put on again in the lab below; "" where it is the same."""
         self.link = StageLink(self._obey)
 
     def compose(self) -> ComposeResult:
@@ -70,6 +74,7 @@ class Stage(StageReload):
 
     async def on_mount(self) -> None:
         """Begin."""
+        self._wear_own()
         self.dress()
         self.begin()
         self.moved()
@@ -90,6 +95,15 @@ class Stage(StageReload):
     def is_talk(self) -> bool:
         """Whether screens above it are left by the keys of a clicker."""
         return not self.over_lab
+
+    def _wear_own(self) -> None:
+        """Put on the theme that the settings want on stage, if they want another one."""
+        own = self.app.settings.stage_theme
+        if own and own != self.app.worn:
+            before = self.app.worn
+            with suppress(ScenarioError):  # Its file was changed: what is worn will do.
+                self.app.wear(own)
+                self._worn_before = before
 
     # Playing
 
@@ -298,6 +312,8 @@ class Stage(StageReload):
     def action_manual(self) -> None:
         """The lab at this very moment; the talk waits where it is."""
         if self.over_lab:
+            if self._worn_before and self.app.worn == self.app.settings.stage_theme:
+                self.app.wear(self._worn_before)
             self.dismiss()
             return
         moment, act = self.show.moment(perf_counter()), self.show.act
