@@ -33,6 +33,8 @@ CARD_S: Final = 3.0
 """How long a title that stands alone is looked at."""
 THINK_S: Final = 8.0
 """How long an audience is given to answer."""
+CAPTION_MAX: Final = 140
+"""More characters than these cannot be read while something moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,20 @@ class SceneVerdict:
     def seconds(self) -> float:
         """How long it is likely to take."""
         return self.read_s + self.played_s
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What would come, but should be better: captions too long to be read."""
+        scene = self.scene
+        said = (scene.say, *(stop.say for stop in scene.stops),
+                *(text for one in scene.questions for text in (one.ask, one.why)
+                  if not one.is_of_scenario))  # fmt: skip
+        return tuple(
+            f"{len(text)} characters are more than the {CAPTION_MAX} that are read at a glance: "
+            f"{_short(text)}"
+            for text in said
+            if len(text) > CAPTION_MAX
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +105,7 @@ class TalkVerdict:
                     "read_s": round(one.read_s),
                     "played_s": round(one.played_s),
                     "problems": one.problems,
+                    "advice": one.advice,
                 }
                 for one in self.scenes
             ],
@@ -106,8 +123,8 @@ class TalkVerdict:
                 f"{minutes(one.seconds):>5} of {minutes(scene.minutes * 60):>5}  "
                 f"{' '.join(scene.topics)}"
             ).rstrip()
-            for problem in one.problems:
-                yield f"            {problem}"
+            for told in (*one.problems, *one.advice):
+                yield f"            {told}"
         mark = "ok    " if self.holds else "FAILED"
         stops_all = sum(one.stops for one in self.scenes)
         yield (
