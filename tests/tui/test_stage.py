@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from pfviz.config.settings import Settings
 from pfviz.scenario.talk import Talk
 from pfviz.scenario.talk_load import open_talk
 from pfviz.tui.app import LabApp
@@ -386,16 +385,3 @@ async def test_a_click_is_next_and_the_notes_can_ask_for_it_too(talk: Talk) -> N
         await press(pilot, "f5")
         assert caption(pilot) == "Two threads and an unmapper."
         following.cancel()
-
-
-async def test_the_stage_wears_its_own_theme_and_the_lab_below_keeps_the_other() -> None:
-    app = LabApp(run=runs.race(), play=False)
-    app.settings = Settings(stage_theme="projector")
-    async with app.run_test(size=(80, 24)) as pilot:
-        before = app.worn
-        await press(pilot, "S")
-        assert isinstance(app.screen, Stage)
-        assert app.worn == "projector"
-        await press(pilot, "escape")
-        assert isinstance(app.screen, Lab)
-        assert app.worn == before != "projector"

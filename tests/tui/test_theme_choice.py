@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from pfviz.config.settings import Settings
 from pfviz.tui.app import LabApp
 from pfviz.tui.screens.choice import Choice
+from pfviz.tui.screens.lab import Lab
+from pfviz.tui.screens.stage import Stage
 from pfviz.views.palettes import CONTRAST, DARK, LIGHT
 from tests.tui.runs import race
 from tests.tui.screen_text import lab_of, text_of
@@ -44,3 +47,18 @@ async def test_a_highlighted_theme_is_worn_and_esc_brings_the_old_one_back(
         assert app.styles_by_name["warn"].color is not None
         assert app.styles_by_name["warn"].color.name == "#ff0088"
         assert app.worn == "mine"
+
+
+async def test_the_stage_wears_its_own_theme_and_the_lab_below_keeps_the_other() -> None:
+    app = LabApp(run=race(), play=False)
+    app.settings = Settings(stage_theme="projector")
+    async with app.run_test(size=(80, 24)) as pilot:
+        before = app.worn
+        await pilot.press("S")
+        await pilot.pause()
+        assert isinstance(app.screen, Stage)
+        assert app.worn == "projector"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Lab)
+        assert app.worn == before != "projector"
