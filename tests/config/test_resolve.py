@@ -107,6 +107,16 @@ def test_the_nearest_project_file_counts_up_to_the_repository_and_not_beyond(
     assert there.resolve().settings.fps == 3
 
 
+def test_a_home_that_is_a_repository_makes_no_project_of_all_that_is_in_it(there: Places) -> None:
+    (there.root / ".git").rmdir()
+    (there.home / ".git").mkdir()
+    (there.home / "pfviz.toml").write_text("fps = 1\n")
+    assert there.resolve().settings.fps == 15
+    assert resolve({}, {}, there.home).settings.fps == 15
+    there.project.write_text("fps = 2\n")
+    assert there.resolve().settings.fps == 2
+
+
 def test_outside_of_a_repository_only_the_folder_itself_counts(there: Places) -> None:
     (there.root / ".git").rmdir()
     there.project.write_text("fps = 2\n")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pfviz.report import html
-from pfviz.report.drawing import DRAWN
+from pfviz.report.drawing import DRAWN, colors_of
 from pfviz.report.film import Film
+from pfviz.report.strips import strips_of
 from pfviz.views.rows import plain
 from tests.report.films import film
 
@@ -95,6 +96,7 @@ def test_a_jump_to_a_cue_shows_its_caption_and_its_picture(tab: tuple[Any, list[
     page, complaints = tab
     shown = film(fps=2)
     pictures = dict(shown.pictures())
+    looked_at = 0
     for number in (2, 0):
         page.locator("#cues button").nth(number).click()
         mark = shown.marks[number]
@@ -103,6 +105,8 @@ def test_a_jump_to_a_cue_shows_its_caption_and_its_picture(tab: tuple[Any, list[
         assert _drawn(page) == [
             "".join(" " if char in DRAWN else char for char in line).rstrip() for line in lines
         ]
+        looked_at += _grounds_are_drawn(page, shown, list(pictures.items()), mark.at_us)
+    assert looked_at, "a picture without a ground of its own shows nothing here"
     assert complaints == []
 
 
@@ -144,3 +148,20 @@ def _drawn(page: Any) -> list[str]:
         row, column = (int(y) - html.MARGIN) // 20, (int(x) - html.MARGIN) // 10
         lines[row][column : column + len(words)] = words
     return ["".join(line).rstrip() for line in lines]
+
+
+def _grounds_are_drawn(page: Any, shown: Film, pictures: list[tuple[int, Any]], at_us: int) -> int:
+    """Look at what the script has drawn anew: how many pieces have a ground of their own."""
+    found = 0
+    for index, strip in enumerate(strips_of(pictures).strips):
+        content = [number for us, number in strip.changes if us <= at_us][-1]
+        inks = [shown.inks[style] for _, style in strip.contents[content] if style in shown.inks]
+        wanted = {colors_of(ink, shown.palette)[1] for ink in inks} - {""}
+        if content == strip.changes[0][1] or not wanted:
+            continue
+        drawn = page.evaluate(
+            f"[...document.querySelectorAll('#s{index} path')].map(p => p.getAttribute('fill'))"
+        )
+        assert wanted <= set(drawn), (index, strip.contents[content])
+        found += 1
+    return found

@@ -14,7 +14,9 @@ from pfviz.report.reel import (
     plan,
     reading_us,
     stretch,
+    whole,
 )  # fmt: skip
+from pfviz.scenario.build import build_with
 from tests.report.runs import recorded
 
 
@@ -82,3 +84,12 @@ def test_places_are_named_as_in_the_lab(monitor: Footage) -> None:
         monitor.position_of("cue 9")
     with pytest.raises(ValueError, match="comes before"):
         stretch(monitor, "2ms", "1ms")
+
+
+def test_a_film_begins_where_the_world_has_been_set_up() -> None:
+    recording = recorded("hello-fault")
+    scenario = recording.scenario
+    assert scenario is not None
+    assert recording.origin == len(build_with(scenario, recording.overrides).log) > 0
+    reel = plan(footage_of(recording), whole(footage_of(recording)), 1_000, 4)
+    assert reel.shots[0].index == recording.origin

@@ -84,6 +84,28 @@ def test_a_moving_picture_shows_at_each_time_what_was_painted() -> None:
         assert ["".join(line).rstrip() for line in lines] == plain(rows).split("\n"), at_us
 
 
+def test_what_moves_a_strip_shows_each_content_at_its_time() -> None:
+    shown = film(fps=2, begin="start", end="cue 2")
+    pictures = list(shown.pictures())
+    data = svg.moving(shown, pictures)
+    poster = svg.poster_of(shown, pictures)
+    assert pictures[poster][0] == max(us for us, _ in pictures if us <= shown.marks[-1].at_us)
+    cut = strips_of(pictures, poster)
+    assert sum(len(strip.changes) > 2 for strip in cut.strips) > 3
+    for index, strip in enumerate(cut.strips):
+        rule = re.search(rf"@keyframes m-{index}{{(.*?}})}}", data)
+        assert rule is not None
+        steps = [(float(share) * shown.lasts_us / 100, int(down) // -svg.STRIDE)
+                 for share, down in re.findall(r"([\d.]+)%{translate:0 (-?\d+)px}", rule[1])]  # fmt: skip
+        assert [content for _, content in steps] == [content for _, content in strip.changes]
+        for (at_us, _), (us, _) in zip(steps, strip.changes, strict=True):
+            assert abs(at_us - us) <= shown.lasts_us / 10_000, "a hundredth of a percent"
+        # Where nothing moves, the first content stands: that of the poster.
+        rows = plain(pictures[poster][1]).split("\n")
+        words = "".join(text for text, _ in strip.contents[0])
+        assert rows[strip.y].ljust(80)[strip.x : strip.x + strip.width] == words
+
+
 def test_a_moving_picture_is_small_has_no_script_and_rests_for_who_wants_rest() -> None:
     data = b"".join(
         piece for _, piece in svg.pieces(film(fps=4, begin="start", end="cue 2"))

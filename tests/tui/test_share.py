@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pfviz.report.share import log_check
 from pfviz.report.source import Shared, open_source
 from pfviz.scenario.overrides import Overrides
 from pfviz.scenario.token import Moment, decode
+from pfviz.sim.event import ROW_BYTES, EventLog
 from pfviz.tui.app import LabApp
 from pfviz.tui.player import Player
 from pfviz.tui.run import Run
@@ -181,3 +183,14 @@ async def test_a_talk_that_was_left_goes_on_at_the_stop_where_it_was() -> None:
                 break
             await pilot.pause(0.05)
         assert (show.number, show.act.at, show.act.heading) == (*left, False)
+
+
+def test_the_check_of_a_moment_is_of_all_that_happened_until_then_and_of_nothing_later() -> None:
+    log = player().run.log
+    checks = [log_check(log, events) for events in range(60)]
+    assert len(set(checks)) > 55
+    other = EventLog(bytearray(log.rows))
+    other.rows[30 * ROW_BYTES] ^= 1
+    changed = [log_check(other, events) for events in range(60)]
+    assert changed[:31] == checks[:31]
+    assert all(one != was for one, was in zip(changed[31:], checks[31:], strict=True))
