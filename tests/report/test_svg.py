@@ -95,8 +95,10 @@ def test_what_moves_a_strip_shows_each_content_at_its_time() -> None:
     for index, strip in enumerate(cut.strips):
         rule = re.search(rf"@keyframes m-{index}{{(.*?}})}}", data)
         assert rule is not None
-        steps = [(float(share) * shown.lasts_us / 100, int(down) // -svg.STRIDE)
-                 for share, down in re.findall(r"([\d.]+)%{translate:0 (-?\d+)px}", rule[1])]  # fmt: skip
+        found = re.findall(r"([\d.]+)%{translate:0 (-?\d+)px}", rule[1])
+        steps = [
+            (float(share) * shown.lasts_us / 100, int(down) // -svg.STRIDE) for share, down in found
+        ]
         assert [content for _, content in steps] == [content for _, content in strip.changes]
         for (at_us, _), (us, _) in zip(steps, strip.changes, strict=True):
             assert abs(at_us - us) <= shown.lasts_us / 10_000, "a hundredth of a percent"
