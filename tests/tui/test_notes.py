@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from pfviz.tui.app import LabApp
 from pfviz.tui.notes_pages import Pages
 from pfviz.tui.screens.notes import Notes
 from pfviz.tui.stage_link import StageLink
+from pfviz.tui.stage_show import Show
+from pfviz.tui.stage_state import state_of
 
 TALK = """\
 schema_version = 1
@@ -92,6 +95,17 @@ def test_while_a_title_stands_alone_the_beginning_of_its_scene_is_what_comes_nex
     assert opened.moment().following == "first"
     opened.follow(STATE | {"scene": 2, "kind": "card", "caption": "the end", "next": ""})
     assert opened.moment().following == "", "words alone are read at once"
+
+
+def test_the_stage_tells_of_a_title_while_it_stands_alone() -> None:
+    talk = parse(TALK, "/nowhere/t.toml")
+    first, words_only = talk.scenes
+    show = Show(replace(talk, scenes=(replace(first, card=True),)))
+    told = state_of(show, is_blank=False, is_manual=False)
+    assert (told["kind"], told["caption"]) == ("card", "one")
+    show = Show(replace(talk, scenes=(words_only,)))
+    told = state_of(show, is_blank=False, is_manual=False)
+    assert (told["kind"], told["caption"]) == ("card", "the end")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from pfviz.tui.screens.lab import Lab
 from pfviz.tui.screens.matrix import Matrix
 from pfviz.tui.screens.stage import Stage
 from pfviz.tui.stage_link import Heard, StageFollower
-from pfviz.tui.stage_show import Show
-from pfviz.tui.stage_state import state_of
 from pfviz.views.rows import plain
 
 from . import runs
@@ -231,14 +228,6 @@ async def test_the_matrix_is_taken_over_as_the_matrix(talk: Talk) -> None:
         assert isinstance(pilot.app.screen, Matrix)
         await press(pilot, "f5")
         assert caption(pilot) == "Which lock serves which fault."
-
-
-def test_the_notes_are_told_the_title_while_it_stands_alone(talk: Talk) -> None:
-    scene = replace(talk.scenes[1], card=True)
-    told = state_of(Show(replace(talk, scenes=(scene,))), is_blank=False, is_manual=False)
-    assert (told["kind"], told["caption"]) == ("card", scene.title)
-    told = state_of(Show(talk), is_blank=False, is_manual=False)
-    assert (told["kind"], told["caption"]) == ("card", "Welcome."), "words alone are all there is"
 
 
 @pytest.mark.parametrize("above", ["enter", "question_mark", "enter question_mark", "T"])
