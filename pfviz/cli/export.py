@@ -125,6 +125,9 @@ def _command_for(chosen: Format) -> click.Command:
             )
         if opened.capture is not None and overrides != NO_CHANGES:
             say("pfviz: a capture has happened: --kernel, --mode and the like change nothing")
+        if opened.modes and overrides.mode is None:
+            one, several = opened.overrides.mode or opened.modes[0], " and ".join(opened.modes)
+            say(f"pfviz: the token compares {several}; this is {one}, and --mode takes another")
         export_to(output, chosen, opened, options)
 
     export.__doc__ = (

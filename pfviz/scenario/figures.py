@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +31,10 @@ class Figure:
 
 
 def compared(text: str, asked: Asked) -> list[Figure]:
-    """The numbers that a claim takes from other runs, each once, in the order of the claim."""
+    """The numbers that a claim takes from other runs, each once, in the order of the claim.
+
+    What is the same here is left out where the claim does not ask it of this run: it tells nothing.
+    """
     tree = parsed(text)
     found: list[Figure] = []
     for node in _parts(tree):
@@ -43,6 +47,7 @@ def compared(text: str, asked: Asked) -> list[Figure]:
     return [
         replace(figure, here=None) if runs[figure.path] > 1 and figure.path not in own else figure
         for figure in found
+        if figure.path in own or figure.here != figure.there
     ]
 
 
@@ -110,7 +115,7 @@ def _figure(node: ast.expr, asked: Asked) -> Figure | None:
         return None
     changes = [("mode", evaluate(one, asked)) for one in call.args]
     changes += [(str(one.arg), evaluate(one.value, asked)) for one in call.keywords]
-    here = _number(_OfThisRun().visit(node), asked)
+    here = _number(_OfThisRun().visit(deepcopy(node)), asked)
     return Figure(path, tuple(changes), there, here)
 
 

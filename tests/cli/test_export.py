@@ -144,3 +144,13 @@ def test_libreoffice_holds_every_cell_of_a_table(tmp_path: Path) -> None:
     assert list(csv.reader((tmp_path / "again" / "run.csv").open())) == list(
         csv.reader(path.open())
     )
+
+
+def test_of_a_compared_run_it_is_said_which_is_exported() -> None:
+    words = ("export", "hgrm", "pf1:two-mallocs:sadra44c0c1g0082a100")
+    said = CliRunner().invoke(main, words).stderr
+    assert said == (
+        "pfviz: the token compares mmap_lock and per-vma and lockless; "
+        "this is mmap_lock, and --mode takes another\n"
+    )
+    assert not CliRunner().invoke(main, [*words, "--mode", "per-vma"]).stderr

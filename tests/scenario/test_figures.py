@@ -11,10 +11,11 @@ from pfviz.scenario.expectations import Asked
 from pfviz.scenario.figures import Figure, compared
 
 HERE = {"now_ns": 100, "broken_rules": [], "latency_ns": {"max": 7},
-        "locks": [{"name": "mmap_lock app", "contended": 3}]}  # fmt: skip
+        "locks": [{"name": "mmap_lock app", "contended": 3},
+                  {"name": "same", "reads": 4}]}  # fmt: skip
 THERE = {"now_ns": 40, "broken_rules": [{"rule": "I18"}], "latency_ns": {"max": 9},
          "locks": [{"name": "mmap_lock app", "contended": 5},
-                   {"name": "range", "contended": 2}]}  # fmt: skip
+                   {"name": "range", "contended": 2}, {"name": "same", "reads": 4}]}  # fmt: skip
 
 
 def asked() -> Asked:
@@ -43,6 +44,9 @@ def asked() -> Asked:
           Figure(("now_ns",), (("seed", 3),), 40, 100)]),
         ("any('I18' in one.rule for one in compare(seed=2).broken_rules)", []),
         ("now_ns > 3", []),
+        ("happened('x') < compare(seed=2).locks['same'].reads", []),
+        ("locks['same'].reads == compare(seed=2).locks['same'].reads",
+         [Figure(("locks", "same", "reads"), (("seed", 2),), 4, 4)]),
     ],
 )  # fmt: skip
 def test_each_number_of_another_run_comes_with_that_of_this_one(
