@@ -8,7 +8,7 @@ from typing import Final
 from pfviz.report.flows import Flows
 from pfviz.report.names import Names
 from pfviz.report.thread_tracks import LOCK_RANK, ThreadTracks
-from pfviz.report.tracks import COUNTER, NO_ARGS, Canvas, Track
+from pfviz.report.tracks import COUNTER, NO_ARGS, Args, Canvas, Track
 from pfviz.sim import event as ev
 from pfviz.sim.event import MODES, READ, EventLog, Row
 
@@ -61,14 +61,16 @@ class LockTracks:
         track = self._holder(lock, task, mode)
         self._held_on.setdefault((lock, task), []).append(track)
         who = self.names.task(task) or "nobody"
-        args = {"wait_ns": row[5], "trylock": bool(row[6])} if row is not None else NO_ARGS
+        args: Args = NO_ARGS
+        if row is not None:
+            args = {**_known(wait_ns=row[5]), "trylock": bool(row[6])}
         name = f"{who} ({MODES[mode] if 0 <= mode < len(MODES) else mode})"
         self.canvas.begin(now_ns, track, ("hold", task), name, "lock", args)
 
     def _let_go(self, now_ns: int, lock: int, task: int, hold_ns: int) -> None:
         tracks = self._held_on.get((lock, task))
         if tracks:
-            self.canvas.end(now_ns, tracks.pop(), ("hold", task), {"hold_ns": hold_ns})
+            self.canvas.end(now_ns, tracks.pop(), ("hold", task), _known(hold_ns=hold_ns))
 
     def acquired(self, number: int, row: Row) -> None:
         now_ns, _, task, lock, mode, wait_ns, _ = row
@@ -79,7 +81,7 @@ class LockTracks:
             name = f"gets {self.names.lock_label(lock)}"
             thread = self.threads.thread(task)
             self.canvas.instant(
-                now_ns, thread, name, "lock", {"wait_ns": wait_ns}, flows_in=flow
+                now_ns, thread, name, "lock", _known(wait_ns=wait_ns), flows_in=flow
             )  # fmt: skip
 
     def failed(self, _number: int, row: Row) -> None:
@@ -110,9 +112,9 @@ class LockTracks:
 
     def contention_begin(self, _number: int, row: Row) -> None:
         now_ns, _, task, lock, mode, position, _ = row
-        self._queue(now_ns, lock, task, mode, {"ahead": position})
+        self._queue(now_ns, lock, task, mode, _known(ahead=position))
 
-    def _queue(self, now_ns: int, lock: int, task: int, mode: int, args: dict[str, int]) -> None:
+    def _queue(self, now_ns: int, lock: int, task: int, mode: int, args: Args) -> None:
         said = MODES[mode] if 0 <= mode < len(MODES) else ""
         self._wait(now_ns, lock, task, f"waits for {self.names.lock_label(lock)} ({said})", args)
         self._waiters.setdefault(lock, set()).add(task)
@@ -120,7 +122,7 @@ class LockTracks:
 
     def contention_end(self, _number: int, row: Row) -> None:
         now_ns, _, task, lock, _, wait_ns, _ = row
-        self._leave(now_ns, lock, task, {"wait_ns": wait_ns})
+        self._leave(now_ns, lock, task, _known(wait_ns=wait_ns))
 
     def spin_begin(self, _number: int, row: Row) -> None:
         now_ns, _, task, lock, mode, _, _ = row
@@ -131,7 +133,7 @@ class LockTracks:
 
     def spin_end(self, _number: int, row: Row) -> None:
         now_ns, _, task, lock, _, spin_ns, taken = row
-        self._leave(now_ns, lock, task, {"spin_ns": spin_ns, "taken": bool(taken)})
+        self._leave(now_ns, lock, task, {**_known(spin_ns=spin_ns), "taken": bool(taken)})
 
     def sleep(self, _number: int, row: Row) -> None:
         """Who changes a VMA sleeps until its last reader has gone, without any queue (6.15+)."""
@@ -142,14 +144,14 @@ class LockTracks:
                 waiting.add(task)
                 self._count(now_ns, lock, "waiters", self._waiters)
 
-    def _wait(self, now_ns: int, lock: int, task: int, name: str, args: dict[str, int]) -> None:
+    def _wait(self, now_ns: int, lock: int, task: int, name: str, args: Args) -> None:
         if task >= 0:
             track = self.threads.thread(task)
             self.canvas.end(now_ns, track, ("wait", lock))
             self.canvas.begin(now_ns, track, ("wait", lock), name, "wait", args)
 
     def _leave(
-        self, now_ns: int, lock: int, task: int, args: dict[str, int | bool] = NO_ARGS
+        self, now_ns: int, lock: int, task: int, args: Args = NO_ARGS
     ) -> None:  # fmt: skip
         """The task neither waits for the lock nor spins on it any more."""
         for what, waiting in (("waiters", self._waiters), ("spinners", self._spinners)):
@@ -165,6 +167,11 @@ class LockTracks:
         name = f"{what} of {self.names.lock_label(lock)}"
         track = self.canvas.track((what, lock), name, COUNTER, parent=parent, unit="threads")
         self.canvas.count(now_ns, track, len(waiting[lock]))
+
+
+def _known(**numbers: int) -> Args:
+    """Those that are known: captures say -1 where a kernel did not tell."""
+    return {name: value for name, value in numbers.items() if value >= 0}
 
 
 Draw = Callable[[LockTracks, int, Row], None]

@@ -209,3 +209,15 @@ def test_who_fails_to_get_a_lock_waits_no_more() -> None:
     counted = [(mark.now_ns, mark.value) for mark in marks(found) if mark.phase == COUNT]
     assert counted == [(1, 1), (5, 0)]
     assert [(one.begin_ns, one.end_ns) for one in slices(found)] == [(1, 5)]
+
+
+def test_what_a_capture_does_not_know_is_not_told_as_a_number() -> None:
+    drawn = marks(recorded("race-t3"))
+    told = [
+        value
+        for mark in drawn
+        for name, value in mark.args.items()
+        if name in ("ahead", "wait_ns", "hold_ns", "spin_ns")
+    ]
+    assert told
+    assert min(told) >= 0
