@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,41 +36,54 @@ class _Open:
     faults: int = 0
 
 
+_Cells = Callable[[EventLog, int, _Open, Row], list[Any]]
+
+
 def fault_rows(recording: Recording) -> Pieces:
     """The faults that ended: cells of the faults table without the thread's name."""
+    return _ended(recording, ev.FAULT_BEGIN, ev.FAULT_END, _fault)
+
+
+def operation_rows(recording: Recording) -> Pieces:
+    """The operations that ended: cells of the operations table without the thread's name."""
+    return _ended(recording, ev.OP_BEGIN, ev.OP_END, _operation)
+
+
+def _ended(recording: Recording, begin: int, end: int, cells: _Cells) -> Pieces:
+    """A row for each end whose begin is there, with what happened between them."""
     log = recording.log
-    open_faults: dict[int, _Open] = {}
+    opened: dict[int, _Open] = {}
     number = 0
     for first, rows in recording.rows():
         found = []
         for row in rows:
             kind, task = row[1], row[2]
-            if kind == ev.FAULT_BEGIN:
-                open_faults[task] = _Open(row)
+            if kind == begin:
+                opened[task] = _Open(row)
+            elif (one := opened.get(task)) is None:
                 continue
-            fault = open_faults.get(task)
-            if fault is None:
-                continue
-            if kind == ev.FAULT_END:
-                del open_faults[task]
-                found.append(_fault(log, number, fault, row))
+            elif kind == end:
+                del opened[task]
+                found.append(cells(log, number, one, row))
                 number += 1
             else:
-                _note(log, fault, row)
+                _note(log, one, row)
         yield first + len(rows), found
 
 
-def _note(log: EventLog, fault: _Open, row: Row) -> None:
-    """Take what happened inside a fault."""
+def _note(log: EventLog, one: _Open, row: Row) -> None:
+    """Take what happened inside a fault or an operation."""
     kind = row[1]
     if kind == ev.FAULT_PATH:
-        fault.attempts += 1
+        one.attempts += 1
     elif kind == ev.FAULT_FALLBACK:
-        fault.causes.append(log.texts[row[3]])
+        one.causes.append(log.texts[row[3]])
     elif kind in WAITED:
-        fault.wait_ns += max(row[5], 0)
+        one.wait_ns += max(row[5], 0)
     elif kind == ev.IO_END:
-        fault.io_ns += max(row[6], 0)
+        one.io_ns += max(row[6], 0)
+    elif kind == ev.FAULT_END:
+        one.faults += 1
 
 
 WAITED: Final = (ev.CONTENTION_END, ev.SPIN_END)
@@ -87,32 +100,6 @@ def _fault(log: EventLog, number: int, fault: _Open, end: Row) -> list[Any]:
         max(fault.attempts, 1), "; ".join(fault.causes), fault.wait_ns, fault.io_ns,
         *(bool(flags & bit) for bit in (MAJOR, ERROR, RETRIED, INFERRED)),
     ]  # fmt: skip
-
-
-def operation_rows(recording: Recording) -> Pieces:
-    """The operations that ended: cells of the operations table without the thread's name."""
-    log = recording.log
-    open_operations: dict[int, _Open] = {}
-    number = 0
-    for first, rows in recording.rows():
-        found = []
-        for row in rows:
-            kind, task = row[1], row[2]
-            if kind == ev.OP_BEGIN:
-                open_operations[task] = _Open(row)
-                continue
-            operation = open_operations.get(task)
-            if operation is None:
-                continue
-            if kind == ev.OP_END:
-                del open_operations[task]
-                found.append(_operation(log, number, operation, row))
-                number += 1
-            elif kind == ev.FAULT_END:
-                operation.faults += 1
-            elif kind in WAITED:
-                operation.wait_ns += max(row[5], 0)
-        yield first + len(rows), found
 
 
 def _operation(log: EventLog, number: int, operation: _Open, end: Row) -> list[Any]:
