@@ -159,7 +159,7 @@ def _head(place: Place, names: Sequence[str], widths: Sequence[int], titles: int
         rest = widths[number] - len(name) - marks
         cells += [(" " * marks, "text"), (name, style), (" " * rest, "text")]
     if last < len(KERNELS):
-        cells.append((f"{glyphs.arrow_right}", "dim"))
+        cells.append((f" {glyphs.arrow_right}", "dim"))
     return tuple(cells)
 
 

@@ -47,8 +47,10 @@ def paint(frame: Frame, lanes: Lanes, width: int, height: int, look: Look = DEFA
         seen.add(task.state)
         rows.append(_thread(frame, task, cells, plan, look, task.id == selected))
         rows.extend(_more_of_lane(cells, plan, look, high))
+    if high > 1:
+        rows.pop()  # Nothing is below the last lane but the legend, for which one row is little.
     if legend:
-        spare = room - (last - first) * _apart(high)
+        spare = room - (last - first) * _apart(high) + (high > 1)
         rows.extend([()] if spare > 1 else [])
         rows.extend(_legend(seen, width, spare if spare > 1 else 1 + spare, look))
     return fit_rows(rows, width, height, look.glyphs.ascii_only)
@@ -250,7 +252,10 @@ def _more_of_lane(cells: bytes, plan: _Plan, look: Look, lines: int) -> list[Row
     blank: Row = (head, (" " * plan.lane, "text"), now)
     # What is but a thin line stays one.
     thick = bytes(states.NEW if state in _QUIET else state for state in cells)
-    lower: Row = (head, *_lane(thick, look, letters=False), now)
+    # What is lower than a cell would be stripes: it is full below its first row.
+    full = str.maketrans(dict.fromkeys("▁▂▃▄▅▆▇", look.glyphs.shares[4]))
+    cells_below = [(text.translate(full), style) for text, style in _lane(thick, look, False)]
+    lower: Row = (head, *cells_below, now)
     return [*[lower] * (lines - 1), blank] if lines > 1 else []
 
 

@@ -158,3 +158,10 @@ def test_in_a_recording_a_thread_without_a_cpu_is_not_said_to_be_new() -> None:
     story = with_a_late_thread()
     story.log.meta["front_end"] = "perf"
     assert "waits for a CPU" in lanes_of(story, 80, 8)
+
+
+def test_what_is_lower_than_a_cell_makes_no_stripes_in_a_high_lane() -> None:
+    rows = lanes_of(logs.one_fault(), 80, 20, Look(lane_lines=3)).splitlines()
+    low = [row for row in rows if "│" in row and set("▁▂▃▄▅▆▇") & set(row)]
+    assert low
+    assert all(row.startswith("app ") for row in low), "only in the row with the name"

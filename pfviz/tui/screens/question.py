@@ -34,7 +34,7 @@ class QuestionPanel(ModalScreen[int]):
     app: LabApp
     KEYS_OF = keys.QUESTION
     BINDINGS = keys.bindings_of(keys.QUESTION)
-    AUTO_FOCUS = ""
+    AUTO_FOCUS = "#question"
 
     def __init__(
         self, question: Question, styles: Mapping[str, Style], ascii_only: bool = False
@@ -48,7 +48,9 @@ class QuestionPanel(ModalScreen[int]):
 
     def compose(self) -> ComposeResult:
         """One framed pane at the foot of the screen."""
-        yield Pane(id="question", title="A question", framed=True)
+        pane = Pane(id="question", title="A question", framed=True)
+        pane.can_focus = True  # Its frame is lit as that of other small windows.
+        yield pane
 
     def on_mount(self) -> None:
         """Ask."""
