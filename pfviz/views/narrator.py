@@ -225,13 +225,19 @@ def _story(frame: Frame, task: TaskState) -> str:
     return story
 
 
+_PATHS: Final = ("mmap_lock", "the VMA lock", "the way without a lock")
+"""By regime: what a fault goes by, in a sentence."""
+_LOCKLESS: Final = 2
+
+
 def fell_back(cause: str, fallback: tuple[str, int, int]) -> str:
     """Why a faster path was left and what comes instead."""
     _, before, after = fallback
-    left = REGIME_NAMES[before] if 0 <= before < 3 else "this path"
-    then = REGIME_NAMES[after] if 0 <= after < 3 else "another path"
+    left = _PATHS[before] if 0 <= before < 3 else "this path"
+    then = _PATHS[after] if 0 <= after < 3 else "another path"
     if before == after:
-        return f"It starts over under {then}: {cause}."
+        under = "without a lock" if after == _LOCKLESS else f"under {then}"
+        return f"It starts over {under}: {cause}."
     return f"It gives up {left}: {cause}; {then} comes next."
 
 

@@ -74,7 +74,7 @@ def test_the_end_of_a_fault_says_how_long_and_under_which_lock() -> None:
 def test_a_fallback_says_what_was_given_up_and_what_comes_next() -> None:
     lines = [line for line in narrator.plain_lines(logs.monitor().log) if "gives up" in line]
     assert len(lines) == 2
-    assert lines[0].endswith("It gives up VMA lock: no anon_vma yet; mmap_lock comes next.")
+    assert lines[0].endswith("It gives up the VMA lock: no anon_vma yet; mmap_lock comes next.")
 
 
 def test_a_broken_rule_comes_before_everything_else() -> None:
@@ -212,3 +212,12 @@ def test_what_a_waiting_fault_holds_is_named_as_the_board_names_it() -> None:
     story.add(ev.IO_BEGIN, app, 1, 0, 0)
     story.falls_asleep(app, "waits for the disk")
     assert "it holds VMA heap meanwhile" in said(story, app)
+
+
+def test_a_path_that_is_left_is_named_as_a_person_would() -> None:
+    said = narrator.fell_back
+    assert said("seq changed", ("", 2, 1)) == (
+        "It gives up the way without a lock: seq changed; the VMA lock comes next."
+    )
+    assert said("seq changed", ("", 2, 2)) == "It starts over without a lock: seq changed."
+    assert said("I/O needed", ("", 0, 0)) == "It starts over under mmap_lock: I/O needed."
