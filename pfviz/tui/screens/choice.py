@@ -90,8 +90,10 @@ class Choice(ModalScreen[int]):
 
     def on_resize(self) -> None:
         """The same in another width."""
+        options = self.query_one(OptionList)
         for number, option in enumerate(self._listed()):
-            self.query_one(OptionList).replace_option_prompt_at_index(number, option.prompt)
+            options.replace_option_prompt_at_index(number, option.prompt)
+        self.call_after_refresh(options.scroll_to_highlight)
 
     def on_mount(self) -> None:
         """Begin at what is now."""
