@@ -120,6 +120,8 @@ class Scene:
     """What the compared runs are called, as the file has it."""
     align: str = "work"
     """Whether compared runs stand where as much was done, or ("time") at the same time."""
+    verdict: bool = True
+    """Whether the stage says which of the compared runs is ahead, and how far."""
     matrix: MatrixPart | None = None
     panes: tuple[str, ...] = PANES
     focus: str = ""

@@ -173,8 +173,8 @@ def _scene(
     return Scene(
         number=number, title=table.title, card=table.card, topics=table.topics, minutes=minutes,
         say=table.say, note=table.note, scenario=name, overrides=overrides, compare=compared,
-        labels=table.compare, align=table.align, matrix=_matrix(table), panes=panes,
-        focus=table.focus, begin_ns=at_ns, begin_when=when,
+        labels=table.compare, align=table.align, verdict=table.verdict, matrix=_matrix(table),
+        panes=panes, focus=table.focus, begin_ns=at_ns, begin_when=when,
         speed_ns=None if table.speed is None else nanoseconds(table.speed),
         thread=table.thread, stops=tuple(stops), questions=tuple(questions),
     )  # fmt: skip

@@ -99,6 +99,9 @@ class SceneTable(Table, frozen=True, kw_only=True):
         Literal["work", "time"],
         Meta(description="compared runs stand where as much was done, or at the same time"),
     ] = "work"
+    verdict: Annotated[
+        bool, Meta(description="whether the stage says which of compared runs is ahead")
+    ] = True
     matrix: MatrixTable | None = None
     panes: Panes = ()
     focus: Pane = ""

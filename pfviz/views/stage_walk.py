@@ -249,7 +249,7 @@ def _with_runs(
         now_ns=-1 if scene.align == "work" else runs[0].now_ns,
         panes=view.panes,
         columns=tuple(columns),
-        verdict=_verdict(scene, columns, runs),
+        verdict=_verdict(scene, columns, runs) if scene.verdict else "",
     )
 
 

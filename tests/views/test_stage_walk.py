@@ -146,6 +146,8 @@ def test_runs_of_the_same_work_say_how_many_times_as_fast() -> None:
     runs = [RunAt(timelines[0], 200, 9_000, 1_000), RunAt(timelines[1], 200, 3_000, 1_000)]
     shown = moment_at(Setting(scene, RACE, 4), Station(STOP), 1, 2, runs)
     assert shown.verdict == "per-VMA is 3.0× as fast as mmap_lock."
+    silent = replace(scene, verdict=False)
+    assert moment_at(Setting(silent, RACE, 4), Station(STOP), 1, 2, runs).verdict == ""
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 12)], ids=lambda s: f"{s[0]}x{s[1]}")
