@@ -1,6 +1,7 @@
 """House rules that a machine can check: size, names, clocks and dice, steps with a sentence."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,14 @@ def test_the_engine_keeps_no_module_globals_that_change() -> None:
         for path in sorted((PACKAGE / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 assert not isinstance(node, ast.Global), named(path)
+
+
+def test_no_two_test_files_hide_one_another() -> None:
+    """Outside packages pytest imports a file by its bare name: the second of a name is an error."""
+    bare = [
+        path
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if not (path.parent / "__init__.py").exists()
+    ]
+    names = Counter(path.name for path in bare)
+    assert [name for name, times in names.items() if times > 1] == []
