@@ -86,11 +86,8 @@ def test_the_engine_keeps_no_module_globals_that_change() -> None:
 
 
 def test_no_two_test_files_hide_one_another() -> None:
-    """Outside packages pytest imports a file by its bare name: the second of a name is an error."""
-    bare = [
-        path
-        for path in (ROOT / "tests").rglob("test_*.py")
-        if not (path.parent / "__init__.py").exists()
-    ]
+    """Outside packages pytest imports a file by its bare name, and fails on the second."""
+    files = (ROOT / "tests").rglob("test_*.py")
+    bare = [path for path in files if not (path.parent / "__init__.py").exists()]
     names = Counter(path.name for path in bare)
     assert [name for name, times in names.items() if times > 1] == []
