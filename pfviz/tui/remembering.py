@@ -49,8 +49,10 @@ def recent_entries(known: Iterable[Entry]) -> tuple[Entry, ...]:
             found.append(replace(twin, story=f"{story} {twin.story}", recent=one))
         else:
             is_capture = one.kind == CAPTURE
-            found.append(Entry(Path(one.source).name, one.title, story, one.source, "",
-                               is_capture, one))  # fmt: skip
+            name = Path(one.source).name
+            found.append(
+                Entry(name, one.title, story, one.source, is_capture=is_capture, recent=one)
+            )
     return tuple(found)
 
 

@@ -26,11 +26,13 @@ MATRIX_ENTRY: Final = Entry(
 
 RECENT: Final = "Recent"
 BEGIN: Final = "Begin here"
+TALKS: Final = "Talks"
 OTHERS: Final = "More"
 OWN: Final = "Your own"
 RECORDED: Final = "Recorded on real kernels"
 SHELVES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (BEGIN, ("hello-fault", "fault-storm", "one-vma-storm", "smaps-monitor", MATRIX)),
+    (TALKS, ("talk-3min", "talk")),
     ("mmap_lock and VMA locks", (
         "two-mallocs", "fault-vs-munmap", "writer-convoy", "fork-vs-faults", "stack-growth",
         "first-touch",
@@ -60,6 +62,8 @@ def arranged(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
     for entry in entries:
         if entry.recent is not None:
             shelf = RECENT
+        elif entry.is_talk:
+            shelf = TALKS
         elif entry.is_capture:
             shelf = OWN if Path(entry.path).name == entry.name else RECORDED
         elif entry.path not in ours:

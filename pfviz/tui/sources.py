@@ -11,6 +11,7 @@ from pfviz.report.source import Source, open_source
 from pfviz.scenario.errors import printable
 from pfviz.scenario.load import Listing, listing
 from pfviz.scenario.overrides import NO_CHANGES, Overrides
+from pfviz.scenario.talk_load import Listed, talks
 from pfviz.sim.told import Told, nobody
 from pfviz.trace.read_log import read_log
 from pfviz.trace.samples import samples
@@ -37,13 +38,14 @@ class Entry:
     error: str = ""
     """Why it cannot be opened; empty when it can."""
     is_capture: bool = False
+    talk: bool = False
     recent: Recent | None = None
     """Where it was left, when it was played lately."""
 
     @property
     def is_talk(self) -> bool:
         """Whether it is shown on a stage rather than in a lab."""
-        return self.recent is not None and self.recent.kind == TALK
+        return self.talk or (self.recent is not None and self.recent.kind == TALK)
 
     def matches(self, words: str) -> bool:
         """Whether every word stands somewhere in its name, title or story."""
@@ -52,7 +54,7 @@ class Entry:
 
 
 def entries(captures: Iterable[str] = ()) -> tuple[Entry, ...]:
-    """Captures asked for, then every scenario that has a name, then the captures that ship."""
+    """Captures asked for, every scenario and every talk that has a name, captures that ship."""
     recorded = [
         Entry(Path(path).name, Path(path).name, "A capture of a real kernel.", path, "", True)
         for path in captures
@@ -68,7 +70,7 @@ def entries(captures: Iterable[str] = ()) -> tuple[Entry, ...]:
         )
         for sample in samples()
     ]
-    return (*recorded, *listed, *shipped)
+    return (*recorded, *listed, *map(_of_talk, talks()), *shipped)
 
 
 def _place(entry: Entry) -> tuple[int, str]:
@@ -80,6 +82,12 @@ def _place(entry: Entry) -> tuple[int, str]:
 def _of(found: Listing) -> Entry:
     story = " ".join(found.story.split())
     return Entry(found.name, found.title, story, found.path, found.error)
+
+
+def _of_talk(found: Listed) -> Entry:
+    story = " ".join(found.story.split())
+    told = f"A talk of {found.minutes:g} minutes, on a stage: the space bar goes on. {story}"
+    return Entry(found.name, found.title, told, found.path, found.error, talk=True)
 
 
 def open_entry(

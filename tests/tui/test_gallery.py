@@ -6,14 +6,25 @@ import pytest
 from textual.widgets import OptionList
 
 from pfviz.scenario.load import bundled
+from pfviz.scenario.talk_load import talk_names
 from pfviz.tui.app import LabApp
 from pfviz.tui.screens import gallery as gallery_screen
 from pfviz.tui.screens.gallery import Gallery
 from pfviz.tui.screens.matrix import Matrix
-from pfviz.tui.shelves import BEGIN, MATRIX, MATRIX_ENTRY, OWN, RECORDED, SHELVES, arranged
+from pfviz.tui.screens.stage import Stage
+from pfviz.tui.shelves import (
+    BEGIN,
+    MATRIX,
+    MATRIX_ENTRY,
+    OWN,
+    RECORDED,
+    SHELVES,
+    TALKS,
+    arranged,
+)
 from pfviz.tui.sources import Entry, entries
 
-from .screen_text import text_of
+from .screen_text import settle, text_of
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 
@@ -121,9 +132,23 @@ def test_everything_stands_on_one_shelf() -> None:
 def test_a_shelf_names_only_what_there_is_and_once() -> None:
     named = [name for _, names in SHELVES for name in names]
     assert len(named) == len(set(named))
-    assert set(named) <= {path.stem for path in bundled()} | {MATRIX}
+    assert set(named) <= {path.stem for path in bundled()} | {MATRIX} | set(talk_names())
 
 
 def test_ones_own_files_stand_on_a_shelf_of_their_own(tmp_path: Path) -> None:
     mine = Entry("hello-fault", "Mine", "", str(tmp_path / "hello-fault.toml"))
     assert arranged([mine]) == [(OWN, [mine])]
+
+
+async def test_a_stranger_finds_the_talks_and_gives_one() -> None:
+    shelf = next(stand for shelf, stand in arranged(entries()) if shelf == TALKS)
+    assert [entry.name for entry in shelf] == ["talk-3min", "talk"]
+    app = LabApp(entries=entries())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press(*"talk-3min")
+        await settle(pilot)
+        assert "A talk of 3 minutes" in text_of(app)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(app.screen, Stage)
