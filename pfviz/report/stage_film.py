@@ -9,17 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from pfviz.scenario import matrix, talk
-from pfviz.scenario.errors import ScenarioError
-from pfviz.scenario.fault_kinds import KINDS
+from pfviz.scenario import talk
 from pfviz.scenario.schema import Scenario
 from pfviz.sim.told import Told, nobody
 from pfviz.views.composition import screen
-from pfviz.views.fault_codes import BROKEN
 from pfviz.views.followed import Followed
 from pfviz.views.glyphs import UNICODE, Glyphs
 from pfviz.views.rows import Rows
 from pfviz.views.stage import StageMoment, paint
+from pfviz.views.stage_cells import cells_of, code_of
 from pfviz.views.stage_walk import (
     ASK,
     BEGIN,
@@ -80,18 +78,10 @@ def staged(
 
 def _codes(scene: talk.Scene, told: Told) -> Mapping[tuple[str, str], str]:
     """The codes of all cells that a scene of the matrix shows."""
-    part = scene.matrix
-    if part is None:
-        return {}
-    kinds = part.kinds or tuple(kind.id for kind in KINDS)
-    cells = [(kind, one) for one in part.kernels or matrix.KERNELS for kind in kinds]
-    codes = {}
-    for number, (kind, kernel) in enumerate(cells):
+    cells, codes = cells_of(scene), {}
+    for number, place in enumerate(cells):
         told(number, len(cells))
-        try:
-            codes[kind, kernel] = matrix.cell(kind, kernel).code
-        except (ScenarioError, ValueError):
-            codes[kind, kernel] = BROKEN
+        codes[place] = code_of(*place)
     return codes
 
 

@@ -5,19 +5,17 @@ It knows no screen and no clock. A scene that fails says so in `error` and shows
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from time import perf_counter
 from typing import Final
 
-from pfviz.scenario import matrix, talk
+from pfviz.scenario import talk
 from pfviz.scenario.errors import ScenarioError
-from pfviz.scenario.fault_kinds import KINDS
 from pfviz.scenario.schema import Scenario
-from pfviz.views.fault_codes import BROKEN
 from pfviz.views.followed import Followed
 from pfviz.views.speeds import FIRST_EVENTS, rung
 from pfviz.views.stage import StageMoment
+from pfviz.views.stage_cells import cells_of, code_of
 from pfviz.views.stage_walk import (
     ASK,
     BEGIN,
@@ -68,7 +66,7 @@ class Act:
         self._recipes: list[Recipe] = []
         if run is None and scenario is not None:
             self._recipes = [Recipe(scenario, changes) for changes in scene.runs]
-        self._cells = self._missing_cells()
+        self._cells = iter(cells_of(scene))
         self.stations = Stations(scene)
 
     # Preparing
@@ -106,7 +104,7 @@ class Act:
             return True
         deadline = perf_counter() + seconds
         for place in self._cells:
-            self.codes[place] = _code(*place)
+            self.codes[place] = code_of(*place)
             if perf_counter() >= deadline:
                 return True
         unfinished = [run for run in self._runs if not run.finished and self._wants_more(run)]
@@ -136,18 +134,6 @@ class Act:
         if self.race is not None:
             run = self.race.leader.run
             self.stations.extend(len(run.timeline) if run.finished else None)
-
-    def _missing_cells(self) -> Iterator[tuple[str, str]]:
-        """The cells that the scene shows, those that it talks about first."""
-        part = self.scene.matrix
-        if part is None:
-            return
-        kinds = part.kinds or tuple(kind.id for kind in KINDS)
-        kernels = part.kernels or matrix.KERNELS
-        views = [self.scene.view(self.scene.stops[:count])
-                 for count in range(len(self.scene.stops) + 1)]  # fmt: skip
-        told = [(view.kind or kinds[0], view.kernel or kernels[-1]) for view in views]
-        yield from dict.fromkeys([*told, *((kind, one) for one in kernels for kind in kinds)])
 
     # Where it stands
 
@@ -340,10 +326,3 @@ class Act:
 
 def _is_young(run: Run) -> bool:
     return not run.finished and len(run.timeline) < run.origin + FIRST_EVENTS
-
-
-def _code(kind: str, kernel: str) -> str:
-    try:
-        return matrix.cell(kind, kernel).code
-    except (ScenarioError, ValueError):
-        return BROKEN

@@ -12,8 +12,6 @@ from typing import Final
 
 from pfviz.mm.presets import PRESETS
 from pfviz.scenario import talk
-from pfviz.scenario.fault_kinds import KINDS
-from pfviz.scenario.matrix import KERNELS
 from pfviz.scenario.moments import Positions
 from pfviz.scenario.overrides import Overrides, kernel_of, mode_for
 from pfviz.scenario.schema import Scenario
@@ -27,6 +25,7 @@ from .look import Look
 from .numbers import count, duration
 from .painters import Scene, playing_span
 from .stage import StageMoment
+from .stage_cells import kernels_of, kinds_of
 from .stage_matrix import StageMatrix
 from .stage_panes import Column
 from .stage_question import Posed
@@ -311,6 +310,6 @@ def _faults(run: RunAt) -> int:
 def _matrix(
     part: talk.MatrixPart, view: talk.View, codes: Mapping[tuple[str, str], str]
 ) -> StageMatrix:
-    kinds = part.kinds or tuple(kind.id for kind in KINDS)
-    kernels = part.kernels or KERNELS
+    kinds = kinds_of(part)
+    kernels = kernels_of(part)
     return StageMatrix(kinds, kernels, view.kind or kinds[0], view.kernel or kernels[-1], codes)
