@@ -14,7 +14,7 @@ from pfviz.views.bars import MODE_TITLES
 from pfviz.views.numbers import clock
 
 from .player import Player
-from .recent import CAPTURE, SHOWN_MAX, Recent, recents
+from .recent import CAPTURE, SHOWN_MAX, TALK, Recent, recents
 from .shared_moment import token_at
 from .sources import Entry
 
@@ -48,10 +48,16 @@ def recent_entries(known: Iterable[Entry]) -> tuple[Entry, ...]:
         if twin is not None:
             found.append(replace(twin, story=f"{story} {twin.story}", recent=one))
         else:
-            is_capture = one.kind == CAPTURE
-            name = Path(one.source).name
             found.append(
-                Entry(name, one.title, story, one.source, is_capture=is_capture, recent=one)
+                Entry(
+                    Path(one.source).name,
+                    one.title,
+                    story,
+                    one.source,
+                    is_capture=one.kind == CAPTURE,
+                    is_talk=one.kind == TALK,
+                    recent=one,
+                )
             )
     return tuple(found)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from pfviz.report.source import Source, open_source
 from pfviz.scenario.errors import printable
@@ -16,15 +15,9 @@ from pfviz.sim.told import Told, nobody
 from pfviz.trace.read_log import read_log
 from pfviz.trace.samples import samples
 
-from .recent import TALK, Recent, reopened
+from .recent import Recent, reopened
 from .recipe import Recipe
 from .run import Run
-
-LESSONS: Final = (
-    "hello-fault", "fault-storm", "one-vma-storm", "two-mallocs", "fault-vs-munmap",
-    "smaps-monitor", "writer-convoy", "fork-vs-faults", "file-io-wait", "lockless-abort",
-)  # fmt: skip
-"""The order in which the bundled scenarios teach best; what is not named here comes after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +31,10 @@ class Entry:
     error: str = ""
     """Why it cannot be opened; empty when it can."""
     is_capture: bool = False
-    talk: bool = False
+    is_talk: bool = False
+    """Whether it is shown on a stage rather than in a lab."""
     recent: Recent | None = None
     """Where it was left, when it was played lately."""
-
-    @property
-    def is_talk(self) -> bool:
-        """Whether it is shown on a stage rather than in a lab."""
-        return self.talk or (self.recent is not None and self.recent.kind == TALK)
 
     def matches(self, words: str) -> bool:
         """Whether every word stands somewhere in its name, title or story."""
@@ -59,7 +48,7 @@ def entries(captures: Iterable[str] = ()) -> tuple[Entry, ...]:
         Entry(Path(path).name, Path(path).name, "A capture of a real kernel.", path, "", True)
         for path in captures
     ]
-    listed = sorted((_of(found) for found in listing()), key=_place)
+    listed = sorted(map(_of, listing()), key=lambda entry: entry.name)
     shipped = [
         Entry(
             sample.name,
@@ -73,12 +62,6 @@ def entries(captures: Iterable[str] = ()) -> tuple[Entry, ...]:
     return (*recorded, *listed, *map(_of_talk, talks()), *shipped)
 
 
-def _place(entry: Entry) -> tuple[int, str]:
-    """The lessons in their order, then all others by name."""
-    known = entry.name in LESSONS
-    return (LESSONS.index(entry.name) if known else len(LESSONS), entry.name)
-
-
 def _of(found: Listing) -> Entry:
     story = " ".join(found.story.split())
     return Entry(found.name, found.title, story, found.path, found.error)
@@ -87,7 +70,7 @@ def _of(found: Listing) -> Entry:
 def _of_talk(found: Listed) -> Entry:
     story = " ".join(found.story.split())
     told = f"A talk of {found.minutes:g} minutes, on a stage: the space bar goes on. {story}"
-    return Entry(found.name, found.title, told, found.path, found.error, talk=True)
+    return Entry(found.name, found.title, told, found.path, found.error, is_talk=True)
 
 
 def open_entry(
