@@ -14,21 +14,25 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from pfviz.config.settings import Settings
 from pfviz.config.theme_files import theme_names
-from pfviz.report.source import Source, open_source
+from pfviz.report.source import Source, open_scenario, open_source
 from pfviz.scenario.errors import ScenarioError
 from pfviz.scenario.overrides import Overrides
 from pfviz.tui import recent, terminal
 from pfviz.tui.app import LabApp
 from pfviz.tui.reload_words import complaint
+from pfviz.tui.screens.lab import Lab
+from pfviz.tui.screens.stage import Stage
 from pfviz.tui.sources import entries, run_of
 from pfviz.views import stage_walk
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
+
+    from pfviz.tui.player import Player
 
 SIZES = ((120, 40), (80, 24))
 SCENARIO = "smaps-monitor"
@@ -40,38 +44,46 @@ ASK, PROBLEM, POSED = "(ask)", "(problem)", "(posed)"
 """No keys: next until the talk asks, what is said of a wrong file, and a scenario's question."""
 
 
-def lab_app(**more: object) -> LabApp:
+class Wear(TypedDict, total=False):
+    """What is the same of every picture of a theme."""
+
+    theme: str
+    depth: str
+    ascii_only: bool
+
+
+def lab_app(**wear: Unpack[Wear]) -> LabApp:
     source: Source = open_source(SCENARIO, Overrides())
-    return LabApp(run=run_of(source), play=False, **more)  # type: ignore[arg-type]
+    return LabApp(run=run_of(source), play=False, **wear)
 
 
-def gallery_app(**more: object) -> LabApp:
-    return LabApp(entries=entries(()), **more)  # type: ignore[arg-type]
+def gallery_app(**wear: Unpack[Wear]) -> LabApp:
+    return LabApp(entries=entries(()), **wear)
 
 
-def matrix_app(**more: object) -> LabApp:
-    return LabApp(matrix=("", "6.12", ()), **more)  # type: ignore[arg-type]
+def matrix_app(**wear: Unpack[Wear]) -> LabApp:
+    return LabApp(matrix=("", "6.12", ()), **wear)
 
 
-def stage_app(**more: object) -> LabApp:
+def stage_app(**wear: Unpack[Wear]) -> LabApp:
     source: Source = open_source("talk", Overrides())
-    return LabApp(talk=source.talk, stage=True, **more)  # type: ignore[arg-type]
+    return LabApp(talk=source.talk, stage=True, **wear)
 
 
-def recent_app(**more: object) -> LabApp:
+def recent_app(**wear: Unpack[Wear]) -> LabApp:
     """The gallery of somebody who has played some: its first shelf is theirs."""
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp()
     for name in ("fault-storm", SCENARIO):
-        title = open_source(name, Overrides()).scenario.title
+        title = open_scenario(name).title
         recent.remember(recent.Recent(name, title, about="Linux 6.12, per-VMA, left at 1.213 ms"))
-    app = gallery_app(**more)
+    app = gallery_app(**wear)
     app.settings = Settings()
     return app
 
 
-def notes_app(**more: object) -> LabApp:
+def notes_app(**wear: Unpack[Wear]) -> LabApp:
     talk = open_source("talk", Overrides()).talk
-    return LabApp(notes=talk, **more)  # type: ignore[arg-type]
+    return LabApp(notes=talk, **wear)
 
 
 def go(place: str) -> Keys:
@@ -115,28 +127,33 @@ SCREENS: dict[str, tuple[Callable[..., LabApp], Keys]] = {
 }
 
 
-async def _press(app: LabApp, pilot: Pilot[object], key: str) -> None:
+async def _press(app: LabApp, pilot: Pilot[None], key: str) -> None:
+    screen = app.screen
     if key == ASK:  # Until the question is asked: how often "next" that takes is the talk's affair.
         for _ in range(30):
-            if app.screen.show.act.station.kind == stage_walk.ASK:  # type: ignore[attr-defined]
+            if isinstance(screen, Stage) and screen.show.act.station.kind == stage_walk.ASK:
                 return
             await pilot.press("pagedown")
             await pilot.pause(0.1)
     elif key == PROBLEM:
         error = ScenarioError(SCENARIO + ".toml", 4, "title: expected text, found 7")
-        app.screen._complain(complaint(error, Path(SCENARIO + ".toml")))  # type: ignore[attr-defined]
+        assert isinstance(screen, Lab)
+        screen._complain(complaint(error, Path(SCENARIO + ".toml")))
     elif key == POSED:
-        app.screen._ask_question(app.screen.player.run.recipe.scenario.question[0])  # type: ignore[attr-defined]
+        assert isinstance(screen, Lab)
+        recipe = screen.player.run.recipe
+        assert recipe is not None
+        screen._ask_question(recipe.scenario.question[0])
     else:
         await pilot.press(key)
 
 
 async def picture(
-    name: str, size: tuple[int, int], folder: Path, stem: str, **more: object
+    name: str, size: tuple[int, int], folder: Path, stem: str, **wear: Unpack[Wear]
 ) -> Path:
     """Open a screen, let it come to rest, export it."""
     make, keys = SCREENS[name]
-    app = make(**more)
+    app = make(**wear)
     async with app.run_test(size=size) as pilot:
         await pilot.pause(SETTLE_S)
         await _computed(app, pilot.pause)
@@ -152,7 +169,7 @@ async def picture(
 
 async def _computed(app: LabApp, pause: Callable[[float], Awaitable[None]]) -> None:
     for _ in range(100):
-        players = getattr(app.screen, "players", tuple)()
+        players: tuple[Player, ...] = getattr(app.screen, "players", tuple)()
         if not any(player.errand or not player.run.finished for player in players):
             break
         await pause(0.05)
@@ -180,7 +197,7 @@ def main() -> None:
         os.environ["TERM"] = chosen.term
     folder = Path(chosen.output)
     folder.mkdir(parents=True, exist_ok=True)
-    sizes = SIZES
+    sizes: tuple[tuple[int, int], ...] = SIZES
     if chosen.size:
         columns, _, lines = chosen.size.partition("x")
         sizes = ((int(columns), int(lines)),)
@@ -191,8 +208,8 @@ def main() -> None:
                 stem = f"{name}-{theme}-{size[0]}x{size[1]}"
                 if chosen.depth != terminal.TRUE or chosen.ascii or chosen.term:
                     stem += f"-{chosen.depth}" + ("-ascii" if chosen.ascii else "")
-                more = {"theme": theme, "depth": chosen.depth, "ascii_only": chosen.ascii}
-                made.append(asyncio.run(picture(name, size, folder, stem, **more)))
+                wear = Wear(theme=theme, depth=chosen.depth, ascii_only=chosen.ascii)
+                made.append(asyncio.run(picture(name, size, folder, stem, **wear)))
                 sys.stderr.write(f"{made[-1]}\n")
     convert(made)
 
